@@ -1,0 +1,221 @@
+/**
+ * What media is pure about: a probed input, what a deployment can do, and the typed plan between them.
+ *
+ * `compile(request) → Plan → argv[][]` touches no clock, no disk and no process. Paths in a plan are relative to the
+ * attempt's work folder and are resolved last, so a plan is stable text: it is stored, shown by `dry_run`, and compared
+ * with golden files.
+ */
+
+export interface Rational {
+  readonly num: number;
+  readonly den: number;
+}
+
+interface StreamBase {
+  /** Index in the file, as FFmpeg's `0:{index}`. */
+  readonly index: number;
+  readonly codec: string;
+  readonly profile: string | null;
+  readonly bitrate: number | null;
+  readonly durationSeconds: number | null;
+  readonly startSeconds: number;
+  readonly language: string | null;
+  readonly title: string | null;
+  readonly isDefault: boolean;
+}
+
+export interface VideoStream extends StreamBase {
+  readonly kind: "video";
+  /** Coded size, before rotation. */
+  readonly codedWidth: number;
+  readonly codedHeight: number;
+  /** As a player shows it: rotation and sample aspect ratio applied to neither; rotation swaps the sides. */
+  readonly width: number;
+  readonly height: number;
+  /** Clockwise, from the display matrix: 0, 90, 180 or 270; other angles are rounded with a warning. */
+  readonly rotation: 0 | 90 | 180 | 270;
+  readonly sampleAspect: Rational;
+  readonly pixelFormat: string | null;
+  readonly bitDepth: number;
+  readonly hasAlpha: boolean;
+  readonly averageFps: number | null;
+  readonly nominalFps: number | null;
+  readonly isVariableFps: boolean;
+  readonly frameCount: number | null;
+  readonly level: number | null;
+  readonly colorSpace: string | null;
+  readonly colorTransfer: string | null;
+  readonly colorPrimaries: string | null;
+  readonly colorRange: string | null;
+  readonly hdr: "sdr" | "hdr10" | "hlg" | "dolby_vision";
+  readonly interlaced: boolean;
+  /** Cover art: never the main picture. */
+  readonly attachedPicture: boolean;
+  /** A single picture (PNG, JPEG, …), not a film. */
+  readonly still: boolean;
+}
+
+export interface AudioStream extends StreamBase {
+  readonly kind: "audio";
+  readonly sampleRate: number;
+  readonly channels: number;
+  readonly channelLayout: string | null;
+  readonly sampleFormat: string | null;
+}
+
+export interface SubtitleStream extends StreamBase {
+  readonly kind: "subtitle";
+  readonly textBased: boolean;
+}
+
+export interface OtherStream extends StreamBase {
+  readonly kind: "other";
+  readonly codecType: string;
+}
+
+export type MediaStream = VideoStream | AudioStream | SubtitleStream | OtherStream;
+
+/** ffprobe's answer, normalised. Found by content: the extension never decides. */
+export interface MediaInfo {
+  /** FFmpeg's demuxer names, as in `mov,mp4,m4a,3gp,3g2,mj2`. */
+  readonly demuxers: readonly string[];
+  /** Our name for the container: mp4, mov, mkv, webm, avi, ts, mp3, wav, flac, ogg, png, gif, … or FFmpeg's first name. */
+  readonly container: string;
+  readonly sizeBytes: number | null;
+  readonly durationSeconds: number | null;
+  readonly startSeconds: number;
+  readonly bitrate: number | null;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly streams: readonly MediaStream[];
+  readonly chapters: number;
+  readonly warnings: readonly string[];
+}
+
+export type Ability = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+/** What one worker exercised at start. */
+export interface Capabilities {
+  readonly ffmpegVersion: string;
+  /** 5, 6, 7, 8, 9; development builds count as the newest. */
+  readonly ffmpegMajor: number;
+  readonly ffprobeVersion: string;
+  /** By FFmpeg's encoder name: libx264, libx265, aac, … each tried with a real encode. */
+  readonly encoders: Readonly<Record<string, Ability>>;
+  /** By FFmpeg's decoder name (listed, not exercised). */
+  readonly decoders: readonly string[];
+  readonly filters: Readonly<Record<string, Ability>>;
+  readonly muxers: Readonly<Record<string, Ability>>;
+  readonly demuxers: readonly string[];
+  readonly accelerators: Readonly<Record<string, Ability>>;
+  readonly sandbox: Ability;
+  /** The `-format_whitelist` for user inputs: allowed names that this FFmpeg has. */
+  readonly inputFormats: readonly string[];
+}
+
+/** Limits on media, from configuration; enforced on the probed input and on the planned output. */
+export interface MediaLimits {
+  readonly maxInputBytes: number;
+  readonly maxDurationSeconds: number;
+  readonly maxOperations: number;
+  /** In either orientation. */
+  readonly maxWidth: number;
+  readonly maxHeight: number;
+  readonly maxBitrate: number;
+  readonly maxOutputs: number;
+  readonly maxStreams: number;
+}
+
+export interface PlanInput {
+  /** Relative to the work folder: `in/0`. */
+  readonly file: string;
+  readonly media: MediaInfo;
+}
+
+/** One argument: literal text, or a file of the work folder (with FFmpeg's `file:` in front when it is printed). */
+export type Arg = string | { readonly file: string };
+
+export interface PlanStep {
+  /** Unique in the plan, as shown to users: `encode`, `pass-1`, `thumbnails`. */
+  readonly id: string;
+  /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`). */
+  readonly args: readonly Arg[];
+  readonly filterGraph: string | null;
+  /** Seconds of output this step will make, for progress; null when unknown. */
+  readonly durationSeconds: number | null;
+  /** Its share of the job's encoding time, 0–1; the steps sum to 1. */
+  readonly weight: number;
+  readonly threads: number;
+  /** Address space the process may use, for prlimit and for admission. */
+  readonly memoryBytesMax: number;
+  /** Upper bound for any file it writes (RLIMIT_FSIZE). */
+  readonly fileBytesMax: number;
+  /** Files it writes, relative to the work folder. */
+  readonly writes: readonly string[];
+}
+
+export interface ExpectedVideo {
+  readonly codec: string;
+  readonly width: number;
+  readonly height: number;
+  readonly fps: number | null;
+}
+export interface ExpectedAudio {
+  readonly codec: string;
+  readonly channels: number | null;
+  readonly sampleRate: number | null;
+}
+
+/** What verification holds an output to before it is published. */
+export interface Expectation {
+  /** Any of these demuxer names must be among the probed file's. */
+  readonly demuxers: readonly string[];
+  readonly durationSeconds: number | null;
+  readonly durationToleranceSeconds: number;
+  readonly video: readonly ExpectedVideo[];
+  readonly audio: readonly ExpectedAudio[];
+  readonly subtitles: number;
+  /** A still picture: no duration, one frame. */
+  readonly still: boolean;
+}
+
+export type OutputRole =
+  | "primary"
+  | "thumbnail"
+  | "audio"
+  | "preview"
+  | "waveform"
+  | "map"
+  | "manifest"
+  | "segment"
+  | "report";
+
+export interface PlannedOutput {
+  readonly role: OutputRole;
+  /** The finished file in the work folder: `out/0.mp4`. */
+  readonly file: string;
+  /** Null: `output_path` itself. Otherwise a name beside it. */
+  readonly name: string | null;
+  readonly mediaType: string;
+  readonly expect: Expectation;
+}
+
+export interface Plan {
+  readonly version: 1;
+  readonly steps: readonly PlanStep[];
+  readonly outputs: readonly PlannedOutput[];
+  readonly warnings: readonly string[];
+  /** True when no stream is re-encoded. */
+  readonly copiesOnly: boolean;
+  /** Upper estimate of all that the attempt writes into the work folder, for the space reservation. */
+  readonly workBytesMax: number;
+}
+
+export interface EncodeProgress {
+  /** 0–100 of the step. */
+  readonly percent: number;
+  readonly frame: number | null;
+  readonly fps: number | null;
+  readonly speed: number | null;
+  readonly etaSeconds: number | null;
+  readonly outSeconds: number | null;
+}

@@ -1,0 +1,56 @@
+/**
+ * One child process in its own group, boxed in: the only way Rendiff starts a program.
+ */
+export interface ProcessLimits {
+  /** RLIMIT_AS; null leaves it. */
+  readonly addressSpaceBytes: number | null;
+  /** RLIMIT_FSIZE: any one file. */
+  readonly fileBytes: number | null;
+  /** RLIMIT_CPU. */
+  readonly cpuSeconds: number | null;
+  readonly openFiles: number | null;
+}
+
+export interface ProcessRequest {
+  /** Absolute path of the program. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The only folder it may write; null for none. */
+  readonly workDir: string | null;
+  /** Extra files it may read, at the paths where the arguments name them. */
+  readonly readOnly: readonly { readonly source: string; readonly target: string }[];
+  readonly limits: ProcessLimits;
+  /** `off` for programs that touch no user media. */
+  readonly sandbox: "default" | "off";
+  readonly niceness: number;
+  /** Called for each line of stdout, at once. */
+  onLine?(line: string): void;
+  /** The last bytes of stderr that are kept. */
+  readonly stderrBytesMax: number;
+}
+
+export interface ProcessExit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** The last `stderrBytesMax` bytes, as text. */
+  readonly stderrTail: string;
+  readonly wallMs: number;
+  readonly cpuMs: number | null;
+  readonly peakRssBytes: number | null;
+}
+
+export interface ProcessHandle {
+  readonly pid: number;
+  /** Resolves once, when the process is reaped and its pipes are drained; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  /** SIGTERM, then SIGKILL to the whole group after `graceMs`. Resolves when all of it is dead. Idempotent. */
+  stop(graceMs: number): Promise<ProcessExit>;
+  /** SIGKILL to the whole group now. Idempotent, synchronous. */
+  kill(): void;
+}
+
+export interface ProcessRunner {
+  readonly sandbox: { readonly mode: "bubblewrap" | "none"; readonly reason: string };
+  /** Throws only when the program cannot be started at all. */
+  start(request: ProcessRequest): ProcessHandle;
+}

@@ -1,0 +1,120 @@
+/**
+ * The storage port: objects in named backends, staged where no reader looks and published in one act.
+ *
+ * `test/contract/storage.contract.ts` holds every adapter to these rules. Retries, rate limits, timeouts and metrics
+ * are decorators (`decorators/`), never in an adapter. Errors are RendiffErrors: `input.not_found`, `storage.denied`,
+ * `storage.corrupt` (never retried), `storage.unavailable` (retried with backoff), `resource.disk`.
+ */
+
+/** An object's place: the backend's configured name and a key inside it (`/`-separated, no leading slash, no `..`). */
+export interface ObjectRef {
+  readonly backend: string;
+  readonly key: string;
+}
+
+export interface ObjectStat {
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+  /** Changes whenever the bytes do (ETag, generation, inode:size:mtime). Opaque; compare for equality only. */
+  readonly identity: string;
+}
+
+/** What the backend can do; contract tests are skipped by these names, never silently. */
+export interface BackendProperties {
+  readonly type: "local" | "s3" | "azure" | "gcs" | "http";
+  readonly writable: boolean;
+  /** `rename`/`multipart`: publishing consumes the staged bytes. `copy`: copied on condition, then the source deleted. */
+  readonly publishing: "rename" | "multipart" | "copy" | "none";
+  readonly conditionalDelete: boolean;
+  /** FFmpeg can read the object where it lies (`localPath` answers). */
+  readonly inPlace: boolean;
+}
+
+/** Uploaded bytes that nobody can see yet. Plain data: it is stored in `staging` and in the job's manifest. */
+export interface StagedObject {
+  readonly backend: string;
+  readonly key: string;
+  /** Whose it is; a store that keeps metadata records both on the object. */
+  readonly jobId: string;
+  readonly leaseToken: number;
+  /** The adapter's own handle: a hidden file's path below the root, an upload id, a staging key. Opaque. */
+  readonly handle: string;
+}
+
+/** A staged object whose bytes are complete and verified. */
+export interface StagedBytes extends StagedObject {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** What the published object must look like, as far as the adapter can know it before publishing. Opaque. */
+  readonly fingerprint: string;
+}
+
+export type SettledState =
+  /** The key holds this job's and token's object. */
+  | { readonly state: "published"; readonly identity: string }
+  /** The staged bytes are still there and unpublished. */
+  | { readonly state: "staged" }
+  /** Neither: the staged bytes are gone and the key is absent or holds another's object. */
+  | { readonly state: "lost" };
+
+export interface OpenOptions {
+  readonly startByte?: number;
+  /** Exclusive. */
+  readonly endByte?: number;
+  /** Fails with `input.changed` when the object's identity is another by now. */
+  readonly ifIdentity?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface StorageBackend {
+  readonly name: string;
+  readonly properties: BackendProperties;
+  /** Null when there is no such object. */
+  stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null>;
+  /** Rejects with `input.not_found` when there is no such object. Cancelling the stream frees everything. */
+  open(key: string, options?: OpenOptions): Promise<{ stat: ObjectStat; stream: ReadableStream<Uint8Array> }>;
+  /** The regular file that holds the object, symlinks resolved and checked against the root; null where not `inPlace`. */
+  localPath(key: string): Promise<string | null>;
+  /** Opens staging for `key`: after this call crash-safe clean-up needs only the returned value. Idempotent by nobody. */
+  stage(key: string, owner: { jobId: string; leaseToken: number }, signal?: AbortSignal): Promise<StagedObject>;
+  /**
+   * Streams a local file's bytes into the staging, in bounded memory, and verifies what was stored against what was
+   * sent. Called once per staged object. A backend that can may take the file itself (a link or rename on one disk);
+   * the caller does not use the file afterwards.
+   */
+  fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes>;
+  /**
+   * Makes the staged bytes visible under their key, replacing what is there, in one step. Idempotent: doing it twice,
+   * or after a crash in the middle, ends the same. `lost` when there was nothing left to publish.
+   * With `ifAbsent` an existing foreign object is left alone and `exists` is returned.
+   */
+  publish(staged: StagedBytes, options: { ifAbsent: boolean; signal?: AbortSignal }): Promise<PublishOutcome>;
+  /** Looks without changing anything. */
+  settle(staged: StagedBytes, signal?: AbortSignal): Promise<SettledState>;
+  /** Removes staged bytes; never touches the published object. Idempotent. */
+  abort(staged: StagedObject, signal?: AbortSignal): Promise<void>;
+  /** Deletes the very object with this identity; false when it is absent or another by now. */
+  delete(key: string, identity: string, signal?: AbortSignal): Promise<boolean>;
+  /** Keys below a prefix, in order, at most `limit`, staging excluded; pass the last key to go on. */
+  list(prefix: string, limit: number, after?: string): Promise<readonly { key: string; stat: ObjectStat }[]>;
+  /** Free bytes where staged objects lie, or null where that has no meaning. */
+  freeBytes(): Promise<number | null>;
+  close(): Promise<void>;
+}
+
+export interface FillOptions {
+  readonly mediaType: string;
+  readonly signal?: AbortSignal;
+  onBytes?(totalBytes: number): void;
+}
+
+export type PublishOutcome =
+  | { readonly outcome: "published"; readonly identity: string }
+  | { readonly outcome: "exists" | "lost" };
+
+/** The backends of this deployment by name. Built once at start by `boot`. */
+export interface StorageRegistry {
+  readonly names: readonly string[];
+  /** Rejects with `request.unsupported` naming the backend when there is none. */
+  backend(name: string): StorageBackend;
+}
