@@ -1,0 +1,80 @@
+/**
+ * From the text of a key to who is calling, with a small cache in this process.
+ *
+ * The cache holds digests, never keys. A revoked key is dropped by a message on the `keys` channel; a message that is
+ * lost costs at most `CACHE_TTL_MS`. A shared cache was rejected: it would cost a round trip for each request.
+ */
+import { type Bus, channels } from "../coordination/ports.ts";
+import type { SqlRunner } from "../database/sql.ts";
+import { LOCAL_PRINCIPAL } from "./bootstrap.ts";
+import { sha256 } from "./digest.ts";
+import { findByDigest } from "./keys.ts";
+import type { Principal } from "./principal.ts";
+
+const CACHE_TTL_MS = 5_000;
+const CACHE_ENTRIES_MAX = 10_000;
+/** ADMIN_API_KEYS may be any text, but nobody's key is longer. */
+const KEY_LENGTH_MAX = 512;
+
+export interface Authenticator {
+  /** Null for a key that is unknown, expired or revoked. */
+  authenticate(key: string): Promise<Principal | null>;
+  /** Who calls without a key: the local administrator when keys are off, else null. */
+  readonly anonymous: Principal | null;
+  close(): Promise<void>;
+}
+
+export interface AuthenticatorOptions {
+  readonly sql: SqlRunner;
+  readonly bus: Bus;
+  readonly keysEnabled: boolean;
+  now?(): number;
+}
+
+interface Entry {
+  readonly principal: Principal;
+  readonly untilMs: number;
+}
+
+export function makeAuthenticator({ sql, bus, keysEnabled, now = Date.now }: AuthenticatorOptions): Authenticator {
+  const entries = new Map<string, Entry>();
+  // Grows with every invalidation, so that a look-up that began before one is not cached after it.
+  let generation = 0;
+  const drop = (keyId: unknown): void => {
+    generation++;
+    for (const [digest, entry] of entries) if (entry.principal.keyId === keyId) entries.delete(digest);
+  };
+  const subscribed = bus.subscribe(channels.keys, (message) => drop(message["key_id"]));
+  // Without the channel only the time to live invalidates; the error shows where it is awaited, at close.
+  subscribed.catch(() => undefined);
+
+  const lookUp = async (name: string, digest: Uint8Array): Promise<Principal | null> => {
+    const startedIn = generation;
+    const principal = await findByDigest(sql, digest);
+    if (principal !== null && startedIn === generation) {
+      if (entries.size >= CACHE_ENTRIES_MAX) entries.clear();
+      entries.set(name, { principal, untilMs: now() + CACHE_TTL_MS });
+    }
+    return principal;
+  };
+
+  return {
+    anonymous: keysEnabled ? null : LOCAL_PRINCIPAL,
+    async authenticate(key) {
+      if (!keysEnabled) return LOCAL_PRINCIPAL;
+      if (key.length === 0 || key.length > KEY_LENGTH_MAX) return null;
+      const digest = sha256(key);
+      const name = Buffer.from(digest).toString("base64");
+      const cached = entries.get(name);
+      if (cached !== undefined && cached.untilMs > now()) {
+        const { expiresAt } = cached.principal;
+        return expiresAt !== null && expiresAt.getTime() <= now() ? null : cached.principal;
+      }
+      return lookUp(name, digest);
+    },
+    async close() {
+      const unsubscribe = await subscribed.catch(() => undefined);
+      await unsubscribe?.();
+    },
+  };
+}
