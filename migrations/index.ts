@@ -1,0 +1,10 @@
+/** The migrations in order, inside the binary. A file is never changed once it was released: add the next number. */
+import initial from "./0001_initial.sql" with { type: "text" };
+
+export interface Migration {
+  /** `NNNN_name`: the file's name, which orders it. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [{ name: "0001_initial", text: initial }];

@@ -1,0 +1,185 @@
+/**
+ * One connection to Postgres: a postgres.js client that may open one socket and is used by one caller at a time.
+ *
+ * We keep the pool ourselves (open-postgres.ts) because a connection whose query timed out must be thrown away alone:
+ * its answer may still arrive. `.cancel()` is no way out, since it can hit whatever the server runs next.
+ */
+import postgres from "postgres";
+import { encodeParam, PARAM_OIDS, PARSERS } from "../codec.ts";
+import { DeadlinePassed, withDeadline } from "../deadline.ts";
+import { databaseTimeout, databaseUnavailable, errorCode, isConnectionLost, translateSqlError } from "../errors.ts";
+import type { SqlParam, SqlRow, SqlRunner } from "../sql.ts";
+import { makeWatch } from "../watch.ts";
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly applicationName: string;
+  /** Enforced by the server. */
+  readonly statementTimeoutMs: number;
+  /** A transaction whose client stopped talking is ended by the server after this; 0 is never. */
+  readonly idleInTransactionMs: number;
+  /** Enforced here: longer than the server's own limit, so that it fires only for a server that is frozen or cut off. */
+  readonly outerTimeoutMs: number;
+  /**
+   * `session`: limits are start-up parameters and statements are prepared by name. `transaction`: a pooler gives us
+   * another backend for each transaction, so limits are SET LOCAL and nothing is left behind.
+   */
+  readonly pooling: "session" | "transaction";
+  /** With `transaction`: false if the server's own settings limit statements well enough already. */
+  readonly setLimits: boolean;
+}
+
+export interface Connection extends SqlRunner {
+  /** False once the connection was lost or given up; it then rejects everything. */
+  readonly usable: boolean;
+  readonly openedAtMs: number;
+  /** Rejects when the connection is lost. */
+  readonly lost: Promise<never>;
+  transaction<T>(work: (tx: SqlRunner) => Promise<T>): Promise<T>;
+  /** Several statements without parameters, in one transaction. */
+  script(text: string): Promise<void>;
+  /** The process id the server told at start-up; a pooler makes one up. */
+  startupPid(): Promise<number>;
+  discard(): void;
+}
+
+type Client = postgres.Sql | postgres.TransactionSql;
+
+const asText = { serialize: (text: string): string => text };
+
+/** postgres.js is told to send our text as it is and to parse with our table. */
+const codecTypes = Object.fromEntries(
+  PARAM_OIDS.map((oid) => [`oid${oid}`, { to: oid, from: [oid], ...asText, parse: PARSERS[oid] ?? asText.serialize }]),
+);
+
+function openClient(options: ConnectionOptions, onClose: () => void): postgres.Sql {
+  const limits =
+    options.pooling === "session"
+      ? {
+          statement_timeout: options.statementTimeoutMs,
+          idle_in_transaction_session_timeout: options.idleInTransactionMs,
+        }
+      : {};
+  return postgres(options.url, {
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: Math.max(1, Math.ceil(options.outerTimeoutMs / 1000)),
+    fetch_types: false,
+    prepare: options.pooling === "session",
+    onnotice: () => {},
+    onclose: onClose,
+    types: codecTypes,
+    connection: { application_name: options.applicationName, ...limits },
+  });
+}
+
+function send(client: Client, text: string, params: readonly SqlParam[], prepare: boolean) {
+  const values = params.map((param) => {
+    const { text: value, oid } = encodeParam(param);
+    return value === null || oid === 0 ? value : client.typed(value, oid);
+  });
+  // The extended protocol also without parameters: it prepares, and it refuses a second statement in the text.
+  return client.unsafe<SqlRow[]>(
+    text,
+    values as postgres.ParameterOrJSON<never>[],
+    { prepare, simple: false } as object,
+  );
+}
+
+export function makeConnection(options: ConnectionOptions): Connection {
+  const loss = Promise.withResolvers<never>();
+  loss.promise.catch(() => {});
+  let usable = true;
+  const markLost = (cause: unknown): void => {
+    usable = false;
+    loss.reject(databaseUnavailable(cause));
+  };
+  const client = openClient(options, () => markLost(new Error("The server closed the connection.")));
+  const prepare = options.pooling === "session";
+
+  const discard = (): void => {
+    markLost(new Error("The connection was given up."));
+    client.end({ timeout: 0 }).catch(() => {});
+  };
+  const guarded = async <T>(work: PromiseLike<T>): Promise<T> => {
+    try {
+      return await withDeadline(work, options.outerTimeoutMs);
+    } catch (error) {
+      if (error instanceof DeadlinePassed || isConnectionLost(error) || isStalePlan(error)) discard();
+      if (error instanceof DeadlinePassed) throw databaseTimeout(error);
+      if (isStalePlan(error)) throw databaseUnavailable(error);
+      throw translateSqlError(error);
+    }
+  };
+  const limitsSql = `SET LOCAL statement_timeout = ${options.statementTimeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${options.idleInTransactionMs}`;
+  const needsLimits = options.pooling === "transaction" && options.setLimits;
+
+  const transaction = async <T>(work: (tx: SqlRunner, raw: postgres.TransactionSql) => Promise<T>): Promise<T> => {
+    if (!usable) throw databaseUnavailable(new Error("The connection is lost."));
+    let failure: { readonly error: unknown } | null = null;
+    let value: { readonly result: T } | null = null;
+    let ended = false;
+    const watch = makeWatch(options.outerTimeoutMs);
+    const run = client.begin(async (raw) => {
+      watch.stop();
+      const tx: SqlRunner = {
+        async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
+          if (ended) throw new Error("The transaction has ended.");
+          return Array.from(await guarded(send(raw, text, params, prepare))) as Row[];
+        },
+      };
+      try {
+        if (needsLimits) await guarded(raw.unsafe(limitsSql));
+        value = { result: await work(tx, raw) };
+      } catch (error) {
+        failure = { error };
+        throw error;
+      } finally {
+        ended = true;
+        watch.start();
+      }
+    });
+    try {
+      await Promise.race([run, watch.passed]);
+      return (value as unknown as { readonly result: T }).result;
+    } catch (error) {
+      if (error instanceof DeadlinePassed || isConnectionLost(error)) discard();
+      const failed = failure as { readonly error: unknown } | null;
+      if (failed !== null) throw failed.error;
+      throw error instanceof DeadlinePassed ? databaseTimeout(error) : translateSqlError(error);
+    } finally {
+      ended = true;
+      watch.stop();
+    }
+  };
+
+  return {
+    openedAtMs: performance.now(),
+    lost: loss.promise,
+    get usable() {
+      return usable;
+    },
+    async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
+      if (!usable) throw databaseUnavailable(new Error("The connection is lost."));
+      if (needsLimits) return transaction((tx) => tx.query<Row>(text, params));
+      return Array.from(await guarded(send(client, text, params, prepare))) as Row[];
+    },
+    transaction,
+    async script(text) {
+      await transaction(async (_tx, raw) => {
+        await guarded(raw.unsafe(text));
+      });
+    },
+    async startupPid() {
+      const result = await guarded(client.unsafe("SELECT 1"));
+      return (result as unknown as { state: { pid: number } }).state.pid;
+    },
+    discard,
+  };
+}
+
+/** A prepared statement outlived a change of its table: the next connection prepares it anew. */
+function isStalePlan(error: unknown): boolean {
+  return errorCode(error) === "0A000" && (error as { routine?: unknown }).routine === "RevalidateCachedQuery";
+}
