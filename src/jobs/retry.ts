@@ -1,0 +1,37 @@
+/** Retrying by hand: a new job with the same spec. The old one and its events stay as they are. */
+import type { SqlRunner } from "../database/sql.ts";
+import { IS_FINAL } from "./guards.ts";
+import { appendEvent, queueRank } from "./statements.ts";
+import { type ChangeResult, getJob, isUuid, JOB_COLUMNS, toJob } from "./store.ts";
+import { type JobId, type KeyId, PRIORITIES } from "./types.ts";
+
+const PRIORITY_NAME = `(ARRAY[${PRIORITIES.map((priority) => `'${priority}'`).join(", ")}])[u.priority + 1]`;
+
+const RETRY = `
+WITH old AS (
+  SELECT j.* FROM jobs j WHERE j.id = $1 AND ($2::uuid IS NULL OR j.key_id = $2::uuid) AND ${IS_FINAL}),
+created AS (
+  INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, retry_of, webhook_url,
+    webhook_events, request_id, log_seq)
+  SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old")}, old.spec, old.metadata, old.id,
+    old.webhook_url, old.webhook_events, $4::text, 1
+  FROM old
+  RETURNING *),
+${appendEvent(
+  "created",
+  "'job.queued'",
+  `jsonb_build_object('type', u.type, 'priority', ${PRIORITY_NAME}, 'retry_of', u.retry_of)`,
+)}
+SELECT ${JOB_COLUMNS} FROM created`;
+
+/** Creates a job like a final one, for the same key; `conflict` while the old one has not ended. */
+export async function retryJob(
+  sql: SqlRunner,
+  { jobId, keyId, newId, requestId }: { jobId: string; keyId: KeyId | null; newId: JobId; requestId?: string | null },
+): Promise<ChangeResult<"created">> {
+  if (!isUuid(jobId)) return { outcome: "not_found", job: null };
+  const [row] = await sql.query(RETRY, [jobId, keyId, newId, requestId ?? null]);
+  if (row !== undefined) return { outcome: "created", job: toJob(row) };
+  const job = await getJob(sql, { jobId, keyId });
+  return job === null ? { outcome: "not_found", job: null } : { outcome: "conflict", job };
+}
