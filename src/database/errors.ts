@@ -43,6 +43,9 @@ export const databaseUnavailable = (cause: unknown): RendiffError =>
 const databaseBug = (cause: unknown): RendiffError =>
   new RendiffError({ kind: "internal", publicMessage: "An internal error occurred.", cause });
 
+/** A statement on a transaction that was committed or rolled back: it would run outside of it. */
+export const transactionEnded = (): RendiffError => databaseBug(new Error("The transaction has ended."));
+
 export function errorCode(thrown: unknown): string {
   const code = typeof thrown === "object" && thrown !== null ? (thrown as EngineError).code : undefined;
   return typeof code === "string" ? code : "";

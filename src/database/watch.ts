@@ -3,12 +3,13 @@ import { DeadlinePassed } from "./deadline.ts";
 export interface Watch {
   /** Rejects with DeadlinePassed. */
   readonly passed: Promise<never>;
-  start(): void;
+  /** Begins a phase that may take so long; 0 is for ever. */
+  start(deadlineMs: number): void;
   stop(): void;
 }
 
-/** A deadline for one phase after another: it runs from the beginning and can be stopped and started again. */
-export function makeWatch(deadlineMs: number): Watch {
+/** A deadline for one phase after another. */
+export function makeWatch(): Watch {
   const late = Promise.withResolvers<never>();
   late.promise.catch(() => {});
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -16,10 +17,9 @@ export function makeWatch(deadlineMs: number): Watch {
     if (timer !== null) clearTimeout(timer);
     timer = null;
   };
-  const start = (): void => {
+  const start = (deadlineMs: number): void => {
     stop();
-    timer = setTimeout(() => late.reject(new DeadlinePassed(deadlineMs)), deadlineMs);
+    if (deadlineMs > 0) timer = setTimeout(() => late.reject(new DeadlinePassed(deadlineMs)), deadlineMs);
   };
-  start();
   return { passed: late.promise, start, stop };
 }

@@ -9,7 +9,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { DeadlinePassed } from "../deadline.ts";
-import { databaseTimeout, databaseUnavailable } from "../errors.ts";
+import { databaseTimeout, databaseUnavailable, transactionEnded } from "../errors.ts";
 import type { DatabaseLogger } from "../logger.ts";
 import { makePlaces, type Places } from "../queue.ts";
 import type { Sql, SqlParam, SqlRunner } from "../sql.ts";
@@ -138,13 +138,13 @@ async function runTransaction<T>(
   work: (tx: SqlRunner) => Promise<T>,
 ): Promise<T> {
   await engine.command("BEGIN");
+  const watch = makeWatch();
   let ended = false;
-  let failure: { readonly error: unknown } | null = null;
   let running = 0;
-  const watch = makeWatch(idleTimeoutMs);
+  let failure: { readonly error: unknown } | null = null;
   const tx: SqlRunner = {
     async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
-      if (ended) throw new Error("The transaction has ended.");
+      if (ended) throw transactionEnded();
       running += 1;
       watch.stop();
       try {
@@ -154,11 +154,12 @@ async function runTransaction<T>(
         throw error;
       } finally {
         running -= 1;
-        if (running === 0 && !ended) watch.start();
+        if (running === 0 && !ended) watch.start(idleTimeoutMs);
       }
     },
   };
   try {
+    watch.start(idleTimeoutMs);
     const result = await Promise.race([work(tx), watch.passed]);
     // Postgres would answer COMMIT with ROLLBACK after a failed statement, even if the callback swallowed the error.
     if (failure !== null) throw (failure as { readonly error: unknown }).error;

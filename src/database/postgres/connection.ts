@@ -5,18 +5,19 @@
  * its answer may still arrive. `.cancel()` is no way out, since it can hit whatever the server runs next.
  */
 import postgres from "postgres";
+import type { RendiffError } from "../../errors.ts";
 import { encodeParam, PARAM_OIDS, PARSERS } from "../codec.ts";
 import { DeadlinePassed, withDeadline } from "../deadline.ts";
 import { databaseTimeout, databaseUnavailable, errorCode, isConnectionLost, translateSqlError } from "../errors.ts";
 import type { SqlParam, SqlRow, SqlRunner } from "../sql.ts";
-import { makeWatch } from "../watch.ts";
+import { runTransaction, type TransactionContext } from "./transaction.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
   readonly applicationName: string;
   /** Enforced by the server. */
   readonly statementTimeoutMs: number;
-  /** A transaction whose client stopped talking is ended by the server after this; 0 is never. */
+  /** A transaction that stops talking is ended after this; 0 is never. */
   readonly idleInTransactionMs: number;
   /** Enforced here: longer than the server's own limit, so that it fires only for a server that is frozen or cut off. */
   readonly outerTimeoutMs: number;
@@ -57,7 +58,7 @@ function openClient(options: ConnectionOptions, onClose: () => void): postgres.S
     options.pooling === "session"
       ? {
           statement_timeout: options.statementTimeoutMs,
-          idle_in_transaction_session_timeout: options.idleInTransactionMs,
+          idle_in_transaction_session_timeout: serverIdleMs(options),
         }
       : {};
   return postgres(options.url, {
@@ -97,61 +98,39 @@ export function makeConnection(options: ConnectionOptions): Connection {
   };
   const client = openClient(options, () => markLost(new Error("The server closed the connection.")));
   const prepare = options.pooling === "session";
+  const needsLimits = options.pooling === "transaction" && options.setLimits;
 
   const discard = (): void => {
     markLost(new Error("The connection was given up."));
     client.end({ timeout: 0 }).catch(() => {});
   };
-  const guarded = async <T>(work: PromiseLike<T>): Promise<T> => {
+  const toFailure = (error: unknown): RendiffError => {
+    const late = error instanceof DeadlinePassed;
+    const stale = isStalePlan(error);
+    if (late || stale || isConnectionLost(error)) discard();
+    if (late) return databaseTimeout(error);
+    return stale ? databaseUnavailable(error) : translateSqlError(error);
+  };
+  const guarded = async <T>(start: () => PromiseLike<T>): Promise<T> => {
     try {
-      return await withDeadline(work, options.outerTimeoutMs);
+      if (!usable) throw databaseUnavailable(new Error("The connection is lost."));
+      return await withDeadline(start(), options.outerTimeoutMs);
     } catch (error) {
-      if (error instanceof DeadlinePassed || isConnectionLost(error) || isStalePlan(error)) discard();
-      if (error instanceof DeadlinePassed) throw databaseTimeout(error);
-      if (isStalePlan(error)) throw databaseUnavailable(error);
-      throw translateSqlError(error);
+      throw toFailure(error);
     }
   };
-  const limitsSql = `SET LOCAL statement_timeout = ${options.statementTimeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${options.idleInTransactionMs}`;
-  const needsLimits = options.pooling === "transaction" && options.setLimits;
-
-  const transaction = async <T>(work: (tx: SqlRunner, raw: postgres.TransactionSql) => Promise<T>): Promise<T> => {
-    if (!usable) throw databaseUnavailable(new Error("The connection is lost."));
-    let failure: { readonly error: unknown } | null = null;
-    let value: { readonly result: T } | null = null;
-    let ended = false;
-    const watch = makeWatch(options.outerTimeoutMs);
-    const run = client.begin(async (raw) => {
-      watch.stop();
-      const tx: SqlRunner = {
-        async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
-          if (ended) throw new Error("The transaction has ended.");
-          return Array.from(await guarded(send(raw, text, params, prepare))) as Row[];
-        },
-      };
-      try {
-        if (needsLimits) await guarded(raw.unsafe(limitsSql));
-        value = { result: await work(tx, raw) };
-      } catch (error) {
-        failure = { error };
-        throw error;
-      } finally {
-        ended = true;
-        watch.start();
-      }
-    });
-    try {
-      await Promise.race([run, watch.passed]);
-      return (value as unknown as { readonly result: T }).result;
-    } catch (error) {
-      if (error instanceof DeadlinePassed || isConnectionLost(error)) discard();
-      const failed = failure as { readonly error: unknown } | null;
-      if (failed !== null) throw failed.error;
-      throw error instanceof DeadlinePassed ? databaseTimeout(error) : translateSqlError(error);
-    } finally {
-      ended = true;
-      watch.stop();
-    }
+  const context: TransactionContext = {
+    client,
+    outerTimeoutMs: options.outerTimeoutMs,
+    idleInTransactionMs: options.idleInTransactionMs,
+    limitsSql: needsLimits ? limitsSql(options) : null,
+    async runQuery<Row extends object>(runner: Client, text: string, params: readonly SqlParam[]) {
+      return Array.from(await guarded(() => send(runner, text, params, prepare))) as Row[];
+    },
+    async runScript(runner, text) {
+      await guarded(() => runner.unsafe(text));
+    },
+    toFailure,
   };
 
   return {
@@ -161,23 +140,25 @@ export function makeConnection(options: ConnectionOptions): Connection {
       return usable;
     },
     async query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
-      if (!usable) throw databaseUnavailable(new Error("The connection is lost."));
-      if (needsLimits) return transaction((tx) => tx.query<Row>(text, params));
-      return Array.from(await guarded(send(client, text, params, prepare))) as Row[];
+      if (needsLimits) return runTransaction(context, (tx) => tx.query<Row>(text, params));
+      return Array.from(await guarded(() => send(client, text, params, prepare))) as Row[];
     },
-    transaction,
-    async script(text) {
-      await transaction(async (_tx, raw) => {
-        await guarded(raw.unsafe(text));
-      });
-    },
+    transaction: (work) => runTransaction(context, work),
+    script: (text) => runTransaction(context, (tx) => tx.script(text)),
     async startupPid() {
-      const result = await guarded(client.unsafe("SELECT 1"));
+      const result = await guarded(() => client.unsafe("SELECT 1"));
       return (result as unknown as { state: { pid: number } }).state.pid;
     },
     discard,
   };
 }
+
+const limitsSql = (options: ConnectionOptions): string =>
+  `SET LOCAL statement_timeout = ${options.statementTimeoutMs};` +
+  `SET LOCAL idle_in_transaction_session_timeout = ${serverIdleMs(options)}`;
+
+/** Later than our own limit, which answers better: the server's is for a client that is frozen or gone. */
+const serverIdleMs = (options: ConnectionOptions): number => 2 * options.idleInTransactionMs;
 
 /** A prepared statement outlived a change of its table: the next connection prepares it anew. */
 function isStalePlan(error: unknown): boolean {
