@@ -268,5 +268,5 @@ CREATE TABLE storage_usage (
   size_bytes bigint NOT NULL DEFAULT 0,
   object_count bigint NOT NULL DEFAULT 0,
   updated_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (backend, key_id)
+  PRIMARY KEY (key_id, backend)
 );

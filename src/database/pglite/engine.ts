@@ -105,7 +105,8 @@ function toRows(messages: Messages): SqlRow[] {
     const { fields } = message as unknown as DataRow;
     columns.forEach(({ name, dataTypeID }, at) => {
       const text = fields[at] ?? null;
-      row[name] = text === null ? null : (PARSERS[dataTypeID]?.(text) ?? text);
+      const parse = PARSERS[dataTypeID];
+      row[name] = text === null || parse === undefined ? text : parse(text);
     });
     rows.push(row);
   }
