@@ -9,6 +9,7 @@ import { json, SqlConflict, type SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import type { ObjectRef } from "../storage/port.ts";
 import { HELD, NO_KEY_IS_BUSY, NOT_CANCELLED, NOT_PUBLISHING } from "./guards.ts";
+import { isInPublishingOrder } from "./publish-order.ts";
 import { appendEvent, milliseconds } from "./statements.ts";
 import type { Lease, PublishManifest } from "./types.ts";
 
@@ -63,6 +64,9 @@ export async function fence(
 ): Promise<FenceResult> {
   if (manifest.leaseToken !== lease.leaseToken) {
     throw new RendiffError({ kind: "internal", publicMessage: "The manifest belongs to another lease." });
+  }
+  if (!isInPublishingOrder(manifest.steps)) {
+    throw new RendiffError({ kind: "internal", publicMessage: "Playlists and manifests are published last." });
   }
   for (let race = 0; ; race += 1) {
     try {

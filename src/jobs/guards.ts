@@ -36,6 +36,9 @@ export const WORKER_IS_BEHIND = "w.seen_tick <= (SELECT l.tick FROM liveness l) 
 /** At most one tick per interval whoever asks. The wall clock of the database is read after the row's lock is held. */
 export const TICK_IS_DUE = "l.at <= clock_timestamp() - $1::double precision * interval '1 millisecond'";
 
+/** However long the last tick is ago: an outage of Postgres or a jump of its clock must not age a worker that lives. */
+export const TICKS_TO_ADD = `CASE WHEN ${TICK_IS_DUE} THEN 1 ELSE 0 END`;
+
 /** A key that another job is publishing, or whose object is being deleted. */
 export const NO_KEY_IS_BUSY = "NOT EXISTS (SELECT FROM busy)";
 

@@ -6,7 +6,7 @@
  * none of these reaps a worker that lives.
  */
 import { json, type SqlRunner } from "../database/sql.ts";
-import { TICK_IS_DUE } from "./guards.ts";
+import { TICK_IS_DUE, TICKS_TO_ADD } from "./guards.ts";
 import { priorityNumber } from "./store.ts";
 import type { JobId, JobType, Priority, WorkerId } from "./types.ts";
 
@@ -86,7 +86,7 @@ export async function heartbeat(
 
 const ADVANCE_TICK = `
 WITH advanced AS (
-  UPDATE liveness l SET at = clock_timestamp(), tick = l.tick + CASE WHEN ${TICK_IS_DUE} THEN 1 ELSE 0 END
+  UPDATE liveness l SET at = clock_timestamp(), tick = l.tick + ${TICKS_TO_ADD}
   WHERE ${TICK_IS_DUE} OR l.at > clock_timestamp() + $1::double precision * interval '1 millisecond'
   RETURNING l.tick)
 SELECT tick FROM advanced WHERE tick > (SELECT l.tick FROM liveness l)`;
