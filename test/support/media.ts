@@ -65,6 +65,8 @@ export interface ClipSpec {
 
 const FOLDER = resolve(import.meta.dir, "../../.cache/media");
 const TIMEOUT_MS = 60_000;
+/** To be counted up when a clip of the same arguments comes out differently. */
+const RECIPE = 1;
 const SUBTITLES = "1\n00:00:00,000 --> 00:00:01,000\nA line.\n";
 
 const VIDEO_ENCODERS: Record<string, string> = {
@@ -238,7 +240,7 @@ const making = new Map<string, Promise<string>>();
 /** Absolute path of a file as `spec` says, read only. Without a spec: one second of 64x48 H.264 in mp4, no sound. */
 export function makeClip(spec: ClipSpec = {}): Promise<string> {
   const args = encodeArgs(spec, join(FOLDER, "line.srt"));
-  const key = Bun.hash(JSON.stringify([args, spec.rotation, spec.withoutDuration])).toString(36);
+  const key = Bun.hash(JSON.stringify([RECIPE, args, spec.rotation, spec.withoutDuration])).toString(36);
   const path = join(FOLDER, `${key}.${spec.container ?? "mp4"}`);
   const made = making.get(path) ?? makeOnce(spec, args, path);
   making.set(path, made);
