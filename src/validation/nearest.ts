@@ -1,7 +1,7 @@
 /** The known name that a mistyped one most likely meant. */
 
 /** Damerau-Levenshtein distance (adjacent transpositions count once) over UTF-16 units. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let older: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
