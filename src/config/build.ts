@@ -1,0 +1,153 @@
+/** From parsed settings to the nested, frozen Config: defaults that depend on others, units, absolute paths. */
+import { join, resolve } from "node:path";
+import type { Config, HttpConfig, LimitsConfig, Network, QueueConfig, StorageConfig, WorkerConfig } from "./config.ts";
+import { type Share, toAbsolute } from "./kinds.ts";
+import type { Machine } from "./machine.ts";
+import type { SettingValues } from "./schema.ts";
+
+/** LEASE_TTL is this many ticks: two lost heartbeats reap nobody. */
+const REAP_AFTER_TICKS = 3;
+
+export interface Surroundings {
+  readonly cwd: string;
+  readonly machine: Machine;
+}
+
+export function buildConfig(values: SettingValues, around: Surroundings): Config {
+  const dataDir = resolve(around.cwd, values.DATA_DIR);
+  return deepFreeze({
+    env: values.RENDIFF_ENV,
+    profile: values.DATABASE_URL === null ? "embedded" : "cluster",
+    process: {
+      role: values.RENDIFF_ROLE,
+      dataDir,
+      logLevel: values.LOG_LEVEL,
+      logFormat: values.LOG_FORMAT ?? (around.machine.isTerminal ? "pretty" : "json"),
+      drainDelayMs: values.DRAIN_DELAY,
+      drainTimeoutMs: values.DRAIN_TIMEOUT,
+    },
+    http: buildHttp(values),
+    keys: {
+      enabled: values.ENABLE_API_KEYS,
+      adminKeys: values.ADMIN_API_KEYS ?? [],
+      signingSecret: values.SIGNING_SECRET,
+      rateLimitPerMinute: values.RATE_LIMIT,
+      addressRateLimitPerMinute: values.ADDRESS_RATE_LIMIT,
+    },
+    limits: buildLimits(values),
+    worker: buildWorker(values, around, dataDir),
+    queue: buildQueue(values),
+    database: {
+      url: values.DATABASE_URL,
+      replicaUrl: values.DATABASE_REPLICA_URL,
+      poolSize: values.DATABASE_POOL,
+      statementTimeoutMs: values.STATEMENT_TIMEOUT,
+    },
+    redis: { url: values.REDIS_URL, prefix: values.REDIS_PREFIX },
+    storage: buildStorage(values, around, dataDir),
+    telemetry: { otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT },
+  });
+}
+
+function buildHttp(values: SettingValues): HttpConfig {
+  return {
+    host: values.API_HOST,
+    port: values.API_PORT,
+    publicUrl: values.PUBLIC_URL,
+    trustedProxies: values.TRUSTED_PROXIES,
+    ipAllowList: allowsAll(values.IP_ALLOW_LIST) ? null : values.IP_ALLOW_LIST,
+    corsOrigins: values.CORS_ORIGINS,
+    metricsAllow: values.METRICS_ALLOW,
+    metricsPort: values.METRICS_PORT === values.API_PORT ? null : values.METRICS_PORT,
+    bodyLimitBytes: values.BODY_LIMIT,
+    uploadLimitBytes: values.UPLOAD_LIMIT ?? values.MAX_INPUT_SIZE,
+    docs: values.DOCS,
+  };
+}
+
+const allowsAll = (networks: readonly Network[]): boolean =>
+  ["0.0.0.0/0", "::/0"].every((network) => networks.includes(network));
+
+function buildLimits(values: SettingValues): LimitsConfig {
+  return {
+    maxInputBytes: values.MAX_INPUT_SIZE,
+    maxDurationSeconds: values.MAX_DURATION / 1000,
+    maxOperations: values.MAX_OPERATIONS,
+    maxWidth: values.MAX_RESOLUTION.width,
+    maxHeight: values.MAX_RESOLUTION.height,
+    maxBitrate: values.MAX_BITRATE,
+    maxOutputs: values.MAX_OUTPUTS,
+    maxStreams: values.MAX_STREAMS,
+    jobTimeoutMs: values.JOB_TIMEOUT,
+    stallTimeoutMs: values.STALL_TIMEOUT,
+  };
+}
+
+function buildWorker(values: SettingValues, { cwd, machine }: Surroundings, dataDir: string): WorkerConfig {
+  const tempDir = values.TEMP_STORAGE === null ? join(dataDir, "tmp") : toAbsolute(cwd, values.TEMP_STORAGE);
+  const program = (path: string | null): string | null => (path === null ? null : toAbsolute(cwd, path));
+  return {
+    concurrency: values.WORKER_CONCURRENCY === "auto" ? slotsFor(machine.cpuCount) : values.WORKER_CONCURRENCY,
+    ffmpegThreads: values.FFMPEG_THREADS,
+    memoryLimitBytes: resolveShare(values.MEMORY_LIMIT, () => machine.memoryBytes),
+    tempDir,
+    tempLimitBytes: resolveShare(values.TEMP_LIMIT, () => machine.diskBytes(tempDir)),
+    jobTypes: values.WORKER_JOB_TYPES,
+    priorities: values.WORKER_PRIORITIES,
+    sandbox: values.SANDBOX ?? (values.RENDIFF_ENV === "production" ? "required" : "auto"),
+    ffmpegPath: program(values.FFMPEG_PATH),
+    ffprobePath: program(values.FFPROBE_PATH),
+    vmafFfmpegPath: program(values.VMAF_FFMPEG_PATH),
+    packagerPath: program(values.PACKAGER_PATH),
+    allowRawOptions: values.ALLOW_RAW_OPTIONS,
+  };
+}
+
+/** Half the CPUs, since encoders use several well; but two where there are two, so that a long job never blocks all. */
+export function slotsFor(cpuCount: number): number {
+  return Math.max(Math.min(2, cpuCount), Math.floor(cpuCount / 2));
+}
+
+const resolveShare = (share: Share, wholeBytes: () => number): number =>
+  "bytes" in share ? share.bytes : Math.floor((wholeBytes() * share.percent) / 100);
+
+function buildQueue(values: SettingValues): QueueConfig {
+  const tickIntervalMs = Math.round(values.LEASE_TTL / REAP_AFTER_TICKS);
+  return {
+    leaseTtlMs: tickIntervalMs * REAP_AFTER_TICKS,
+    tickIntervalMs,
+    reapAfterTicks: REAP_AFTER_TICKS,
+    poisonAfter: values.POISON_AFTER,
+    maxAttempts: values.MAX_ATTEMPTS,
+    publishTimeoutMs: values.PUBLISH_TIMEOUT,
+    retentionJobsMs: values.RETENTION_JOBS.ms,
+    retentionOutputsMs: values.RETENTION_OUTPUTS.ms,
+    retentionUploadsMs: values.RETENTION_UPLOADS,
+  };
+}
+
+function buildStorage(values: SettingValues, { cwd }: Surroundings, dataDir: string): StorageConfig {
+  const s3 = {
+    endpoint: values.S3_ENDPOINT,
+    region: values.S3_REGION,
+    accessKeyId: values.S3_ACCESS_KEY_ID,
+    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
+  };
+  const file = (path: string | null): string | null => (path === null ? null : toAbsolute(cwd, path));
+  return {
+    path: values.STORAGE_PATH === null ? join(dataDir, "storage") : toAbsolute(cwd, values.STORAGE_PATH),
+    configFile: file(values.STORAGE_CONFIG),
+    s3: Object.values(s3).every((value) => value === null) ? null : s3,
+    azureConnectionString: values.AZURE_STORAGE_CONNECTION_STRING,
+    googleCredentialsFile: file(values.GOOGLE_APPLICATION_CREDENTIALS),
+    gcsEndpoint: values.GCS_ENDPOINT,
+    allowPrivateNetworks: values.ALLOW_PRIVATE_NETWORKS,
+  };
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const child of Object.values(value)) {
+    if (typeof child === "object" && child !== null && !Object.isFrozen(child)) deepFreeze(child);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,38 @@
+/**
+ * What the schema describes and this version cannot do yet. Refused by name when it is asked for, so that nobody
+ * believes in a setting that changes nothing. Whoever builds a thing deletes its line.
+ */
+import type { ConfigProblem } from "./config-error.ts";
+import type { SettingName } from "./schema.ts";
+
+/** `any`: given at all. A list: these values only. */
+type Refusal = "any" | readonly string[];
+
+const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
+  RENDIFF_ROLE: ["api", "worker"],
+  REDIS_URL: "any",
+  DATABASE_REPLICA_URL: "any",
+  VMAF_FFMPEG_PATH: "any",
+  PACKAGER_PATH: "any",
+  ALLOW_RAW_OPTIONS: ["true"],
+  STORAGE_CONFIG: "any",
+  S3_ENDPOINT: "any",
+  S3_REGION: "any",
+  S3_ACCESS_KEY_ID: "any",
+  S3_SECRET_ACCESS_KEY: "any",
+  AZURE_STORAGE_CONNECTION_STRING: "any",
+  GOOGLE_APPLICATION_CREDENTIALS: "any",
+  GCS_ENDPOINT: "any",
+  ALLOW_PRIVATE_NETWORKS: "any",
+  OTEL_EXPORTER_OTLP_ENDPOINT: "any",
+};
+
+/** `values` are the parsed settings that were given; defaults are not looked at. */
+export function findNotBuilt(values: Readonly<Partial<Record<SettingName, unknown>>>): ConfigProblem[] {
+  return (Object.entries(NOT_BUILT) as [SettingName, Refusal][]).flatMap(([name, refusal]) => {
+    if (values[name] === undefined) return [];
+    const value = String(values[name]);
+    if (refusal === "any") return [{ name, message: "is not available in this version" }];
+    return refusal.includes(value) ? [{ name, message: `${value} is not available in this version` }] : [];
+  });
+}
