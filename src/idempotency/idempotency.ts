@@ -111,16 +111,6 @@ export async function releaseIdempotent(sql: SqlRunner, hold: IdempotencyHold): 
   );
 }
 
-/** Deletes what has expired, in batches; returns how many. */
-export async function deleteExpiredIdempotencyKeys(sql: SqlRunner, limit: number): Promise<number> {
-  const rows = await sql.query(
-    `DELETE FROM idempotency_keys WHERE ctid IN (
-       SELECT ctid FROM idempotency_keys WHERE expires_at <= now() LIMIT $1::integer) RETURNING key_id`,
-    [limit],
-  );
-  return rows.length;
-}
-
 function mismatch(): RendiffError {
   return new RendiffError({
     kind: "request.idempotency_mismatch",

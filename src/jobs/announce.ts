@@ -2,7 +2,7 @@
  * What follows a committed change of a job that a client asked for: hints and nudges, so that others act at once. None
  * of it is needed for the job to go on, so its failures are logged and never reach the client.
  */
-import { channels, type Coordination, type ReadyHint } from "../coordination/ports.ts";
+import { type Coordination, channels, type ReadyHint } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import type { EventHub } from "../events/hub.ts";
 import { publishChange } from "../events/messages.ts";

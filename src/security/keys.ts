@@ -5,8 +5,8 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { SqlRow, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
-import type { KeyId } from "../jobs/types.ts";
 import { isUuid } from "../jobs/store.ts";
+import type { KeyId } from "../jobs/types.ts";
 import { sha256 } from "./digest.ts";
 import type { KeyProperties } from "./keys.schema.ts";
 import type { Principal } from "./principal.ts";

@@ -1,0 +1,125 @@
+/** The rules of `/admin`. */
+import { z } from "zod";
+import { keyPropertiesSchema } from "../../src/security/keys.schema.ts";
+import { ROLES } from "../../src/security/roles.ts";
+import type { RouteRule } from "../route-rule.ts";
+
+const timestamp = z.iso.datetime();
+
+export const apiKeySchema = z.strictObject({
+  id: z.uuid(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  allowed_operations: z.array(z.string()).nullable(),
+  read_backends: z.array(z.string()).nullable(),
+  write_backends: z.array(z.string()).nullable(),
+  rate_limit: z.int().nullable(),
+  max_concurrent_jobs: z.int().nullable(),
+  weight: z.number(),
+  monthly_limit_minutes: z.int().nullable(),
+  created_at: timestamp,
+  expires_at: timestamp.nullable(),
+  revoked_at: timestamp.nullable(),
+  last_used_at: timestamp.nullable(),
+});
+export type ApiKeyView = z.infer<typeof apiKeySchema>;
+
+export const createdKeySchema = apiKeySchema.extend({
+  key: z.string().nullable().describe("Shown once; null in a repeated answer."),
+  webhook_secret: z.string().nullable().describe("Shown once; null in a repeated answer."),
+});
+
+export const keyListQuerySchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+  before: z.uuid().optional().describe("Keys older than this one."),
+});
+
+export const apiKeyPageSchema = z.strictObject({
+  items: z.array(apiKeySchema),
+  next_before: z.uuid().nullable(),
+});
+
+const classStats = z.strictObject({
+  ready: z.int(),
+  delayed: z.int(),
+  oldest_wait_seconds: z.number(),
+});
+
+export const statsSchema = z.strictObject({
+  queue: z.strictObject({ high: classStats, normal: classStats, low: classStats }),
+  processing: z.int(),
+  connections: z.int().describe("Streams and sockets open on this replica."),
+});
+
+export const workersSchema = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.uuid(),
+      role: z.string(),
+      class: z.string(),
+      version: z.string(),
+      slots: z.int(),
+      running: z.int(),
+      draining: z.boolean(),
+      alive: z.boolean(),
+      started_at: timestamp,
+    }),
+  ),
+});
+
+const admin = { at: "api", tag: "Administration", access: "admin" } as const;
+
+export const adminRoutes: readonly RouteRule[] = [
+  {
+    ...admin,
+    id: "admin.keys.create",
+    method: "POST",
+    path: "/admin/api-keys",
+    summary: "Make an API key",
+    idempotent: true,
+    body: keyPropertiesSchema,
+    answers: { 201: { description: "The key, shown this once.", schema: createdKeySchema } },
+  },
+  {
+    ...admin,
+    id: "admin.keys.list",
+    method: "GET",
+    path: "/admin/api-keys",
+    summary: "List API keys, newest first",
+    query: keyListQuerySchema,
+    answers: { 200: { description: "Keys without their secrets.", schema: apiKeyPageSchema } },
+  },
+  {
+    ...admin,
+    id: "admin.keys.get",
+    method: "GET",
+    path: "/admin/api-keys/:id",
+    summary: "Read an API key's properties",
+    answers: { 200: { description: "The key without its secrets.", schema: apiKeySchema } },
+  },
+  {
+    ...admin,
+    id: "admin.keys.revoke",
+    method: "DELETE",
+    path: "/admin/api-keys/:id",
+    summary: "Revoke an API key",
+    description: "It stops working at once here and within seconds on other replicas. Its jobs stay.",
+    answers: { 200: { description: "The revoked key.", schema: apiKeySchema } },
+  },
+  {
+    ...admin,
+    id: "admin.stats",
+    method: "GET",
+    path: "/admin/stats",
+    summary: "The queue at this moment",
+    answers: { 200: { description: "Figures.", schema: statsSchema } },
+  },
+  {
+    ...admin,
+    id: "admin.workers",
+    method: "GET",
+    path: "/admin/workers",
+    summary: "The workers that have not left",
+    answers: { 200: { description: "Workers.", schema: workersSchema } },
+  },
+];

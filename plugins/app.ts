@@ -1,0 +1,74 @@
+/** The front end as a whole. The order is the order in which a request meets them. */
+import { Elysia } from "elysia";
+import { makeEventHub } from "../src/events/hub.ts";
+import { makeAuthenticator } from "../src/security/authenticator.ts";
+import { admin } from "./admin/admin.ts";
+import { capabilities } from "./capabilities/capabilities.ts";
+import { type HttpContext, type HttpServices, makeConnections } from "./context.ts";
+import { convertPlugin } from "./convert/convert.ts";
+import { docs } from "./docs/docs.ts";
+import { errors } from "./errors.ts";
+import { events } from "./events/events.ts";
+import { files } from "./files/files.ts";
+import { gate } from "./gate.ts";
+import { health } from "./health/health.ts";
+import { jobs } from "./jobs/jobs.ts";
+import { metrics } from "./metrics/metrics.ts";
+import { outer } from "./outer.ts";
+import { probe } from "./probe/probe.ts";
+
+function makeElysia(context: HttpContext) {
+  return (
+    // Wildcard routes answer 404 for a Host of three characters or fewer otherwise.
+    new Elysia({ handler: { standardHostname: false }, normalize: false })
+      .use(errors(context))
+      .use(outer(context))
+      .use(gate(context))
+      .use(convertPlugin(context))
+      .use(probe(context))
+      .use(jobs(context))
+      .use(events(context))
+      .use(files(context))
+      .use(health(context))
+      .use(capabilities(context))
+      .use(metrics(context))
+      .use(docs(context))
+      .use(admin(context))
+  );
+}
+
+export type { HttpServices } from "./context.ts";
+
+export interface RendiffApp {
+  readonly elysia: ReturnType<typeof makeElysia>;
+  readonly context: HttpContext;
+  /** Answers one request, as a server would: for tests and for `listen`. */
+  handle(request: Request): Promise<Response>;
+  /** Ends streams and sockets and gives back subscriptions. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function makeApp(services: HttpServices): RendiffApp {
+  const { sql, coordination, config, logger } = services;
+  const context: HttpContext = {
+    ...services,
+    authenticator: makeAuthenticator({ sql, bus: coordination.bus, keysEnabled: config.keys.enabled }),
+    events: makeEventHub({
+      sql,
+      bus: coordination.bus,
+      onError: (error) => logger.warn({ err: error }, "events could not be read; they will be looked for again"),
+    }),
+    connections: makeConnections(),
+  };
+  const elysia = makeElysia(context);
+  return {
+    elysia,
+    context,
+    handle: async (request) => elysia.fetch(request),
+    async close() {
+      context.connections.closeAll();
+      await context.events.close();
+      await context.authenticator.close();
+    },
+  };
+}

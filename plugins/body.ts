@@ -1,0 +1,88 @@
+/**
+ * JSON bodies, read by ourselves: what is too large is refused before it is in memory, and what is no JSON gets the same
+ * error as everything else. (Elysia's parser reads whatever the server lets through: 400 MB of JSON took 691 MB.)
+ */
+import { RendiffError } from "../src/errors.ts";
+
+/** Deeper nesting is an attack on whoever walks the value. */
+const DEPTH_MAX = 64;
+
+function tooLarge(limitBytes: number): RendiffError {
+  return new RendiffError({
+    kind: "request.too_large",
+    publicMessage: `The request's body is larger than the ${limitBytes} bytes that this call takes.`,
+  });
+}
+
+function malformed(message: string): RendiffError {
+  return new RendiffError({ kind: "request.invalid", publicMessage: message, details: [{ path: "", message }] });
+}
+
+/** The body's bytes; rejects with `request.too_large` as soon as that is known. */
+export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? "0");
+  if (declared > limitBytes) throw tooLarge(limitBytes);
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks, size);
+    size += value.byteLength;
+    if (size > limitBytes) {
+      await reader.cancel();
+      throw tooLarge(limitBytes);
+    }
+    chunks.push(value);
+  }
+}
+
+function requireJsonType(request: Request): void {
+  const type = request.headers.get("content-type");
+  if (type === null || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type.trim())) return;
+  throw malformed("The request's body must be JSON (Content-Type: application/json).");
+}
+
+/** What no database keeps and no tool prints: NUL, halves of surrogate pairs; and nesting without end. */
+function requireStorable(value: unknown, depth: number): void {
+  if (typeof value === "string") {
+    if (!isStorableText(value)) throw malformed("The request's body holds text with a NUL or half of a character.");
+  } else if (typeof value === "object" && value !== null) {
+    if (depth >= DEPTH_MAX) throw malformed(`The request's body is nested deeper than ${DEPTH_MAX} levels.`);
+    for (const [name, item] of Object.entries(value)) {
+      requireStorable(name, depth + 1);
+      requireStorable(item, depth + 1);
+    }
+  }
+}
+
+export function isStorableText(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed();
+}
+
+export interface JsonBody {
+  readonly value: unknown;
+  /** As they were sent: idempotent requests are compared by them. */
+  readonly bytes: Uint8Array;
+}
+
+export async function readJson(request: Request, limitBytes: number): Promise<JsonBody> {
+  requireJsonType(request);
+  const bytes = await readBody(request, limitBytes);
+  if (bytes.byteLength === 0) throw malformed("The request needs a JSON body.");
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw malformed("The request's body is not UTF-8.");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed("The request's body is not valid JSON.");
+  }
+  requireStorable(value, 0);
+  return { value, bytes };
+}

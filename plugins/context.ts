@@ -1,0 +1,86 @@
+/**
+ * What the front end needs from the rest. `boot` builds it; plugins get it whole and each takes what it uses.
+ */
+import type { Config } from "../src/config/config.ts";
+import type { Coordination, ReadyHint } from "../src/coordination/ports.ts";
+import type { Sql } from "../src/database/sql.ts";
+import type { EventHub } from "../src/events/hub.ts";
+import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
+import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
+import type { Authenticator } from "../src/security/authenticator.ts";
+import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
+import type { Logger } from "../src/telemetry/logger.ts";
+import type { Metrics } from "../src/telemetry/metrics.ts";
+
+/** Answers that need FFmpeg: a request to a worker, with a deadline that the signal brings. */
+export interface MediaService {
+  probe(ref: ObjectRef, signal: AbortSignal): Promise<MediaInfo>;
+  plan(spec: ConvertSpec, signal: AbortSignal): Promise<Plan>;
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Resolves to what is remarkable (null: nothing) and rejects when the thing does not work. */
+  run(signal: AbortSignal): Promise<string | null>;
+  /** Without it nothing works: its failure makes the whole unhealthy, another's only degraded. */
+  readonly vital: boolean;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, for people. */
+  readonly reasons: readonly string[];
+}
+
+/** What the caller of `makeApp` gives. */
+export interface HttpServices {
+  readonly config: Pick<Config, "http" | "keys" | "limits" | "queue">;
+  readonly sql: Sql;
+  /** A replica for lists, or the same. */
+  readonly readSql: Sql;
+  readonly coordination: Coordination;
+  readonly storage: StorageRegistry;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly version: string;
+  /** What any worker was last known to do; null before the first one said so. */
+  capabilities(): Capabilities | null;
+  readonly media: MediaService;
+  /** Of tokens and signed URLs. */
+  readonly signingSecret: string;
+  readiness(): Readiness;
+  readonly healthChecks: readonly HealthCheck[];
+  /** A job may be claimed now; the hint is in the ready queue already. For a worker in this process. */
+  onJobReady?(hint: ReadyHint): void;
+}
+
+/** What the front end itself keeps beside that, one per app. */
+export interface HttpContext extends HttpServices {
+  readonly authenticator: Authenticator;
+  readonly events: EventHub;
+  readonly connections: Connections;
+}
+
+/** Open sockets and streams, so that a drain can end them and limits can count them. */
+export interface Connections {
+  readonly size: number;
+  add(connection: { close(): void }): () => void;
+  /** Ends every one. */
+  closeAll(): void;
+}
+
+export function makeConnections(): Connections {
+  const open = new Set<{ close(): void }>();
+  return {
+    get size() {
+      return open.size;
+    },
+    add(connection) {
+      open.add(connection);
+      return () => open.delete(connection);
+    },
+    closeAll() {
+      for (const connection of [...open]) connection.close();
+    },
+  };
+}

@@ -1,0 +1,58 @@
+/** The rule of `POST /convert`. */
+import { z } from "zod";
+import { convertBodySchema } from "../../src/jobs/convert.schema.ts";
+import { jobSchema } from "../jobs/job.schema.ts";
+import type { RouteRule } from "../route-rule.ts";
+
+export const convertQuerySchema = z.strictObject({
+  dry_run: z
+    .enum(["true", "false", "1", "0"])
+    .default("false")
+    .transform((text) => text === "true" || text === "1")
+    .describe("Answers 200 with the plan; nothing is stored."),
+});
+
+/** The plan as people read it: every command with symbolic paths. */
+export const planSchema = z.strictObject({
+  steps: z.array(
+    z.strictObject({
+      id: z.string(),
+      argv: z.array(z.string()).describe("FFmpeg's arguments; paths are relative to the job's folder."),
+      filter_graph: z.string().nullable(),
+      duration_seconds: z.number().nullable(),
+      threads: z.int(),
+      memory_bytes_max: z.number(),
+      writes: z.array(z.string()),
+    }),
+  ),
+  outputs: z.array(
+    z.strictObject({
+      role: z.string(),
+      uri: z.string(),
+      media_type: z.string(),
+      expect: z.unknown().describe("What verification holds the output to."),
+    }),
+  ),
+  copies_only: z.boolean().describe("No stream is re-encoded."),
+  work_bytes_max: z.number().describe("Upper estimate of the temporary space."),
+  warnings: z.array(z.string()),
+});
+
+export const convertRoutes: readonly RouteRule[] = [
+  {
+    at: "api",
+    tag: "Jobs",
+    id: "convert.create",
+    method: "POST",
+    path: "/convert",
+    access: "user",
+    summary: "Convert a file",
+    idempotent: true,
+    query: convertQuerySchema,
+    body: convertBodySchema,
+    answers: {
+      200: { description: "The plan (dry_run).", schema: planSchema },
+      201: { description: "The job.", schema: jobSchema },
+    },
+  },
+];

@@ -1,0 +1,35 @@
+/** A plan as people read it. */
+import type { z } from "zod";
+import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
+import type { Arg, Plan, PlannedOutput } from "../../src/media/types.ts";
+import type { planSchema } from "./convert.routes.ts";
+
+const toText = (arg: Arg): string => (typeof arg === "string" ? arg : `file:${arg.file}`);
+
+/** A further output lies beside `output_path`. */
+function outputUri(output: PlannedOutput, spec: ConvertSpec): string {
+  return output.name === null ? spec.output : spec.output.replace(/[^/]*$/, () => output.name ?? "");
+}
+
+export function toPlanView(plan: Plan, spec: ConvertSpec): z.infer<typeof planSchema> {
+  return {
+    steps: plan.steps.map((step) => ({
+      id: step.id,
+      argv: step.args.map(toText),
+      filter_graph: step.filterGraph,
+      duration_seconds: step.durationSeconds,
+      threads: step.threads,
+      memory_bytes_max: step.memoryBytesMax,
+      writes: [...step.writes],
+    })),
+    outputs: plan.outputs.map((output) => ({
+      role: output.role,
+      uri: outputUri(output, spec),
+      media_type: output.mediaType,
+      expect: output.expect,
+    })),
+    copies_only: plan.copiesOnly,
+    work_bytes_max: plan.workBytesMax,
+    warnings: [...plan.warnings],
+  };
+}

@@ -1,0 +1,92 @@
+/** `/jobs/{id}/events`, `/jobs/{id}/ws` and `/ws`: the same events by SSE and WebSocket. */
+import { Elysia } from "elysia";
+import { RendiffError } from "../../src/errors.ts";
+import { getJob } from "../../src/jobs/store.ts";
+import { visibleKey } from "../../src/security/principal.ts";
+import { invalidRequest } from "../../src/validation/parse.ts";
+import { notFound } from "../answers.ts";
+import type { HttpContext } from "../context.ts";
+import { requireJob } from "../jobs/jobs.ts";
+import { peerOf } from "../peers.ts";
+import { parseQuery } from "../query.ts";
+import { API_PREFIX } from "../route-rule.ts";
+import { principalOf, stateOf } from "../state.ts";
+import { parseCommand } from "./command.ts";
+import { eventsQuerySchema, socketQuerySchema } from "./events.routes.ts";
+import { makeSocketData, SOCKET_STALL_MS, type SocketSessionOptions } from "./socket.ts";
+import { sseBody } from "./sse.ts";
+
+/** Streams and sockets of all clients together; beyond it a client is asked to come back. */
+const CONNECTIONS_MAX = 10_000;
+
+function requireRoom(context: HttpContext): void {
+  if (context.connections.size < CONNECTIONS_MAX) return;
+  throw new RendiffError({
+    kind: "service.unavailable",
+    publicMessage: "Too many clients follow events at the moment.",
+    retryAfterSeconds: 30,
+  });
+}
+
+function lastEventId(request: Request): number | null {
+  const header = request.headers.get("last-event-id");
+  if (header === null || header === "") return null;
+  if (/^\d{1,15}$/.test(header)) return Number(header);
+  throw invalidRequest([{ path: "Last-Event-ID", message: "must be the id of an event of this stream" }]);
+}
+
+async function stream(context: HttpContext, request: Request, jobId: string): Promise<Response> {
+  const { after } = parseQuery(request, eventsQuerySchema);
+  const job = await requireJob(context, request, jobId);
+  requireRoom(context);
+  const events = await context.events.open(job.id, lastEventId(request) ?? after ?? 0);
+  if (events === null) throw notFound("job");
+  if (events.ended) {
+    events.close();
+    // A browser's EventSource connects again after every end, unless it is told that there is nothing more.
+    return new Response(null, { status: 204 });
+  }
+  return new Response(sseBody(events, context.connections, request.signal), {
+    headers: {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      // A proxy that buffers would hold events back.
+      "x-accel-buffering": "no",
+    },
+  });
+}
+
+function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOptions["fixed"]): Response {
+  requireRoom(context);
+  const peer = peerOf(request);
+  const keyId = visibleKey(principalOf(request));
+  const data = makeSocketData({
+    events: context.events,
+    connections: context.connections,
+    stallMs: SOCKET_STALL_MS,
+    fixed,
+    parse: parseCommand,
+    async authorize(jobId) {
+      const job = await getJob(context.sql, { jobId, keyId });
+      return job?.id ?? null;
+    },
+    onError: (error) => context.logger.error({ err: error }, "a socket failed"),
+  });
+  const headers = { ...stateOf(request).headers };
+  // The server writes its own answer to an upgrade and drops this one.
+  if (peer?.server.upgrade(request, { data, headers }) === true) return new Response(null);
+  throw new RendiffError({
+    kind: "request.invalid",
+    publicMessage: "This address takes WebSocket connections only.",
+  });
+}
+
+export const events = (context: HttpContext) =>
+  new Elysia({ name: "events", prefix: API_PREFIX })
+    .get("/jobs/:id/events", ({ request, params }) => stream(context, request, params.id))
+    .get("/jobs/:id/ws", async ({ request, params }) => {
+      const { after } = parseQuery(request, socketQuerySchema);
+      const job = await requireJob(context, request, params.id);
+      return upgrade(context, request, { jobId: job.id, after: after ?? 0 });
+    })
+    .get("/ws", ({ request }) => upgrade(context, request, null));

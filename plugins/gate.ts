@@ -1,0 +1,138 @@
+/**
+ * Who may call what, decided before a body is read: address, route, key, role, rate, in this order, so that guessing
+ * keys is slow and an unknown caller learns nothing.
+ */
+import { Elysia } from "elysia";
+import { names } from "../src/coordination/ports.ts";
+import { RendiffError } from "../src/errors.ts";
+import { type Principal, requireRole } from "../src/security/principal.ts";
+import { type AddressTest, addressBucket, makeAddressTest } from "./client-address.ts";
+import type { HttpContext } from "./context.ts";
+import { makeRouteMatcher, type RouteMatcher } from "./match.ts";
+import type { RouteRule } from "./route-rule.ts";
+import { ROUTES } from "./routes.ts";
+import { type RequestState, stateOf } from "./state.ts";
+
+const WINDOW_MS = 60_000;
+
+/** `X-API-Key`, or `Authorization: Bearer`; null when there is neither. */
+function presentedKey(request: Request): string | null {
+  const direct = request.headers.get("x-api-key");
+  if (direct !== null) return direct.trim();
+  const bearer = /^bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "");
+  return bearer?.[1]?.trim() ?? null;
+}
+
+/** As the router reads it: still encoded, so that both see the same text. */
+function pathOf(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf("/", "http://".length);
+  const query = url.indexOf("?", start + 1);
+  return url.slice(start, query === -1 ? undefined : query);
+}
+
+function findRule(match: RouteMatcher, request: Request, path: string, state: RequestState): RouteRule {
+  const result = match(request.method, path);
+  if (result.outcome === "matched") return result.rule;
+  if (result.outcome === "unknown") {
+    throw new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing at this address." });
+  }
+  const allowed = [...new Set(result.allowed)].join(", ");
+  state.headers["allow"] = allowed;
+  throw new RendiffError({
+    kind: "request.not_found",
+    publicMessage: `There is nothing at this address for this method; it answers to ${allowed}.`,
+  });
+}
+
+async function limitAddress(context: HttpContext, address: string): Promise<void> {
+  const limit = context.config.keys.addressRateLimitPerMinute;
+  const decision = await context.coordination.limiter.consume(`address:${addressBucket(address)}`, limit, WINDOW_MS);
+  if (decision.allowed) return;
+  throw new RendiffError({
+    kind: "request.rate_limited",
+    publicMessage: "Too many requests from this address; slow down.",
+    retryAfterSeconds: Math.max(1, Math.ceil(decision.resetMs / 1000)),
+  });
+}
+
+async function authenticate(context: HttpContext, request: Request): Promise<Principal> {
+  const { authenticator } = context;
+  if (authenticator.anonymous !== null) return authenticator.anonymous;
+  const key = presentedKey(request);
+  if (key === null) {
+    throw new RendiffError({
+      kind: "auth.missing",
+      publicMessage: "This call needs an API key, as X-API-Key or Authorization: Bearer.",
+    });
+  }
+  const principal = await authenticator.authenticate(key);
+  if (principal !== null) return principal;
+  throw new RendiffError({ kind: "auth.invalid", publicMessage: "This API key is unknown, expired or revoked." });
+}
+
+async function limitKey(
+  context: HttpContext,
+  state: RequestState,
+  principal: Principal,
+  rule: RouteRule,
+): Promise<void> {
+  const limit = principal.rateLimitPerMinute ?? context.config.keys.rateLimitPerMinute;
+  const name = names.rateLimit(principal.keyId, rule.id);
+  const decision = await context.coordination.limiter.consume(name, limit, WINDOW_MS);
+  const resetSeconds = Math.max(1, Math.ceil(decision.resetMs / 1000));
+  state.headers["x-ratelimit-limit"] = String(decision.limit);
+  state.headers["x-ratelimit-remaining"] = String(Math.max(0, decision.remaining));
+  state.headers["x-ratelimit-reset"] = String(resetSeconds);
+  if (decision.allowed) return;
+  throw new RendiffError({
+    kind: "request.rate_limited",
+    publicMessage: `This key may make ${decision.limit} requests a minute to this endpoint; slow down.`,
+    retryAfterSeconds: resetSeconds,
+  });
+}
+
+interface Networks {
+  readonly mayCall: AddressTest;
+  readonly mayScrape: AddressTest;
+}
+
+function notFromHere(): RendiffError {
+  return new RendiffError({ kind: "auth.forbidden", publicMessage: "This address may not call this service." });
+}
+
+async function pass(context: HttpContext, networks: Networks, match: RouteMatcher, request: Request) {
+  const state = stateOf(request);
+  if (!networks.mayCall(state.address)) throw notFromHere();
+  await limitAddress(context, state.address);
+  const rule = findRule(match, request, pathOf(request), state);
+  state.rule = rule;
+  if (rule.access === "public" || rule.access === "signed") return;
+  if (rule.access === "metrics") {
+    if (!networks.mayScrape(state.address)) throw notFromHere();
+    return;
+  }
+  const principal = await authenticate(context, request);
+  state.principal = principal;
+  await limitKey(context, state, principal, rule);
+  requireRole(principal, rule.access);
+  if (rule.missing !== undefined) {
+    throw new RendiffError({
+      kind: "request.unsupported",
+      publicMessage: `This version of Rendiff does not have ${rule.missing} yet.`,
+      details: [{ path: rule.path, message: `${rule.missing} is not built yet` }],
+    });
+  }
+}
+
+export const gate = (context: HttpContext) => {
+  const { http } = context.config;
+  const match = makeRouteMatcher(ROUTES);
+  const networks: Networks = {
+    mayCall: http.ipAllowList === null ? () => true : makeAddressTest(http.ipAllowList),
+    mayScrape: makeAddressTest(http.metricsAllow),
+  };
+  return new Elysia({ name: "gate" }).onRequest(async ({ request }) => {
+    await pass(context, networks, match, request);
+  });
+};

@@ -1,0 +1,117 @@
+/**
+ * What surrounds every request, whatever becomes of it: its id, the headers on its answer, its place in log and metrics.
+ */
+import { Elysia } from "elysia";
+import { type AddressTest, clientAddress, makeAddressTest } from "./client-address.ts";
+import type { HttpContext } from "./context.ts";
+import { answerThrown } from "./errors.ts";
+import { peerOf } from "./peers.ts";
+import { type RequestState, setState } from "./state.ts";
+
+const SANE_REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cache-control": "no-store",
+};
+
+const EXPOSED_HEADERS = [
+  "X-Request-Id",
+  "X-RateLimit-Limit",
+  "X-RateLimit-Remaining",
+  "X-RateLimit-Reset",
+  "Retry-After",
+  "Idempotency-Replayed",
+  "Location",
+  "ETag",
+  "Content-Range",
+].join(", ");
+
+function corsHeaders(origins: ReadonlySet<string>, request: Request): Record<string, string> {
+  const origin = request.headers.get("origin");
+  if (origins.size === 0) return {};
+  if (origin === null || !(origins.has(origin) || origins.has("*"))) return { vary: "Origin" };
+  return {
+    vary: "Origin",
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers": EXPOSED_HEADERS,
+    "cross-origin-resource-policy": "cross-origin",
+  };
+}
+
+/** The answer to a browser's question whether it may ask; it carries no key, so it is answered before one is wanted. */
+function preflight(request: Request): Response | null {
+  if (request.method !== "OPTIONS" || request.headers.get("access-control-request-method") === null) return null;
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+      "access-control-allow-headers":
+        "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id, Last-Event-ID, Range, If-Range",
+      "access-control-max-age": "600",
+    },
+  });
+}
+
+function beginState(request: Request, isTrusted: AddressTest): RequestState {
+  const given = request.headers.get("x-request-id");
+  const requestId = given !== null && SANE_REQUEST_ID.test(given) ? given : Bun.randomUUIDv7();
+  const peer = peerOf(request)?.address ?? "127.0.0.1";
+  return {
+    requestId,
+    address: clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
+    startedAtMs: performance.now(),
+    headers: { "x-request-id": requestId },
+    rule: null,
+    principal: null,
+  };
+}
+
+/** Headers of the answer itself win: a file has a cache rule of its own, the docs page a content policy. */
+function dress(response: Response, state: RequestState, cors: Readonly<Record<string, string>>): void {
+  const { headers } = response;
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!headers.has(name)) headers.set(name, value);
+  for (const [name, value] of Object.entries(cors)) headers.set(name, value);
+  for (const [name, value] of Object.entries(state.headers)) headers.set(name, value);
+}
+
+function record(context: HttpContext, request: Request, state: RequestState, response: Response): void {
+  const seconds = (performance.now() - state.startedAtMs) / 1000;
+  const route = state.rule?.id ?? "none";
+  context.metrics.requestFinished({ method: request.method, route, status: response.status, seconds });
+  const fields = {
+    request_id: state.requestId,
+    method: request.method,
+    route,
+    status: response.status,
+    seconds: Number(seconds.toFixed(4)),
+    key_id: state.principal?.keyId ?? null,
+  };
+  context.logger.debug(fields, "request");
+}
+
+export const outer = (context: HttpContext) => {
+  const { http } = context.config;
+  const origins = new Set(http.corsOrigins);
+  const isTrusted = makeAddressTest(http.trustedProxies);
+  return new Elysia({ name: "outer" }).wrap((handle) => async (request: Request) => {
+    const state = beginState(request, isTrusted);
+    setState(request, state);
+    const cors = corsHeaders(origins, request);
+    let response: Response;
+    try {
+      response =
+        ("access-control-allow-origin" in cors ? preflight(request) : null) ??
+        ((await handle(request)) as unknown as Response);
+    } catch (thrown) {
+      response = answerThrown(context, request, thrown);
+    }
+    dress(response, state, cors);
+    record(context, request, state, response);
+    return response;
+  });
+};

@@ -1,0 +1,30 @@
+/**
+ * What a client can call, declared: one rule per route, from which come access, rate limits, the metrics' labels, the
+ * OpenAPI document, and the check in the tests that no route is without a rule.
+ */
+import { adminRoutes } from "./admin/admin.routes.ts";
+import { capabilitiesRoutes } from "./capabilities/capabilities.routes.ts";
+import { convertRoutes } from "./convert/convert.routes.ts";
+import { docsRoutes } from "./docs/docs.routes.ts";
+import { eventsRoutes } from "./events/events.routes.ts";
+import { filesRoutes } from "./files/files.routes.ts";
+import { healthRoutes } from "./health/health.routes.ts";
+import { jobsRoutes } from "./jobs/jobs.routes.ts";
+import { metricsRoutes } from "./metrics/metrics.routes.ts";
+import { probeRoutes } from "./probe/probe.routes.ts";
+import type { RouteRule } from "./route-rule.ts";
+import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
+
+export const ROUTES: readonly RouteRule[] = [
+  ...convertRoutes,
+  ...probeRoutes,
+  ...jobsRoutes,
+  ...eventsRoutes,
+  ...filesRoutes,
+  ...healthRoutes,
+  ...capabilitiesRoutes,
+  ...metricsRoutes,
+  ...docsRoutes,
+  ...adminRoutes,
+  ...unsupportedRoutes,
+];

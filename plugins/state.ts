@@ -1,0 +1,35 @@
+/** What is known about a request, beside it: Elysia's own context is made anew for each hook of each plugin. */
+import { RendiffError } from "../src/errors.ts";
+import type { Principal } from "../src/security/principal.ts";
+import type { RouteRule } from "./route-rule.ts";
+
+export interface RequestState {
+  readonly requestId: string;
+  /** The client's address, as far as TRUSTED_PROXIES lets us know it. */
+  readonly address: string;
+  readonly startedAtMs: number;
+  /** Headers for the answer, whatever it will be. */
+  readonly headers: Record<string, string>;
+  rule: RouteRule | null;
+  principal: Principal | null;
+}
+
+const states = new WeakMap<Request, RequestState>();
+
+export function setState(request: Request, state: RequestState): void {
+  states.set(request, state);
+}
+
+export function stateOf(request: Request): RequestState {
+  const state = states.get(request);
+  if (state === undefined) throw new RendiffError({ kind: "internal", publicMessage: "An internal error occurred." });
+  return state;
+}
+
+/** Throws rather than lets a request through that no rule has authenticated. */
+export function principalOf(request: Request): Principal {
+  const { principal } = stateOf(request);
+  if (principal === null)
+    throw new RendiffError({ kind: "auth.missing", publicMessage: "This call needs an API key." });
+  return principal;
+}

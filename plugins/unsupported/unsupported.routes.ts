@@ -1,0 +1,63 @@
+/** Routes whose features are not built yet: they answer UNSUPPORTED and name the feature. */
+import type { Access, Method, RouteRule } from "../route-rule.ts";
+
+function missing(feature: string, access: Access, routes: readonly (readonly [Method, string])[]): RouteRule[] {
+  return routes.map(([method, path]) => ({
+    id: `missing.${method.toLowerCase()}${path.replaceAll("/", ".").replaceAll(":", "")}`,
+    method,
+    path,
+    at: "api",
+    access,
+    tag: "Not built yet",
+    summary: feature,
+    missing: feature,
+    answers: {},
+  }));
+}
+
+export const unsupportedRoutes: readonly RouteRule[] = [
+  ...missing("packaging for streaming (HLS, DASH)", "user", [["POST", "/stream"]]),
+  ...missing("quality analysis", "user", [["POST", "/analyze"]]),
+  ...missing("estimates", "user", [["POST", "/estimate"]]),
+  ...missing("batches", "user", [
+    ["POST", "/batch"],
+    ["DELETE", "/batch/:id"],
+  ]),
+  ...missing("batches", "readonly", [
+    ["GET", "/batch/:id"],
+    ["GET", "/batch/:id/events"],
+  ]),
+  ...missing("uploads", "user", [
+    ["POST", "/uploads"],
+    ["HEAD", "/uploads/:id"],
+    ["PATCH", "/uploads/:id"],
+    ["DELETE", "/uploads/:id"],
+    ["PUT", "/uploads/:name"],
+  ]),
+  ...missing("tokens", "readonly", [["POST", "/tokens"]]),
+  ...missing("webhooks", "user", [
+    ["POST", "/webhooks/test"],
+    ["POST", "/jobs/:id/webhooks/:delivery/redeliver"],
+  ]),
+  ...missing("webhooks", "readonly", [["GET", "/jobs/:id/webhooks"]]),
+  ...missing("presets", "readonly", [
+    ["GET", "/presets"],
+    ["GET", "/presets/:name"],
+  ]),
+  ...missing("presets", "user", [
+    ["POST", "/presets"],
+    ["PUT", "/presets/:name"],
+    ["DELETE", "/presets/:name"],
+  ]),
+  ...missing("changing a key", "admin", [["PATCH", "/admin/api-keys/:id"]]),
+  ...missing("rotating a key", "admin", [["POST", "/admin/api-keys/:id/rotate"]]),
+  ...missing("queue control", "admin", [
+    ["GET", "/admin/queues"],
+    ["POST", "/admin/queues"],
+    ["POST", "/admin/queues/pause"],
+    ["POST", "/admin/queues/resume"],
+  ]),
+  ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
+  ...missing("the audit log", "admin", [["GET", "/admin/audit"]]),
+  ...missing("clean-up by hand", "admin", [["POST", "/admin/cleanup"]]),
+];

@@ -1,0 +1,145 @@
+/**
+ * The body of `POST /convert`, and the spec that is stored of it.
+ *
+ * Both are what the client wrote, with aliases resolved: the spec is immutable and outlives the program that stored it,
+ * so it is parsed again (`parseOperations`) where it is used.
+ */
+import { z } from "zod";
+import { type ErrorDetail, RendiffError } from "../errors.ts";
+import { invalidRequest, parseRequest } from "../validation/parse.ts";
+import { PRIORITIES, type Priority } from "./types.ts";
+
+const URI_LENGTH_MAX = 4_096;
+const METADATA_BYTES_MAX = 16 * 1_024;
+const METADATA_ENTRIES_MAX = 64;
+const METADATA_NAME_LENGTH_MAX = 128;
+const TAG_LENGTH_MAX = 1_024;
+/** Above MAX_OPERATIONS in any deployment; the deployment's own limit is checked after parsing. */
+const OPERATIONS_MAX = 1_000;
+
+const uri = z
+  .string()
+  .min(1, "must not be empty")
+  .max(URI_LENGTH_MAX, `must have at most ${URI_LENGTH_MAX} characters`);
+
+const clientMetadata = z
+  .record(z.string().min(1).max(METADATA_NAME_LENGTH_MAX), z.json())
+  .refine(
+    (value) => Object.keys(value).length <= METADATA_ENTRIES_MAX,
+    `must have at most ${METADATA_ENTRIES_MAX} entries`,
+  )
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
+    `must be at most ${METADATA_BYTES_MAX} bytes of JSON`,
+  );
+
+const fileTags = z
+  .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "is no name for a tag"), z.string().max(TAG_LENGTH_MAX))
+  .refine(
+    (value) => Object.keys(value).length <= METADATA_ENTRIES_MAX,
+    `must have at most ${METADATA_ENTRIES_MAX} entries`,
+  );
+
+export const convertOptionsSchema = z.strictObject({
+  format: z.string().min(1).max(32).optional().describe("The container, where the extension does not say it."),
+  metadata: fileTags.optional().describe("Tags to write into the file."),
+  threads: z.int().min(1).max(256).optional(),
+  priority: z.enum(PRIORITIES).optional().describe("Also accepted as the body's priority."),
+  faststart: z.boolean().optional().describe("The index in front, so that playback starts at once."),
+  strip_metadata: z.boolean().optional(),
+  overwrite: z.boolean().optional().describe("False: the job fails when the output exists."),
+  preset: z.unknown().optional().describe("Not built yet."),
+  verify: z.unknown().optional().describe("Not built yet."),
+  target: z.unknown().optional().describe("Not built yet."),
+  reuse: z.unknown().optional().describe("Not built yet."),
+});
+
+const operation = z.looseObject({ type: z.string().min(1).max(64) });
+
+export const convertBodySchema = z.strictObject({
+  input_path: uri.optional().describe("What to convert: a storage URI, or a path in the default storage."),
+  input: uri.optional().describe("Alias of input_path."),
+  output_path: uri.optional().describe("Where to write: never the input itself."),
+  output: uri.optional().describe("Alias of output_path."),
+  operations: z.array(operation).max(OPERATIONS_MAX).default([]),
+  options: convertOptionsSchema.default({}),
+  priority: z.enum(PRIORITIES).optional(),
+  webhook_url: z.unknown().optional().describe("Not built yet."),
+  webhook_events: z.unknown().optional().describe("Not built yet."),
+  metadata: clientMetadata.default({}).describe("Your own, searchable in the list of jobs."),
+});
+
+export type ConvertOptions = Omit<
+  z.output<typeof convertOptionsSchema>,
+  "priority" | "preset" | "verify" | "target" | "reuse"
+>;
+
+/** What `jobs.spec` holds for a job of type convert. */
+export interface ConvertSpec {
+  /** Storage URIs; the first is the one to convert. */
+  readonly inputs: readonly string[];
+  readonly output: string;
+  /** As the client wrote them, checked. */
+  readonly operations: readonly Readonly<Record<string, unknown>>[];
+  readonly options: ConvertOptions;
+}
+
+export interface ConvertRequest {
+  readonly spec: ConvertSpec;
+  readonly priority: Priority;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+type Body = z.output<typeof convertBodySchema>;
+
+/** Asked for but not built: named, never accepted and ignored. Null and absent ask for nothing. */
+function refuseMissing(body: Body): void {
+  const asked: readonly (readonly [string, unknown, string])[] = [
+    ["webhook_url", body.webhook_url, "webhooks"],
+    ["webhook_events", body.webhook_events, "webhooks"],
+    ["options.preset", body.options.preset, "presets"],
+    ["options.verify", body.options.verify, "options.verify"],
+    ["options.target", body.options.target, "options.target"],
+    ["options.reuse", body.options.reuse, "options.reuse"],
+  ];
+  const details: ErrorDetail[] = [];
+  for (const [path, value, feature] of asked) {
+    if (value !== undefined && value !== null) details.push({ path, message: `${feature} is not built yet` });
+  }
+  const [first] = details;
+  if (first === undefined) return;
+  throw new RendiffError({
+    kind: "request.unsupported",
+    publicMessage: `This version of Rendiff does not take ${details.map(({ path }) => path).join(", ")} yet.`,
+    details,
+  });
+}
+
+/** One of two names for a thing: required, and not both unless they say the same. */
+function oneOf<Value>(body: Body, name: keyof Body & string, alias: keyof Body & string, details: ErrorDetail[]) {
+  const value = body[name] ?? body[alias];
+  if (value === undefined) details.push({ path: name, message: "is required" });
+  if (body[name] !== undefined && body[alias] !== undefined && body[name] !== body[alias]) {
+    details.push({ path: alias, message: `is another name of ${name}; give one of them` });
+  }
+  return value as Value | undefined;
+}
+
+/** Throws `request.invalid` or `request.unsupported`; what depends on the deployment is `submitConvert`'s to check. */
+export function parseConvertBody(value: unknown): ConvertRequest {
+  const body = parseRequest(convertBodySchema, value);
+  refuseMissing(body);
+  const details: ErrorDetail[] = [];
+  const input = oneOf<string>(body, "input_path", "input", details);
+  const output = oneOf<string>(body, "output_path", "output", details);
+  const { priority: optionsPriority, preset: _p, verify: _v, target: _t, reuse: _r, ...options } = body.options;
+  if (body.priority !== undefined && optionsPriority !== undefined && body.priority !== optionsPriority) {
+    details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
+  }
+  if (input === undefined || output === undefined || details.length > 0) throw invalidRequest(details);
+  return {
+    spec: { inputs: [input], output, operations: body.operations, options },
+    priority: body.priority ?? optionsPriority ?? "normal",
+    metadata: body.metadata,
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * From a client's body to a queued job: everything that can be known without looking at the input is checked here, so
+ * that what cannot work is refused by name when it is asked for.
+ */
+import type { Config } from "../config/config.ts";
+import type { Sql, SqlRunner } from "../database/sql.ts";
+import { RendiffError } from "../errors.ts";
+import { checkOperations } from "../media/operations/check.ts";
+import { parseOperations } from "../media/operations/parse.ts";
+import type { Capabilities } from "../media/types.ts";
+import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
+import type { ObjectRef, StorageRegistry } from "../storage/port.ts";
+import { parseStorageUri } from "../storage/uri.ts";
+import { invalidRequest } from "../validation/parse.ts";
+import { type AnnounceDeps, announceJob } from "./announce.ts";
+import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
+import { insertJob } from "./store.ts";
+import type { Job, JobId } from "./types.ts";
+
+export interface CheckDeps {
+  readonly config: Pick<Config, "limits">;
+  readonly storage: StorageRegistry;
+  capabilities(): Capabilities | null;
+}
+
+export interface SubmitDeps extends CheckDeps, AnnounceDeps {
+  readonly sql: Sql;
+}
+
+export interface ProbeBody {
+  readonly input?: string | undefined;
+  readonly input_path?: string | undefined;
+}
+
+export interface SubmitOptions {
+  readonly requestId: string;
+  /** Runs in the transaction that creates the job; when it rejects, there is no job. */
+  readonly onCreated: ((tx: SqlRunner, job: Job) => Promise<void>) | null;
+}
+
+interface Place {
+  readonly path: string;
+  readonly ref: ObjectRef;
+}
+
+/** The place a client's URI names, which must be one of this deployment's backends. */
+function resolve(deps: CheckDeps, uri: string, path: string): Place {
+  try {
+    const ref = parseStorageUri(uri);
+    deps.storage.backend(ref.backend);
+    return { path, ref };
+  } catch (error) {
+    if (!(error instanceof RendiffError)) throw error;
+    throw new RendiffError({
+      kind: error.kind,
+      publicMessage: error.publicMessage,
+      details: [{ path, message: error.publicMessage }],
+      cause: error,
+    });
+  }
+}
+
+function requireWritableBackend(deps: CheckDeps, { ref, path }: Place): void {
+  if (deps.storage.backend(ref.backend).properties.writable) return;
+  const message = `the storage ${ref.backend} cannot be written to`;
+  throw new RendiffError({
+    kind: "request.unsupported",
+    publicMessage: `The output cannot lie there: ${message}.`,
+    details: [{ path, message }],
+  });
+}
+
+function requireDifferent(inputs: readonly Place[], output: Place): void {
+  for (const { ref } of inputs) {
+    if (ref.backend !== output.ref.backend || ref.key !== output.ref.key) continue;
+    throw invalidRequest([{ path: output.path, message: "is the input itself; the output must be another object" }]);
+  }
+}
+
+function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertSpec): void {
+  const { limits } = deps.config;
+  if (spec.operations.length > limits.maxOperations) {
+    throw invalidRequest([
+      {
+        path: "operations",
+        message: `holds ${spec.operations.length} operations; at most ${limits.maxOperations} are allowed`,
+      },
+    ]);
+  }
+  spec.operations.forEach(({ type }, index) => {
+    requireOperation(principal, String(type), `operations[${index}].type`);
+  });
+  const operations = parseOperations(spec.operations);
+  const capabilities = deps.capabilities();
+  // Before any worker has said what it can do, nothing is refused for it; the job's plan is checked in any case.
+  if (capabilities !== null) checkOperations(operations, capabilities, limits);
+}
+
+/** Checks a body for a caller, without storing anything. Throws `request.*` or `auth.forbidden`. */
+export function checkConvert(deps: CheckDeps, principal: Principal, body: unknown): ConvertRequest {
+  const request = parseConvertBody(body);
+  const inputs = request.spec.inputs.map((uri) => resolve(deps, uri, "input_path"));
+  const output = resolve(deps, request.spec.output, "output_path");
+  for (const { ref, path } of inputs) requireReadable(principal, ref.backend, path);
+  requireWritable(principal, output.ref.backend, output.path);
+  requireWritableBackend(deps, output);
+  requireDifferent(inputs, output);
+  requireOperations(deps, principal, request.spec);
+  return request;
+}
+
+/** The place that a probe may read. */
+export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBody): ObjectRef {
+  if (body.input !== undefined && body.input_path !== undefined && body.input !== body.input_path) {
+    throw invalidRequest([{ path: "input_path", message: "is another name of input; give one of them" }]);
+  }
+  const uri = body.input ?? body.input_path;
+  if (uri === undefined) throw invalidRequest([{ path: "input", message: "is required" }]);
+  const { ref, path } = resolve(deps, uri, "input");
+  requireReadable(principal, ref.backend, path);
+  return ref;
+}
+
+/** Stores a job and says that it can be claimed. What was committed stays, whatever becomes of the hint. */
+export async function submitConvert(
+  deps: SubmitDeps,
+  principal: Principal,
+  body: unknown,
+  { requestId, onCreated }: SubmitOptions,
+): Promise<Job> {
+  const { spec, priority, metadata } = checkConvert(deps, principal, body);
+  const id = Bun.randomUUIDv7() as JobId;
+  const insert = (sql: SqlRunner): Promise<Job> =>
+    insertJob(sql, { id, keyId: principal.keyId, type: "convert", priority, spec, metadata, requestId });
+  // One statement is a transaction already; a longer one is needed only where an answer is stored with the job.
+  const job =
+    onCreated === null
+      ? await insert(deps.sql)
+      : await deps.sql.transaction(async (tx) => {
+          const created = await insert(tx);
+          await onCreated(tx, created);
+          return created;
+        });
+  await announceJob(deps, job);
+  return job;
+}
