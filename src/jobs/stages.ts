@@ -1,6 +1,5 @@
 /** What an attempt records on its way to the fence: its stage, what it planned, and what it is about to upload. */
 import { json, type SqlRunner } from "../database/sql.ts";
-import { RendiffError } from "../errors.ts";
 import type { ObjectRef, StagedObject } from "../storage/port.ts";
 import { HELD, STAGE_GOES_FORWARD } from "./guards.ts";
 import { appendEvent } from "./statements.ts";
@@ -32,11 +31,12 @@ ${appendEvent(
   "CASE WHEN $5::jsonb IS NULL THEN 'job.stage' ELSE 'job.planned' END",
   "jsonb_build_object('stage', u.stage, 'progress', u.progress)",
 )}
-SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM moved) AS moved`;
+SELECT id FROM held`;
 
 /**
- * Records the stage that an attempt has reached, with an event. False: the lease is lost. Stages go forward only, and
- * `publishing` is reached through the fence alone: anything else is our bug and rejects.
+ * Records the stage that an attempt has reached, with an event. False: the lease is lost. Stages go forward only: a
+ * stage that was passed before (a write that was repeated and lands late) changes nothing. `publishing` is reached
+ * through the fence alone.
  */
 export async function recordStage(
   sql: SqlRunner,
@@ -44,7 +44,7 @@ export async function recordStage(
   stage: Exclude<Stage, "publishing">,
   report: StageReport = {},
 ): Promise<boolean> {
-  const [row] = await sql.query<{ held: boolean; moved: boolean }>(RECORD_STAGE, [
+  const rows = await sql.query(RECORD_STAGE, [
     lease.jobId,
     lease.leaseToken,
     lease.workerId,
@@ -54,11 +54,7 @@ export async function recordStage(
     report.progress ?? null,
     json((report.staging ?? []).map(({ backend, key }) => ({ backend, key }))),
   ]);
-  if (row === undefined || !row.held) return false;
-  if (!row.moved) {
-    throw new RendiffError({ kind: "internal", publicMessage: `A job cannot go back to the stage "${stage}".` });
-  }
-  return true;
+  return rows.length > 0;
 }
 
 const RECORD_STAGING = `

@@ -122,7 +122,7 @@ function byHolder(row: RowState, command: HolderCommand): Transition {
   switch (command.type) {
     case "stage": {
       const goesForward = STAGES.indexOf(row.stage ?? "downloading") <= STAGES.indexOf(command.stage);
-      if (!goesForward) return unchanged(row, "backwards");
+      if (!goesForward) return unchanged(row, "held");
       return { outcome: "held", row: { ...row, stage: command.stage }, event: "job.stage", ended: null };
     }
     case "fence":

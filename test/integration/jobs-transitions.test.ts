@@ -183,7 +183,6 @@ async function run(sql: Sql, jobId: JobId, command: Command): Promise<string> {
 
 /** What our own mistakes reject with, in the table's words. */
 const BUGS: readonly (readonly [part: string, outcome: string])[] = [
-  ["cannot go back", "backwards"],
   ["was not looked at", "unseen"],
   ["already has a manifest", "foreign"],
 ];
