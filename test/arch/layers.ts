@@ -53,7 +53,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "telemetry",
     files: /^src\/telemetry\//,
-    may: ["errors"],
+    may: ["errors", "words"],
     types: [...WORDS, "domain", "config"],
     why: "Whoever reports must be able to import it, so it imports nobody.",
   },

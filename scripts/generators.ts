@@ -1,0 +1,10 @@
+/** The files that are printed from the code; each is committed, so that a reader needs no build, and checked. */
+
+export interface Generator {
+  /** From the checkout's root. */
+  readonly path: string;
+  /** What the file must hold. */
+  readonly make: () => string | Promise<string>;
+}
+
+export const GENERATORS: readonly Generator[] = [];
