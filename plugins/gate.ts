@@ -32,13 +32,13 @@ function pathOf(request: Request): string {
 }
 
 function findRule(match: RouteMatcher, request: Request, path: string, state: RequestState): RouteRule {
-  const result = match(request.method, path);
+  const result = match(state.method, path);
   if (result.outcome === "matched") return result.rule;
   if (result.outcome === "unknown") {
     throw new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing at this address." });
   }
   const allowed = [...new Set(result.allowed)].join(", ");
-  state.headers["allow"] = allowed;
+  state.headers.allow = allowed;
   throw new RendiffError({
     kind: "request.not_found",
     publicMessage: `There is nothing at this address for this method; it answers to ${allowed}.`,

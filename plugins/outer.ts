@@ -6,7 +6,7 @@ import { type AddressTest, clientAddress, makeAddressTest } from "./client-addre
 import type { HttpContext } from "./context.ts";
 import { answerThrown } from "./errors.ts";
 import { peerOf } from "./peers.ts";
-import { type RequestState, setState } from "./state.ts";
+import { type RequestState, setState, stateOf } from "./state.ts";
 
 const SANE_REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -62,6 +62,7 @@ function beginState(request: Request, isTrusted: AddressTest): RequestState {
   const requestId = given !== null && SANE_REQUEST_ID.test(given) ? given : Bun.randomUUIDv7();
   const peer = peerOf(request)?.address ?? "127.0.0.1";
   return {
+    method: request.method,
     requestId,
     address: clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
     startedAtMs: performance.now(),
@@ -77,6 +78,18 @@ function dress(response: Response, state: RequestState, cors: Readonly<Record<st
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!headers.has(name)) headers.set(name, value);
   for (const [name, value] of Object.entries(cors)) headers.set(name, value);
   for (const [name, value] of Object.entries(state.headers)) headers.set(name, value);
+}
+
+/**
+ * HEAD is GET without the body, which nobody reads: the router's own HEAD would read it all to count its bytes, a whole
+ * film for instance.
+ */
+async function answerHead(request: Request, handle: (request: Request) => Promise<Response>): Promise<Response> {
+  const get = new Request(request, { method: "GET" });
+  setState(get, stateOf(request));
+  const { status, headers, body } = await handle(get);
+  await body?.cancel();
+  return new Response(null, { status, headers });
 }
 
 function record(context: HttpContext, request: Request, state: RequestState, response: Response): void {
@@ -98,7 +111,8 @@ export const outer = (context: HttpContext) => {
   const { http } = context.config;
   const origins = new Set(http.corsOrigins);
   const isTrusted = makeAddressTest(http.trustedProxies);
-  return new Elysia({ name: "outer" }).wrap((handle) => async (request: Request) => {
+  return new Elysia({ name: "outer" }).wrap((inner) => async (request: Request) => {
+    const handle = inner as unknown as (request: Request) => Promise<Response>;
     const state = beginState(request, isTrusted);
     setState(request, state);
     const cors = corsHeaders(origins, request);
@@ -106,7 +120,7 @@ export const outer = (context: HttpContext) => {
     try {
       response =
         ("access-control-allow-origin" in cors ? preflight(request) : null) ??
-        ((await handle(request)) as unknown as Response);
+        (await (request.method === "HEAD" ? answerHead(request, handle) : handle(request)));
     } catch (thrown) {
       response = answerThrown(context, request, thrown);
     }

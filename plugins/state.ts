@@ -4,6 +4,8 @@ import type { Principal } from "../src/security/principal.ts";
 import type { RouteRule } from "./route-rule.ts";
 
 export interface RequestState {
+  /** As the client sent it: the router sees GET where this is HEAD. */
+  readonly method: string;
   readonly requestId: string;
   /** The client's address, as far as TRUSTED_PROXIES lets us know it. */
   readonly address: string;

@@ -35,7 +35,7 @@ export const eventsRoutes: readonly RouteRule[] = [
   },
   {
     ...api,
-    id: "events.job_socket",
+    id: "events.jobSocket",
     path: "/jobs/:id/ws",
     summary: "Follow a job by WebSocket",
     description: "The same events as JSON messages; closes with 1000 after the job's final event.",

@@ -68,11 +68,10 @@ async function serve(context: HttpContext, request: Request, token: string): Pro
   const file = Bun.file(path);
   headers["content-type"] = file.type.split(";")[0] ?? "application/octet-stream";
   if (asked !== "whole") headers["content-range"] = `bytes ${start}-${end - 1}/${stat.sizeBytes}`;
-  const body = request.method === "HEAD" ? null : file.slice(start, end);
-  return new Response(body, { status: asked === "whole" ? 200 : 206, headers });
+  return new Response(file.slice(start, end), { status: asked === "whole" ? 200 : 206, headers });
 }
 
 export const files = (context: HttpContext) =>
-  new Elysia({ name: "files", prefix: API_PREFIX })
-    .get("/files/:token", ({ request, params }) => serve(context, request, params.token))
-    .head("/files/:token", ({ request, params }) => serve(context, request, params.token));
+  new Elysia({ name: "files", prefix: API_PREFIX }).get("/files/:token", ({ request, params }) =>
+    serve(context, request, params.token),
+  );

@@ -6,7 +6,7 @@ import { API_PREFIX } from "../route-rule.ts";
 export const metrics = (context: HttpContext) => {
   const scrape = async (): Promise<Response> =>
     new Response(await context.metrics.render(), {
-      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+      headers: { "content-type": context.metrics.contentType },
     });
   return new Elysia({ name: "metrics" }).get("/metrics", scrape).get(`${API_PREFIX}/metrics`, scrape);
 };

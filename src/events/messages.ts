@@ -49,16 +49,16 @@ function numberOrNull(value: unknown): number | null {
 
 /** Null when the message is not live progress: then it only says that the job's row has changed. */
 export function parseLiveProgress(jobId: JobId, message: BusMessage): LiveProgress | null {
-  const stage = STAGES.find((candidate) => candidate === message["stage"]);
-  const progress = numberOrNull(message["progress"]);
-  if (stage === undefined || progress === null || message["type"] !== undefined) return null;
+  const stage = STAGES.find((candidate) => candidate === message.stage);
+  const progress = numberOrNull(message.progress);
+  if (stage === undefined || progress === null || message.type !== undefined) return null;
   return {
     jobId,
     stage,
     progress: Math.min(100, Math.max(0, progress)),
-    fps: numberOrNull(message["fps"]),
-    speed: numberOrNull(message["speed"]),
-    etaSeconds: numberOrNull(message["etaSeconds"]),
+    fps: numberOrNull(message.fps),
+    speed: numberOrNull(message.speed),
+    etaSeconds: numberOrNull(message.etaSeconds),
   };
 }
 

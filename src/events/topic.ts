@@ -98,8 +98,8 @@ export async function openTopic({ jobId, bus, rows, onError }: TopicOptions): Pr
 
   const receive = (message: BusMessage): void => {
     const progress = parseLiveProgress(jobId, message);
-    if (progress === null) return refresh();
-    for (const listener of listeners) listener.progress(progress);
+    if (progress === null) refresh();
+    else for (const listener of listeners) listener.progress(progress);
   };
 
   const unsubscribe = await bus.subscribe(channels.job(jobId), receive);

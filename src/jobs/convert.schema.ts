@@ -23,7 +23,7 @@ const uri = z
   .max(URI_LENGTH_MAX, `must have at most ${URI_LENGTH_MAX} characters`);
 
 const clientMetadata = z
-  .record(z.string().min(1).max(METADATA_NAME_LENGTH_MAX), z.json())
+  .record(z.string().min(1).max(METADATA_NAME_LENGTH_MAX), z.unknown())
   .refine(
     (value) => Object.keys(value).length <= METADATA_ENTRIES_MAX,
     `must have at most ${METADATA_ENTRIES_MAX} entries`,

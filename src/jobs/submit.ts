@@ -10,7 +10,7 @@ import { parseOperations } from "../media/operations/parse.ts";
 import type { Capabilities } from "../media/types.ts";
 import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
 import type { ObjectRef, StorageRegistry } from "../storage/port.ts";
-import { parseStorageUri } from "../storage/uri.ts";
+import { parseStorageUri, type StorageUri } from "../storage/uri.ts";
 import { invalidRequest } from "../validation/parse.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
@@ -40,15 +40,13 @@ export interface SubmitOptions {
 
 interface Place {
   readonly path: string;
-  readonly ref: ObjectRef;
+  readonly ref: StorageUri;
 }
 
 /** The place a client's URI names, which must be one of this deployment's backends. */
 function resolve(deps: CheckDeps, uri: string, path: string): Place {
   try {
-    const ref = parseStorageUri(uri);
-    deps.storage.backend(ref.backend);
-    return { path, ref };
+    return { path, ref: parseStorageUri(uri, { backends: deps.storage.names }) };
   } catch (error) {
     if (!(error instanceof RendiffError)) throw error;
     throw new RendiffError({
@@ -106,7 +104,8 @@ export function checkConvert(deps: CheckDeps, principal: Principal, body: unknow
   requireWritableBackend(deps, output);
   requireDifferent(inputs, output);
   requireOperations(deps, principal, request.spec);
-  return request;
+  // The stored URIs name their places whatever the default backend will be later.
+  return { ...request, spec: { ...request.spec, inputs: inputs.map(({ ref }) => ref.uri), output: output.ref.uri } };
 }
 
 /** The place that a probe may read. */

@@ -44,7 +44,7 @@ export function makeAuthenticator({ sql, bus, keysEnabled, now = Date.now }: Aut
     generation++;
     for (const [digest, entry] of entries) if (entry.principal.keyId === keyId) entries.delete(digest);
   };
-  const subscribed = bus.subscribe(channels.keys, (message) => drop(message["key_id"]));
+  const subscribed = bus.subscribe(channels.keys, (message) => drop(message.key_id));
   // Without the channel only the time to live invalidates; the error shows where it is awaited, at close.
   subscribed.catch(() => undefined);
 

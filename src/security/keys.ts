@@ -45,20 +45,20 @@ const COLUMNS = `id, name, role, allowed_operations, read_backends, write_backen
 
 function toApiKey(row: SqlRow): ApiKey {
   return {
-    id: row["id"] as KeyId,
-    name: row["name"] as string,
-    role: row["role"] as Role,
-    allowedOperations: row["allowed_operations"] as string[] | null,
-    readBackends: row["read_backends"] as string[] | null,
-    writeBackends: row["write_backends"] as string[] | null,
-    rateLimitPerMinute: row["rate_limit_per_minute"] as number | null,
-    maxConcurrentJobs: row["max_concurrent_jobs"] as number | null,
-    weight: row["weight"] as number,
-    monthlyLimitMinutes: row["monthly_limit_minutes"] as number | null,
-    createdAt: row["created_at"] as Date,
-    expiresAt: row["expires_at"] as Date | null,
-    revokedAt: row["revoked_at"] as Date | null,
-    lastUsedAt: row["last_used_at"] as Date | null,
+    id: row.id as KeyId,
+    name: row.name as string,
+    role: row.role as Role,
+    allowedOperations: row.allowed_operations as string[] | null,
+    readBackends: row.read_backends as string[] | null,
+    writeBackends: row.write_backends as string[] | null,
+    rateLimitPerMinute: row.rate_limit_per_minute as number | null,
+    maxConcurrentJobs: row.max_concurrent_jobs as number | null,
+    weight: row.weight as number,
+    monthlyLimitMinutes: row.monthly_limit_minutes as number | null,
+    createdAt: row.created_at as Date,
+    expiresAt: row.expires_at as Date | null,
+    revokedAt: row.revoked_at as Date | null,
+    lastUsedAt: row.last_used_at as Date | null,
   };
 }
 
@@ -144,10 +144,10 @@ export async function findByDigest(sql: SqlRunner, digest: Uint8Array): Promise<
     [digest],
   );
   if (row === undefined) return null;
-  const stored = row["digest"] as Uint8Array;
+  const stored = row.digest as Uint8Array;
   if (stored.length !== digest.length || !timingSafeEqual(stored, digest)) return null;
   const key = toApiKey(row);
-  if (row["stale"] === true) await sql.query("UPDATE api_keys SET last_used_at = now() WHERE id = $1", [key.id]);
+  if (row.stale === true) await sql.query("UPDATE api_keys SET last_used_at = now() WHERE id = $1", [key.id]);
   return toPrincipal(key);
 }
 

@@ -31,7 +31,7 @@ function unwrap(schema: unknown): unknown {
   let current = schema;
   for (let depth = 0; depth < 10; depth++) {
     const definition = (current as { def?: Record<string, unknown> } | undefined)?.def;
-    const inner = definition?.["innerType"] ?? definition?.["in"];
+    const inner = definition?.innerType ?? definition?.in;
     if (inner === undefined) return current;
     current = inner;
   }
