@@ -1,0 +1,232 @@
+/**
+ * Storage in a folder of this machine.
+ *
+ * The bytes of an output are written to a hidden file beside their destination and made visible by one `rename` (or, where
+ * nothing may be replaced, by one `link`). Both keep inode, size and modification time, so the staged file's identity is
+ * the published object's: whoever comes after a crash sees by looking whether it was published. Files and their folders
+ * are synced before a step counts as done.
+ */
+import type { BigIntStats } from "node:fs";
+import { link, lstat, rename, rmdir, statfs, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { RendiffError } from "../../errors.ts";
+import type {
+  BackendProperties,
+  FillOptions,
+  ObjectStat,
+  OpenOptions,
+  PublishOutcome,
+  SettledState,
+  StagedBytes,
+  StagedObject,
+  StorageBackend,
+} from "../port.ts";
+import { codeOf, named, translated, unlessAbsent } from "./errors.ts";
+import { listFiles } from "./list.ts";
+import { openPlaces, type Places, syncFolder } from "./places.ts";
+import { streamOf } from "./read.ts";
+import { createStaging, fromHandle, type Owner, stagingPath, toHandle } from "./staging.ts";
+import { identityOf, toObjectStat } from "./stat.ts";
+import { transferFile } from "./transfer.ts";
+
+export interface LocalBackendOptions {
+  readonly name: string;
+  /** Absolute; made when it is missing. */
+  readonly root: string;
+}
+
+const PROPERTIES: BackendProperties = {
+  type: "local",
+  writable: true,
+  publishing: "rename",
+  // A file is unlinked by its name: between the look and the deed another may take the name.
+  conditionalDelete: false,
+  inPlace: true,
+};
+
+const absent = (key: string): RendiffError =>
+  new RendiffError({ kind: "input.not_found", publicMessage: `There is no file ${named(key)}.` });
+
+const folderInTheWay = (key: string): RendiffError =>
+  new RendiffError({ kind: "output.conflict", publicMessage: `${named(key)} is a folder: name a file in it.` });
+
+const look = (path: string): Promise<BigIntStats | null> => unlessAbsent(lstat(path, { bigint: true }));
+
+/** Where a staged object stands: its file's path, and its destination's. Null when the folder is gone. */
+interface Stand {
+  readonly staged: string;
+  readonly destination: string;
+}
+
+class LocalBackend implements StorageBackend {
+  readonly name: string;
+  readonly properties = PROPERTIES;
+  readonly #places: Places;
+
+  constructor(name: string, places: Places) {
+    this.name = name;
+    this.#places = places;
+  }
+
+  stat(key: string): Promise<ObjectStat | null> {
+    return translated(key, async () => {
+      const path = await this.#places.resolve(key);
+      const stat = path === null ? null : await look(path);
+      return stat === null ? null : toObjectStat(stat);
+    });
+  }
+
+  open(key: string, options: OpenOptions = {}): Promise<{ stat: ObjectStat; stream: ReadableStream<Uint8Array> }> {
+    return translated(key, async () => {
+      options.signal?.throwIfAborted();
+      const handle = await this.#places.openFile(key);
+      if (handle === null) throw absent(key);
+      return await streamOf(handle, key, options);
+    });
+  }
+
+  localPath(key: string): Promise<string | null> {
+    return translated(key, async () => {
+      const path = await this.#places.resolve(key);
+      if (path === null) throw absent(key);
+      return path;
+    });
+  }
+
+  stage(key: string, owner: Owner, signal?: AbortSignal): Promise<StagedObject> {
+    return translated(key, async () => {
+      signal?.throwIfAborted();
+      const { folder, staging } = await createStaging(this.#places, key, owner);
+      const { jobId, leaseToken } = owner;
+      const staged = { backend: this.name, key, jobId, leaseToken, handle: toHandle(staging) };
+      if ((await look(join(folder, basename(key))))?.isDirectory() !== true) return staged;
+      await this.abort(staged);
+      throw folderInTheWay(key);
+    });
+  }
+
+  fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes> {
+    return translated(staged.key, async () => {
+      const stand = await this.#stand(staged);
+      if (stand === null) throw absent(staged.key);
+      const { signal, onBytes = () => {} } = options;
+      const result = await transferFile({ from: filePath, to: stand.staged, signal, onBytes });
+      const stat = await lstat(stand.staged, { bigint: true });
+      return { ...staged, ...result, fingerprint: identityOf(stat) };
+    });
+  }
+
+  publish(staged: StagedBytes, { ifAbsent, signal }: { ifAbsent: boolean; signal?: AbortSignal }) {
+    return translated(staged.key, async (): Promise<PublishOutcome> => {
+      signal?.throwIfAborted();
+      const before = await this.settle(staged);
+      const stand = await this.#stand(staged);
+      if (stand === null || before.state === "lost") return { outcome: "lost" };
+      if (before.state === "staged") {
+        const moved = ifAbsent ? await linkUnlessTaken(stand) : await replace(stand, staged.key);
+        if (!moved) return { outcome: "exists" };
+      }
+      // A link leaves the staged name; so does a rename onto another name of the same file.
+      await unlessAbsent(unlink(stand.staged));
+      await syncFolder(dirname(stand.destination));
+      return { outcome: "published", identity: staged.fingerprint };
+    });
+  }
+
+  settle(staged: StagedBytes): Promise<SettledState> {
+    return translated(staged.key, async (): Promise<SettledState> => {
+      const stand = await this.#stand(staged);
+      if (stand === null) return { state: "lost" };
+      // The staged file first: had it been looked for second, a publish in between would show in neither place.
+      const source = await look(stand.staged);
+      const destination = await look(stand.destination);
+      const is = (stat: BigIntStats | null) => stat?.isFile() === true && identityOf(stat) === staged.fingerprint;
+      if (is(destination)) return { state: "published", identity: staged.fingerprint };
+      return { state: is(source) ? "staged" : "lost" };
+    });
+  }
+
+  abort(staged: StagedObject): Promise<void> {
+    return translated(staged.key, async () => {
+      const staging = fromHandle(staged);
+      let folder = await this.#places.parent(staged.key);
+      if (folder === null) return;
+      await unlessAbsent(unlink(join(folder, basename(staging.key))));
+      // Only folders that were made for it, and only while they are empty.
+      for (let left = staging.madeFolders; left > 0 && folder !== this.#places.root; left--) {
+        if (!(await removeIfEmpty(folder))) return;
+        folder = dirname(folder);
+      }
+    });
+  }
+
+  delete(key: string, identity: string): Promise<boolean> {
+    return translated(key, async () => {
+      const folder = await this.#places.parent(key);
+      const path = folder === null ? null : join(folder, basename(key));
+      const stat = path === null ? null : await look(path);
+      if (path === null || stat?.isFile() !== true || identityOf(stat) !== identity) return false;
+      await unlink(path);
+      await syncFolder(dirname(path));
+      return true;
+    });
+  }
+
+  list(prefix: string, limit: number, after?: string): Promise<readonly { key: string; stat: ObjectStat }[]> {
+    return translated(prefix, () => listFiles(this.#places.root, { prefix, limit, after: after ?? "" }));
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await translated("", () => statfs(this.#places.root));
+    return bavail * bsize;
+  }
+
+  /** Nothing is kept open between calls. */
+  async close(): Promise<void> {}
+
+  async #stand(staged: StagedObject): Promise<Stand | null> {
+    const path = await stagingPath(this.#places, fromHandle(staged), staged.key);
+    return path === null ? null : { staged: path, destination: join(dirname(path), basename(staged.key)) };
+  }
+}
+
+async function removeIfEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder);
+    return true;
+  } catch (error) {
+    if (["ENOTEMPTY", "EEXIST", "ENOENT", "EBUSY"].includes(codeOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+async function replace({ staged, destination }: Stand, key: string): Promise<true> {
+  try {
+    await rename(staged, destination);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EISDIR") throw folderInTheWay(key);
+    throw error;
+  }
+}
+
+/** False when the name is taken. */
+async function linkUnlessTaken({ staged, destination }: Stand): Promise<boolean> {
+  try {
+    await link(staged, destination);
+    return true;
+  } catch (error) {
+    const code = codeOf(error) ?? "";
+    if (code === "EEXIST") return false;
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code)) throw error;
+    // No hard links here (FAT, some network mounts). The keys of publishing jobs are claimed, so only a stranger could
+    // come between the look and the rename.
+    if ((await look(destination)) !== null) return false;
+    await rename(staged, destination);
+    return true;
+  }
+}
+
+export async function openLocalBackend({ name, root }: LocalBackendOptions): Promise<StorageBackend> {
+  return new LocalBackend(name, await translated(name, () => openPlaces(root)));
+}

@@ -1,0 +1,136 @@
+/**
+ * From a key to a place below the root, and never beyond it.
+ *
+ * A key cannot say `..`, so only a symbolic link could lead out. For reading, the resolved path must lie in the root, the
+ * file is opened without following a link, and on Linux the descriptor is asked where it really is, so that a folder
+ * swapped for a link in between is noticed. For writing, the resolved parent must lie in the root, and the last step
+ * (rename, link, unlink) acts on the name itself, whatever it is.
+ */
+import { constants, type FileHandle, lstat, mkdir, open, readlink, realpath } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+import { RendiffError } from "../../errors.ts";
+import { problemOfKey } from "../key.ts";
+import { codeOf, named, unlessAbsent } from "./errors.ts";
+
+const DESCRIPTORS = process.platform === "linux" ? "/proc/self/fd" : null;
+
+const escapes = (key: string): RendiffError =>
+  new RendiffError({ kind: "storage.denied", publicMessage: `${named(key)} leads out of the storage folder.` });
+
+const notAFile = (key: string, what: string): RendiffError =>
+  new RendiffError({ kind: "input.unreadable", publicMessage: `${named(key)} is ${what}, not a file.` });
+
+/** Keys come from `parseStorageUri` and from rows; neither is trusted here. */
+export function checkKey(key: string): void {
+  const problem = problemOfKey(key);
+  if (problem !== null) {
+    throw new RendiffError({ kind: "request.invalid", publicMessage: `The storage path ${problem}.` });
+  }
+}
+
+export interface Places {
+  /** Absolute, symlinks resolved. */
+  readonly root: string;
+  /** The regular file that holds the object, symlinks resolved; null when there is nothing. */
+  resolve(key: string): Promise<string | null>;
+  /** The same, opened for reading. The caller closes it. */
+  openFile(key: string): Promise<FileHandle | null>;
+  /** The real folder that holds, or would hold, `key`; null when it does not exist. */
+  parent(key: string): Promise<string | null>;
+  /** Makes the folders above `key`; says how many were missing, so that they can be removed again. */
+  makeParent(key: string): Promise<{ folder: string; made: number }>;
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems cannot do it; they are durable, or not, on their own terms.
+    if (codeOf(error) !== "EINVAL") throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function kindOf(stat: { isDirectory(): boolean; isFile(): boolean }): string | null {
+  if (stat.isFile()) return null;
+  return stat.isDirectory() ? "a folder" : "a device, pipe or socket";
+}
+
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** `root` is made when it is missing. */
+export async function openPlaces(rootPath: string): Promise<Places> {
+  await mkdir(rootPath, { recursive: true });
+  const root = await realpath(rootPath);
+  const within = (path: string): boolean => path === root || path.startsWith(root === sep ? root : root + sep);
+
+  async function resolve(key: string): Promise<string | null> {
+    checkKey(key);
+    const path = await unlessAbsent(realpath(join(root, key)));
+    if (path === null) return null;
+    if (!within(path)) throw escapes(key);
+    const stat = await unlessAbsent(lstat(path));
+    if (stat === null) return null;
+    const kind = kindOf(stat);
+    if (kind !== null) throw notAFile(key, kind);
+    return path;
+  }
+
+  async function check(handle: FileHandle, key: string): Promise<void> {
+    const kind = kindOf(await handle.stat());
+    if (kind !== null) throw notAFile(key, kind);
+    if (DESCRIPTORS !== null && !within(await readlink(join(DESCRIPTORS, String(handle.fd))))) throw escapes(key);
+  }
+
+  async function openFile(key: string): Promise<FileHandle | null> {
+    const path = await resolve(key);
+    if (path === null) return null;
+    // Without O_NONBLOCK a pipe that took the file's place would hold the call for ever.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await unlessAbsent(open(path, flags));
+    if (handle === null) return null;
+    try {
+      await check(handle, key);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async function parent(key: string): Promise<string | null> {
+    checkKey(key);
+    const folder = await unlessAbsent(realpath(dirname(join(root, key))));
+    if (folder !== null && !within(folder)) throw escapes(key);
+    return folder;
+  }
+
+  async function makeParent(key: string): Promise<{ folder: string; made: number }> {
+    checkKey(key);
+    let folder = root;
+    let made = 0;
+    for (const name of key.split("/").slice(0, -1)) {
+      const path = join(folder, name);
+      const isNew = await makeFolder(path);
+      // Before anything is made below it: a link here may lead out.
+      const real = await realpath(path);
+      if (!within(real)) throw escapes(key);
+      if (isNew) await syncFolder(folder);
+      made = isNew ? made + 1 : 0;
+      folder = real;
+    }
+    return { folder, made };
+  }
+
+  return { root, resolve, openFile, parent, makeParent };
+}

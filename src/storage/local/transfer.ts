@@ -1,0 +1,119 @@
+/** The bytes of a work file into a staged one: taken over where both lie on one file system, copied otherwise. */
+import { constants, type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { RendiffError } from "../../errors.ts";
+import { codeOf, unlessAbsent } from "./errors.ts";
+import { syncFolder } from "./places.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+export interface Transfer {
+  /** Absolute, both. */
+  readonly from: string;
+  readonly to: string;
+  readonly signal: AbortSignal | undefined;
+  onBytes(totalBytes: number): void;
+}
+
+export interface Transferred {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+async function writeAll(to: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    // A nearly full disk takes a part of the bytes and refuses the rest.
+    const { bytesWritten } = await to.write(bytes, done, bytes.length - done);
+    done += bytesWritten;
+  }
+}
+
+/** Reads all of `from`, hashes it and, with `to`, writes it, with one buffer however large the file is. */
+async function pump(from: FileHandle, to: FileHandle | null, transfer: Transfer): Promise<Transferred> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  const hasher = new Bun.CryptoHasher("sha256");
+  let sizeBytes = 0;
+  while (true) {
+    transfer.signal?.throwIfAborted();
+    const { bytesRead } = await from.read(buffer, 0, buffer.length, sizeBytes);
+    if (bytesRead === 0) break;
+    const bytes = buffer.subarray(0, bytesRead);
+    hasher.update(bytes);
+    if (to !== null) await writeAll(to, bytes);
+    sizeBytes += bytesRead;
+    transfer.onBytes(sizeBytes);
+  }
+  return { sizeBytes, sha256: hasher.digest("hex") };
+}
+
+async function copy(from: FileHandle, transfer: Transfer): Promise<Transferred> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const to = await open(transfer.to, flags, 0o666);
+  try {
+    const result = await pump(from, to, transfer);
+    // Delayed allocation: a full disk may only be found out here.
+    await to.sync();
+    const { size } = await to.stat();
+    if (size !== result.sizeBytes) {
+      throw new RendiffError({
+        kind: "storage.corrupt",
+        publicMessage: "The storage kept other bytes than were sent.",
+      });
+    }
+    return result;
+  } finally {
+    await to.close();
+  }
+}
+
+/** False where the two lie on different file systems, or where the file has another name that may be written through. */
+async function takeOver(from: FileHandle, transfer: Transfer): Promise<boolean> {
+  if ((await from.stat()).nlink !== 1) return false;
+  try {
+    await rename(transfer.from, transfer.to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EXDEV") return false;
+    throw error;
+  }
+}
+
+const noFile = (cause?: unknown): RendiffError =>
+  new RendiffError({ kind: "output.invalid", publicMessage: "FFmpeg did not write the file that it should.", cause });
+
+async function openSource(path: string): Promise<FileHandle> {
+  let handle: FileHandle;
+  try {
+    // FFmpeg wrote it: a link in its place would publish some other file.
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    throw ["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "") ? noFile(error) : error;
+  }
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw noFile();
+}
+
+/** Complete, hashed and on the disk when it resolves; when it rejects, nothing is left at `to`. */
+export async function transferFile(transfer: Transfer): Promise<Transferred> {
+  const from = await openSource(transfer.from);
+  try {
+    transfer.signal?.throwIfAborted();
+    let result: Transferred;
+    if (await takeOver(from, transfer)) {
+      const synced = from.sync();
+      // Both read the same pages: neither waits for the other.
+      const [, hashed] = await Promise.all([synced, pump(from, null, transfer)]);
+      result = hashed;
+    } else {
+      result = await copy(from, transfer);
+    }
+    await syncFolder(dirname(transfer.to));
+    return result;
+  } catch (error) {
+    await unlessAbsent(unlink(transfer.to));
+    throw error;
+  } finally {
+    await from.close();
+  }
+}
