@@ -84,11 +84,7 @@ export function makeClient(url: string, key: string, signal: AbortSignal): Clien
     plan: async (body) => (await json<{ steps: PlanStep[] }>("/convert?dry_run=true", body)).steps,
     convert: (body) => json("/convert", body),
     job: (id) => json(`/jobs/${id}`),
-    outputs: async (id) => {
-      const answer = await json<Output[] | { items: Output[] } | { outputs: Output[] }>(`/jobs/${id}/outputs`);
-      if ("items" in answer) return answer.items;
-      return "outputs" in answer ? answer.outputs : answer;
-    },
+    outputs: async (id) => (await json<{ items: Output[] }>(`/jobs/${id}/outputs`)).items,
     async events(id) {
       const { body } = await call(`/jobs/${id}/events`);
       if (body === null) throw new Error("The event stream has no body.");
