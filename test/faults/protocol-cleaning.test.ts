@@ -8,6 +8,7 @@ import { claimOutputsForDeletion, finishOutputDeletion } from "../../src/jobs/re
 import { deleteStagingRow, orphanStaging, ownStagingToDelete, type StagedRow } from "../../src/jobs/staging.ts";
 import type { JobId, Lease, PublishManifest } from "../../src/jobs/types.ts";
 import type { StagedBytes } from "../../src/storage/port.ts";
+import { until } from "../support/until.ts";
 import {
   ENGINES,
   makeWorker,
@@ -242,12 +243,15 @@ describe("keys are taken in one order", () => {
       writes.fence(sql, one.lease, manifestOf(one.lease, ["a", "m", "z"]), HOUR_MS),
       writes.fence(sql, two.lease, manifestOf(two.lease, ["z", "m", "a"]), HOUR_MS),
     ];
-    for (let waiting = 0; waiting < 2; ) {
-      const rows = await database.sql.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      waiting = rows.length;
-    }
+    await until(
+      async () => {
+        const rows = await database.sql.query(
+          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        return rows.length === 2;
+      },
+      { what: "both fences to wait for a key" },
+    );
     gate.resolve();
     await blocker;
     const answers = await Promise.allSettled(racing);

@@ -13,6 +13,7 @@ import {
   finishOutputDeletion,
   interruptedDeletions,
 } from "../../src/jobs/retention.ts";
+import { backoffMs, backoffSql } from "../../src/jobs/retry-policy.ts";
 import { orphanStaging } from "../../src/jobs/staging.ts";
 import { getJob, listEvents, listOutputs } from "../../src/jobs/store.ts";
 import type { JobId, WorkerId } from "../../src/jobs/types.ts";
@@ -169,6 +170,16 @@ for (const engine of ENGINES) {
       expect(outputs.map((output) => output.deletedAt === null)).toEqual([false, true]);
       const last = (await listEvents(sql, { jobId, afterSeq: 0, limit: 50 })).at(-1);
       expect([last?.type, last?.data]).toEqual(["job.outputs_deleted", { ordinals: [0] }]);
+    });
+
+    test("the backoff is the same sum in SQL", async () => {
+      for (const failures of [0, 1, 2, 5, 40]) {
+        const [row] = await database.sql.query<{ ms: number }>(
+          `SELECT ${backoffSql("$1::integer", "$2", "$3", "$4")} AS ms`,
+          [failures, 0.375, 1_500, 90_000],
+        );
+        expect(row?.ms).toBe(backoffMs(failures, 0.375, 1_500, 90_000));
+      }
     });
 
     test("a failure that may pass waits longer each time and then is final", async () => {
