@@ -69,7 +69,7 @@ export interface OpenOptions {
 export interface StorageBackend {
   readonly name: string;
   readonly properties: BackendProperties;
-  /** Null when there is no such object. */
+  /** Null when there is no such object; rejects with `input.unreadable` where something else is (a folder, a device). */
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null>;
   /** Rejects with `input.not_found` when there is no such object. Cancelling the stream frees everything. */
   open(key: string, options?: OpenOptions): Promise<{ stat: ObjectStat; stream: ReadableStream<Uint8Array> }>;
@@ -80,7 +80,7 @@ export interface StorageBackend {
   /**
    * Streams a local file's bytes into the staging, in bounded memory, and verifies what was stored against what was
    * sent. Called once per staged object. A backend that can may take the file itself (a link or rename on one disk);
-   * the caller does not use the file afterwards.
+   * the caller does not use the file afterwards. When it rejects, no bytes stay behind; the staging is aborted as ever.
    */
   fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes>;
   /**
@@ -91,7 +91,10 @@ export interface StorageBackend {
   publish(staged: StagedBytes, options: { ifAbsent: boolean; signal?: AbortSignal }): Promise<PublishOutcome>;
   /** Looks without changing anything. */
   settle(staged: StagedBytes, signal?: AbortSignal): Promise<SettledState>;
-  /** Removes staged bytes; never touches the published object. Idempotent. */
+  /**
+   * Removes staged bytes; never touches the published object. Idempotent. With an empty handle, for when only the intent
+   * was recorded, it removes whatever this job and token have staged for this key.
+   */
   abort(staged: StagedObject, signal?: AbortSignal): Promise<void>;
   /** Deletes the very object with this identity; false when it is absent or another by now. */
   delete(key: string, identity: string, signal?: AbortSignal): Promise<boolean>;

@@ -52,7 +52,7 @@ const folderInTheWay = (key: string): RendiffError =>
 
 const look = (path: string): Promise<BigIntStats | null> => unlessAbsent(lstat(path, { bigint: true }));
 
-/** Where a staged object stands: its file's path, and its destination's. Null when the folder is gone. */
+/** Absolute paths of a staged object's file and of its destination. */
 interface Stand {
   readonly staged: string;
   readonly destination: string;
@@ -119,13 +119,14 @@ class LocalBackend implements StorageBackend {
   publish(staged: StagedBytes, { ifAbsent, signal }: { ifAbsent: boolean; signal?: AbortSignal }) {
     return translated(staged.key, async (): Promise<PublishOutcome> => {
       signal?.throwIfAborted();
-      const before = await this.settle(staged);
       const stand = await this.#stand(staged);
-      if (stand === null || before.state === "lost") return { outcome: "lost" };
-      if (before.state === "staged") {
-        const moved = ifAbsent ? await linkUnlessTaken(stand) : await replace(stand, staged.key);
-        if (!moved) return { outcome: "exists" };
-      }
+      if (stand === null) return { outcome: "lost" };
+      const before = await this.settle(staged);
+      const taken =
+        before.state === "staged" && !(await (ifAbsent ? linkUnlessTaken(stand) : replace(stand, staged.key)));
+      // Looked at once more: a predecessor that was only slow may have done the same meanwhile, or been rolled forward.
+      const after = await this.settle(staged);
+      if (after.state !== "published") return { outcome: taken && after.state === "staged" ? "exists" : "lost" };
       // A link leaves the staged name; so does a rename onto another name of the same file.
       await unlessAbsent(unlink(stand.staged));
       await syncFolder(dirname(stand.destination));
@@ -200,9 +201,10 @@ async function removeIfEmpty(folder: string): Promise<boolean> {
   }
 }
 
-async function replace({ staged, destination }: Stand, key: string): Promise<true> {
+/** Always true. That the staged file is gone is for the next look to explain. */
+async function replace({ staged, destination }: Stand, key: string): Promise<boolean> {
   try {
-    await rename(staged, destination);
+    await unlessAbsent(rename(staged, destination));
     return true;
   } catch (error) {
     if (codeOf(error) === "EISDIR") throw folderInTheWay(key);
@@ -211,9 +213,9 @@ async function replace({ staged, destination }: Stand, key: string): Promise<tru
 }
 
 /** False when the name is taken. */
-async function linkUnlessTaken({ staged, destination }: Stand): Promise<boolean> {
+async function linkUnlessTaken(stand: Stand): Promise<boolean> {
   try {
-    await link(staged, destination);
+    await unlessAbsent(link(stand.staged, stand.destination));
     return true;
   } catch (error) {
     const code = codeOf(error) ?? "";
@@ -221,9 +223,8 @@ async function linkUnlessTaken({ staged, destination }: Stand): Promise<boolean>
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code)) throw error;
     // No hard links here (FAT, some network mounts). The keys of publishing jobs are claimed, so only a stranger could
     // come between the look and the rename.
-    if ((await look(destination)) !== null) return false;
-    await rename(staged, destination);
-    return true;
+    if ((await look(stand.destination)) !== null) return false;
+    return await replace(stand, basename(stand.destination));
   }
 }
 
