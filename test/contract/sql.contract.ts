@@ -4,28 +4,34 @@ import { json, type Sql, SqlConflict } from "../../src/database/sql.ts";
 import { RendiffError } from "../../src/errors.ts";
 import { within } from "../support/until.ts";
 
-export interface SqlSubject {
-  readonly sql: Sql;
-  /** What the adapter was opened with; a few hundred milliseconds. */
-  readonly statementTimeoutMs: number;
-}
+/** Long enough for a busy machine; the tests of deadlines open with a short one. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+const SHORT_TIMEOUT_MS = 400;
+const TABLES = `
+  CREATE TABLE parents (id uuid PRIMARY KEY);
+  CREATE TABLE things (
+    id integer PRIMARY KEY, name text CONSTRAINT things_name_unique UNIQUE,
+    parent uuid CONSTRAINT things_parent_fk REFERENCES parents (id), count bigint NOT NULL DEFAULT 0
+  );
+  INSERT INTO things (id, name) VALUES (0, 'counter');`;
+
+const failure = async (work: Promise<unknown>): Promise<RendiffError> => {
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(RendiffError);
+  return error as RendiffError;
+};
 
 /** `open` gives an empty database of its own at each call; the suite closes it. */
-export function sqlContract(name: string, open: () => Promise<SqlSubject>): void {
-  let subject: SqlSubject;
+export function sqlContract(name: string, open: (statementTimeoutMs: number) => Promise<Sql>): void {
   let sql: Sql;
 
   describe(`Sql port: ${name}`, () => {
     beforeAll(async () => {
-      subject = await open();
-      sql = subject.sql;
-      await sql.script(`
-        CREATE TABLE parents (id uuid PRIMARY KEY);
-        CREATE TABLE things (
-          id integer PRIMARY KEY, name text CONSTRAINT things_name_unique UNIQUE,
-          parent uuid CONSTRAINT things_parent_fk REFERENCES parents (id), count bigint NOT NULL DEFAULT 0
-        );
-        INSERT INTO things (id, name) VALUES (0, 'counter');`);
+      sql = await open(STATEMENT_TIMEOUT_MS);
+      await sql.script(TABLES);
     }, 60_000);
     afterAll(() => sql?.close());
 
@@ -162,15 +168,6 @@ export function sqlContract(name: string, open: () => Promise<SqlSubject>): void
     });
 
     describe("errors", () => {
-      const failure = async (work: Promise<unknown>): Promise<RendiffError> => {
-        const error = await work.then(
-          () => null,
-          (thrown: unknown) => thrown,
-        );
-        expect(error).toBeInstanceOf(RendiffError);
-        return error as RendiffError;
-      };
-
       test("a unique violation is a conflict that names its constraint", async () => {
         const error = await failure(sql.query("INSERT INTO things (id, name) VALUES (2, 'counter')"));
         expect(error).toBeInstanceOf(SqlConflict);
@@ -203,21 +200,6 @@ export function sqlContract(name: string, open: () => Promise<SqlSubject>): void
         expect(error.kind).toBe("internal");
         expect(await sql.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
       });
-
-      test("a statement over its deadline is a timeout, leaves nothing behind, and the next one works", async () => {
-        const seconds = (2 * subject.statementTimeoutMs) / 1000;
-        const slow = "INSERT INTO things (id, name) SELECT 50, 'late' FROM pg_sleep($1)";
-        const alone = await failure(within(sql.query(slow, [seconds]), 10_000));
-        expect([alone.kind, alone.retry]).toEqual(["database.timeout", "backoff"]);
-        const inside = await failure(
-          sql.transaction(async (tx) => {
-            await tx.query("INSERT INTO things (id, name) VALUES (51, 'before')");
-            await tx.query(slow, [seconds]);
-          }),
-        );
-        expect(inside.kind).toBe("database.timeout");
-        expect(await sql.query("SELECT id FROM things WHERE id IN (50, 51)")).toEqual([]);
-      }, 20_000);
     });
 
     describe("transactions", () => {
@@ -293,22 +275,46 @@ export function sqlContract(name: string, open: () => Promise<SqlSubject>): void
         expect(await countOf(14)).toBeUndefined();
       });
 
-      test("a transaction that stops talking is rolled back, and others go on", async () => {
-        const run = sql.transaction(async (tx) => {
-          await tx.query("INSERT INTO things (id) VALUES (15)");
-          await new Promise(() => {});
-        });
-        const error = (await within(run, 10_000).catch((thrown: unknown) => thrown)) as RendiffError;
-        expect(error.kind).toBe("database.timeout");
-        expect(await countOf(15)).toBeUndefined();
-        await sql.query("INSERT INTO things (id) VALUES (15)");
-      }, 20_000);
-
       test("a script is one transaction", async () => {
         const script = "INSERT INTO things (id) VALUES (16); INSERT INTO things (id) VALUES (16);";
         expect(await sql.script(script).catch((error: unknown) => error)).toBeInstanceOf(SqlConflict);
         expect(await countOf(16)).toBeUndefined();
       });
+    });
+
+    describe("deadlines", () => {
+      let hasty: Sql;
+      beforeAll(async () => {
+        hasty = await open(SHORT_TIMEOUT_MS);
+        await hasty.script(TABLES);
+      }, 60_000);
+      afterAll(() => hasty?.close());
+
+      test("a statement over its deadline is a timeout, leaves nothing behind, and the next one works", async () => {
+        const seconds = (2 * SHORT_TIMEOUT_MS) / 1000;
+        const slow = "INSERT INTO things (id, name) SELECT 50, 'late' FROM pg_sleep($1)";
+        const alone = await failure(within(hasty.query(slow, [seconds]), 10_000));
+        expect([alone.kind, alone.retry]).toEqual(["database.timeout", "backoff"]);
+        const inside = await failure(
+          hasty.transaction(async (tx) => {
+            await tx.query("INSERT INTO things (id, name) VALUES (51, 'before')");
+            await tx.query(slow, [seconds]);
+          }),
+        );
+        expect(inside.kind).toBe("database.timeout");
+        expect(await hasty.query("SELECT id FROM things WHERE id IN (50, 51)")).toEqual([]);
+      }, 20_000);
+
+      test("a transaction that stops talking is rolled back, and others go on", async () => {
+        const run = hasty.transaction(async (tx) => {
+          await tx.query("INSERT INTO things (id) VALUES (15)");
+          await new Promise(() => {});
+        });
+        const error = (await within(run, 10_000).catch((thrown: unknown) => thrown)) as RendiffError;
+        expect(error.kind).toBe("database.timeout");
+        expect(await hasty.query("SELECT id FROM things WHERE id = 15")).toEqual([]);
+        await hasty.query("INSERT INTO things (id) VALUES (15)");
+      }, 20_000);
     });
 
     describe("advisory locks", () => {
@@ -354,7 +360,7 @@ export function sqlContract(name: string, open: () => Promise<SqlSubject>): void
     });
 
     test("close lets running work finish, is idempotent, and later calls are refused", async () => {
-      const { sql: closing } = await open();
+      const closing = await open(STATEMENT_TIMEOUT_MS);
       const running = closing.query("SELECT pg_sleep(0.05), 1 AS one");
       const closed = closing.close();
       expect(closing.close()).toBe(closed);

@@ -3,14 +3,9 @@ import { sqlContract } from "../contract/sql.contract.ts";
 import { sqlSchemaContract } from "../contract/sql-schema.contract.ts";
 import { createDatabase } from "../support/postgres.ts";
 
-const statementTimeoutMs = 400;
-
-sqlContract("Postgres", async () => {
+sqlContract("Postgres", async (statementTimeoutMs) => {
   const { url } = await createDatabase();
-  return {
-    statementTimeoutMs,
-    sql: await openPostgres({ url, poolSize: 5, statementTimeoutMs, applicationName: "contract" }),
-  };
+  return openPostgres({ url, poolSize: 5, statementTimeoutMs, applicationName: "contract" });
 });
 
 sqlSchemaContract("Postgres", async () => {

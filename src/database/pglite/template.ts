@@ -30,7 +30,7 @@ export async function makeDatabase(folder: string): Promise<void> {
 async function packDatabase(folder: string): Promise<Uint8Array> {
   const files = await PGlite.create(folder, { ...(await loadAssets()), noInitDb: true });
   const tar = await (await files.dumpDataDir("none")).arrayBuffer();
-  return Bun.zstdCompress(new Uint8Array(tar), { level: 15 });
+  return Bun.zstdCompress(new Uint8Array(tar), { level: 19 });
 }
 
 export async function unpackTemplate(template: Blob, folder: string): Promise<void> {
