@@ -172,12 +172,15 @@ function makeSampler(
     registers,
   });
   return async () => {
-    const state = await collect().catch((error: unknown) => onError?.(error));
+    const state = await collect().catch((error: unknown) => {
+      onError?.(error);
+      return null;
+    });
     // Absent is honest when the database cannot be asked; the last known figure is not.
     depth.reset();
     backlog.remove();
     stored.reset();
-    if (!state) return;
+    if (state === null) return;
     for (const priority of PRIORITIES) depth.set({ priority }, state.queueDepth[priority]);
     backlog.set(state.queueBacklogSeconds);
     for (const [backend, bytes] of Object.entries(state.storageBytes)) stored.set({ backend }, bytes);

@@ -5,17 +5,23 @@
 
 const MASK = "[redacted]";
 
-/** String values only: a lease's token is a number and no secret. */
-const SECRET_FIELD =
-  /(\\?"(?:[a-z0-9_-]*[_-])?(?:authorization|cookie|password|passwd|secret|token|credentials?|api[_-]?key|secret[_-]?key|access[_-]?key(?:[_-]?id)?|connection[_-]?string)\\?"\s*:\s*)"(?:[^"\\]|\\.)*"/gi;
+const SECRET_NAME =
+  "(?:[a-z0-9_-]*[_-])?(?:authorization|cookie|password|passwd|secret|token|credentials?|api[_-]?key|access[_-]?key(?:[_-]?id)?|connection[_-]?string)";
 
-/** The same, written in camel case: `apiKey`, `signingSecret`, `adminKeys` is a list. */
-const SECRET_CAMEL_FIELD =
-  /("[a-z0-9]+(?:Secret|Password|Token|ApiKey|AccessKey(?:Id)?|ConnectionString)":)"(?:[^"\\]|\\.)*"/g;
+/** String values only: a lease's token is a number and no secret. */
+const SECRET_FIELD = new RegExp(`("${SECRET_NAME}"\\s*:\\s*)"(?:[^"\\\\]|\\\\.)*"`, "gi");
+
+/** The same inside a string, as in a body that was logged as text. */
+const QUOTED_FIELD = new RegExp(`(\\\\"${SECRET_NAME}\\\\"\\s*:\\s*\\\\")(?:(?!\\\\").)*`, "gi");
+
+/** Names in camel case: `apiKey`, `signingSecret`. */
+const CAMEL_FIELD =
+  /("[a-z0-9]+(?:Secret|Password|Token|ApiKey|AccessKey(?:Id)?|ConnectionString)":|"apiKey":)"(?:[^"\\]|\\.)*"/g;
 
 const FORMS: readonly (readonly [RegExp, string])[] = [
   [SECRET_FIELD, `$1"${MASK}"`],
-  [SECRET_CAMEL_FIELD, `$1"${MASK}"`],
+  [QUOTED_FIELD, `$1${MASK}`],
+  [CAMEL_FIELD, `$1"${MASK}"`],
   // Our keys, `rnd_<id>_<secret>`: the id stays, it says whose the line is.
   [/\brnd_([A-Za-z0-9-]+)_[A-Za-z0-9_-]+/g, `rnd_$1_${MASK}`],
   [/\bwhsec_[A-Za-z0-9+/=_-]+/g, `whsec_${MASK}`],

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { makeMetrics, type SampledState } from "./metrics.ts";
+
+const sampled: SampledState = {
+  queueDepth: { high: 1, normal: 2, low: 0 },
+  queueBacklogSeconds: 12.5,
+  storageBytes: { local: 1000, archive: 5 },
+};
+
+/** Sample lines without comments and buckets. */
+const samplesOf = (text: string): string[] =>
+  text.split("\n").filter((line) => line !== "" && !line.startsWith("#") && !line.includes("_bucket"));
+
+describe("metrics", () => {
+  test("count each business event under its documented name", async () => {
+    const metrics = makeMetrics();
+    metrics.jobFinished({ status: "completed", type: "convert", durationSeconds: 2 });
+    metrics.jobFinished({ status: "cancelled", type: "convert", durationSeconds: null });
+    metrics.jobRetried("storage.unavailable");
+    metrics.queueWaited(3);
+    metrics.queueWaited(-1);
+    metrics.leaseLost();
+    metrics.workerActive(2);
+    metrics.ffmpegFinished({ speedRatio: 4 });
+    metrics.storageTransferred({ backend: "local", direction: "upload", bytes: 100 });
+    metrics.storageTransferred({ backend: "local", direction: "upload", bytes: 50 });
+    metrics.requestFinished({ method: "GET", route: "jobs.get", status: 404, seconds: 0.5 });
+    const samples = samplesOf(await metrics.render());
+    for (const wanted of [
+      'rendiff_jobs_total{status="completed",type="convert"} 1',
+      'rendiff_jobs_total{status="cancelled",type="convert"} 1',
+      'rendiff_job_duration_seconds_sum{type="convert"} 2',
+      'rendiff_job_duration_seconds_count{type="convert"} 1',
+      'rendiff_job_retries_total{reason="storage.unavailable"} 1',
+      "rendiff_queue_wait_seconds_sum 3",
+      "rendiff_queue_wait_seconds_count 2",
+      "rendiff_leases_lost_total 1",
+      "rendiff_worker_active 2",
+      "rendiff_ffmpeg_speed_ratio_sum 4",
+      'rendiff_storage_transfer_bytes_total{backend="local",direction="upload"} 150',
+      'rendiff_api_requests_total{method="GET",route="jobs.get",status="404"} 1',
+      'rendiff_api_request_duration_seconds_sum{method="GET",route="jobs.get"} 0.5',
+    ]) {
+      expect(samples).toContain(wanted);
+    }
+  });
+
+  test("a method that a client invents makes no series of its own", async () => {
+    const metrics = makeMetrics();
+    for (let round = 0; round < 50; round++) {
+      metrics.requestFinished({ method: `M${round}`, route: "none", status: 404, seconds: 0 });
+    }
+    const samples = samplesOf(await metrics.render()).filter((line) => line.startsWith("rendiff_api_requests_total"));
+    expect(samples).toEqual(['rendiff_api_requests_total{method="other",route="none",status="404"} 50']);
+  });
+
+  test("what the database knows is asked for at each scrape", async () => {
+    let state = sampled;
+    const metrics = makeMetrics({ collect: async () => state });
+    const first = samplesOf(await metrics.render());
+    expect(first).toContain('rendiff_queue_depth{priority="normal"} 2');
+    expect(first).toContain('rendiff_queue_depth{priority="low"} 0');
+    expect(first).toContain("rendiff_queue_backlog_seconds 12.5");
+    expect(first).toContain('rendiff_storage_bytes{backend="archive"} 5');
+    state = { ...sampled, storageBytes: { local: 7 } };
+    const second = samplesOf(await metrics.render()).filter((line) => line.startsWith("rendiff_storage_bytes"));
+    expect(second).toEqual(['rendiff_storage_bytes{backend="local"} 7']);
+  });
+
+  test("what cannot be asked is left out for that scrape, and reported; the rest is still there", async () => {
+    const errors: unknown[] = [];
+    let broken = false;
+    const metrics = makeMetrics({
+      collect: async () => {
+        if (broken) throw new Error("no database");
+        return sampled;
+      },
+      onError: (error) => errors.push(error),
+    });
+    metrics.leaseLost();
+    await metrics.render();
+    broken = true;
+    const samples = samplesOf(await metrics.render());
+    expect(samples.filter((line) => /queue_depth|queue_backlog|storage_bytes/.test(line))).toEqual([]);
+    expect(samples).toContain("rendiff_leases_lost_total 1");
+    expect(errors).toHaveLength(1);
+    broken = false;
+    expect(samplesOf(await metrics.render())).toContain("rendiff_queue_backlog_seconds 12.5");
+  });
+
+  test("the process's own are plausible, and two makers share nothing", async () => {
+    const [one, two] = [makeMetrics(), makeMetrics()];
+    one.leaseLost();
+    expect(samplesOf(await two.render())).toContain("rendiff_leases_lost_total 0");
+    const value = async (name: string): Promise<number> => {
+      const line = samplesOf(await one.render()).find((sample) => sample.startsWith(`${name} `));
+      return Number(line?.split(" ")[1]);
+    };
+    expect(await value("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+    expect(await value("process_cpu_seconds_total")).toBeGreaterThan(0);
+    expect(await value("process_event_loop_lag_seconds")).toBeGreaterThanOrEqual(0);
+    expect(Math.abs((await value("process_start_time_seconds")) - Date.now() / 1000)).toBeLessThan(86_400);
+  });
+
+  test("say what format they are in", () => {
+    expect(makeMetrics().contentType).toStartWith("text/plain");
+  });
+});
