@@ -11,6 +11,7 @@ import type { Authenticator } from "../src/security/authenticator.ts";
 import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { Metrics } from "../src/telemetry/metrics.ts";
+import type { Connections } from "./connections.ts";
 
 /** Answers that need FFmpeg: a request to a worker, with a deadline that the signal brings. */
 export interface MediaService {
@@ -59,28 +60,4 @@ export interface HttpContext extends HttpServices {
   readonly authenticator: Authenticator;
   readonly events: EventHub;
   readonly connections: Connections;
-}
-
-/** Open sockets and streams, so that a drain can end them and limits can count them. */
-export interface Connections {
-  readonly size: number;
-  add(connection: { close(): void }): () => void;
-  /** Ends every one. */
-  closeAll(): void;
-}
-
-export function makeConnections(): Connections {
-  const open = new Set<{ close(): void }>();
-  return {
-    get size() {
-      return open.size;
-    },
-    add(connection) {
-      open.add(connection);
-      return () => open.delete(connection);
-    },
-    closeAll() {
-      for (const connection of [...open]) connection.close();
-    },
-  };
 }

@@ -31,7 +31,7 @@ function pathOf(request: Request): string {
   return url.slice(start, query === -1 ? undefined : query);
 }
 
-function findRule(match: RouteMatcher, request: Request, path: string, state: RequestState): RouteRule {
+function findRule(match: RouteMatcher, path: string, state: RequestState): RouteRule {
   const result = match(state.method, path);
   if (result.outcome === "matched") return result.rule;
   if (result.outcome === "unknown") {
@@ -105,7 +105,7 @@ async function pass(context: HttpContext, networks: Networks, match: RouteMatche
   const state = stateOf(request);
   if (!networks.mayCall(state.address)) throw notFromHere();
   await limitAddress(context, state.address);
-  const rule = findRule(match, request, pathOf(request), state);
+  const rule = findRule(match, pathOf(request), state);
   state.rule = rule;
   if (rule.access === "public" || rule.access === "signed") return;
   if (rule.access === "metrics") {

@@ -7,9 +7,9 @@
  * cut, as is one that answers none of the server's pings.
  */
 import type { EventHub, EventStream, StreamItem } from "../../src/events/hub.ts";
-import { toEventMessage, toProgressMessage } from "../../src/events/messages.ts";
+import { toEventText, toProgressText } from "../../src/events/messages.ts";
 import type { JobId } from "../../src/jobs/types.ts";
-import type { Connections } from "../context.ts";
+import type { Connections } from "../connections.ts";
 import type { SocketData } from "../peers.ts";
 
 /** RFC 6455 §7.4.1; 4000–4999 are the application's. */
@@ -52,8 +52,7 @@ interface Session {
 }
 
 function texts(item: StreamItem): string[] {
-  if (item.kind === "progress") return [JSON.stringify(toProgressMessage(item.progress))];
-  return item.events.map((event) => JSON.stringify(toEventMessage(event)));
+  return item.kind === "progress" ? [toProgressText(item.progress)] : item.events.map(toEventText);
 }
 
 function makeSession(socket: Socket, options: SocketSessionOptions): Session {

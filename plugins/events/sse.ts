@@ -4,29 +4,23 @@
  * The stream is pulled: nothing is read for a client that does not read, so a slow one costs a cursor. One that takes
  * nothing at all for `STALL_MS` is cut; it resumes by Last-Event-ID.
  */
-
 import type { EventStream, StreamItem } from "../../src/events/hub.ts";
-import { toEventMessage, toProgressMessage } from "../../src/events/messages.ts";
-import type { Connections } from "../context.ts";
+import { toEventText, toProgressText } from "../../src/events/messages.ts";
+import type { Connections } from "../connections.ts";
 
-export interface SseTimes {
-  /** A comment when nothing else was sent, so that nobody on the way takes the silence for death. */
-  readonly heartbeatMs: number;
-  readonly stallMs: number;
-}
-
-export const SSE_TIMES: SseTimes = { heartbeatMs: 15_000, stallMs: 60_000 };
-
+/** A comment when nothing else was sent for so long, so that nobody on the way takes the silence for death. */
+export const HEARTBEAT_MS = 15_000;
+export const STALL_MS = 60_000;
 /** How long a browser waits before it connects again. */
 const RECONNECT_MS = 2_000;
 
+const encoder = new TextEncoder();
+const HEARTBEAT = encoder.encode(": heartbeat\n\n");
+const HELLO = encoder.encode(`retry: ${RECONNECT_MS}\n\n`);
+
 export function toSseText(item: StreamItem): string {
-  if (item.kind === "progress") {
-    return `event: progress\ndata: ${JSON.stringify(toProgressMessage(item.progress))}\n\n`;
-  }
-  return item.events
-    .map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(toEventMessage(event))}\n\n`)
-    .join("");
+  if (item.kind === "progress") return `event: progress\ndata: ${toProgressText(item.progress)}\n\n`;
+  return item.events.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${toEventText(event)}\n\n`).join("");
 }
 
 /** Takes over `stream` and closes it when the client leaves, the job ends, or the server drains. */
@@ -34,67 +28,58 @@ export function sseBody(
   stream: EventStream,
   connections: Connections,
   signal: AbortSignal,
-  times: SseTimes = SSE_TIMES,
 ): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
   let pending: Promise<StreamItem | null> | null = null;
-  let stall: ReturnType<typeof setTimeout> | null = null;
-  let abort: (() => void) | null = null;
+  let quiet: PromiseWithResolvers<"quiet"> | null = null;
+  let sentAtMs = performance.now();
+  let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
 
   const end = (): void => {
-    if (stall !== null) clearTimeout(stall);
     stream.close();
     leave();
     signal.removeEventListener("abort", end);
   };
-  const cut = (): void => {
-    abort?.();
-    end();
+  const tick = (nowMs: number): void => {
+    const sinceMs = nowMs - sentAtMs;
+    if (quiet !== null) {
+      if (sinceMs >= HEARTBEAT_MS) quiet.resolve("quiet");
+    } else if (sinceMs >= STALL_MS) {
+      // Nobody asked for more since: what was sent last is not taken yet.
+      controller?.error(new Error("the client took nothing"));
+      end();
+    }
   };
-  const leave = connections.add({ close: end });
+  const leave = connections.add({ close: end, tick });
   signal.addEventListener("abort", end);
   if (signal.aborted) end();
 
-  /** Between two pulls the client has something unread; it may have it for so long. */
-  const watchStall = (): void => {
-    stall = setTimeout(cut, times.stallMs);
-    stall.unref?.();
+  const send = (bytes: Uint8Array): void => {
+    sentAtMs = performance.now();
+    controller?.enqueue(bytes);
   };
 
   return new ReadableStream<Uint8Array>(
     {
-      start(controller) {
-        abort = () => controller.error(new Error("the client took nothing"));
-        controller.enqueue(encoder.encode(`retry: ${RECONNECT_MS}\n\n`));
-        watchStall();
+      start(own) {
+        controller = own;
+        send(HELLO);
       },
-      async pull(controller) {
-        if (stall !== null) clearTimeout(stall);
-        // A heartbeat must not lose the item that was being waited for.
-        pending ??= stream.next();
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        const quiet = new Promise<"quiet">((resolve) => {
-          timer = setTimeout(() => resolve("quiet"), times.heartbeatMs);
-        });
+      async pull(own) {
+        quiet = Promise.withResolvers();
         try {
-          const item = await Promise.race([pending, quiet]);
-          if (item === "quiet") {
-            controller.enqueue(encoder.encode(": heartbeat\n\n"));
-          } else {
-            pending = null;
-            if (item === null) {
-              end();
-              controller.close();
-              return;
-            }
-            controller.enqueue(encoder.encode(toSseText(item)));
-          }
-          watchStall();
+          // A heartbeat must not lose the item that is being waited for.
+          pending ??= stream.next();
+          const item = await Promise.race([pending, quiet.promise]);
+          if (item === "quiet") return send(HEARTBEAT);
+          pending = null;
+          if (item !== null) return send(encoder.encode(toSseText(item)));
+          end();
+          own.close();
         } catch (error) {
           end();
           throw error;
         } finally {
-          clearTimeout(timer);
+          quiet = null;
         }
       },
       cancel: end,

@@ -47,6 +47,21 @@ function numberOrNull(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
+/** Made once, however many clients it is sent to. */
+const texts = new WeakMap<JobEvent | LiveProgress, string>();
+
+function cached<Value extends JobEvent | LiveProgress>(value: Value, make: (value: Value) => unknown): string {
+  let text = texts.get(value);
+  if (text === undefined) {
+    text = JSON.stringify(make(value));
+    texts.set(value, text);
+  }
+  return text;
+}
+
+export const toEventText = (event: JobEvent): string => cached(event, toEventMessage);
+export const toProgressText = (progress: LiveProgress): string => cached(progress, toProgressMessage);
+
 /** Null when the message is not live progress: then it only says that the job's row has changed. */
 export function parseLiveProgress(jobId: JobId, message: BusMessage): LiveProgress | null {
   const stage = STAGES.find((candidate) => candidate === message.stage);

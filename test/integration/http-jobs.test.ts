@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { jobPageSchema, jobSchema } from "../../plugins/jobs/job.schema.ts";
 import { names } from "../../src/coordination/ports.ts";
-import { completeJob, confirmCancelled } from "../../src/jobs/finish.ts";
 import { fence } from "../../src/jobs/fence.ts";
+import { completeJob, confirmCancelled } from "../../src/jobs/finish.ts";
 import type { Lease } from "../../src/jobs/types.ts";
 import { ENGINES, makeWorker, manifestOf, mustClaim, openTestDatabase } from "../faults/protocol-harness.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -89,12 +89,19 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       const answer = await call("POST", "/convert", { json: { ...CONVERT, ...overrides } });
       const { error } = answer.body as unknown as { error: { code: string; details: { path: string }[] } };
       expect([overrides, answer.status, error.code]).toEqual([overrides, status, code]);
-      expect([overrides, error.details.map((detail) => detail.path)]).toEqual([overrides, expect.arrayContaining([path])]);
+      expect([overrides, error.details.map((detail) => detail.path)]).toEqual([
+        overrides,
+        expect.arrayContaining([path]),
+      ]);
     }
   });
 
   test("a key uses only the operations and the storage it is allowed", async () => {
-    const limited = await http.key({ allowed_operations: ["trim"], read_backends: ["archive"], write_backends: ["local"] });
+    const limited = await http.key({
+      allowed_operations: ["trim"],
+      read_backends: ["archive"],
+      write_backends: ["local"],
+    });
     const ask = (json: object) => call("POST", "/convert", { key: limited.key, json });
     expect((await ask({ ...CONVERT, input_path: "archive://a.mov" })).status).toBe(403);
     expect((await ask({ ...CONVERT, operations: [] })).status).toBe(403);
@@ -132,7 +139,8 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       const theirs = await call(method, `/jobs/${id}${path}`, { ...options, key: other.key });
       const nobodys = await call(method, `/jobs/0193a000-0000-7000-8000-000000000001${path}`, { ...options, key });
       expect([method, path, theirs.status]).toEqual([method, path, 404]);
-      const message = (answer: typeof theirs) => (answer.body as unknown as { error: { message: string } }).error.message;
+      const message = (answer: typeof theirs) =>
+        (answer.body as unknown as { error: { message: string } }).error.message;
       expect(message(theirs)).toBe(message(nobodys));
     }
     expect((await call("GET", `/jobs/${id}`, { key: admin.key })).status).toBe(200);
@@ -163,7 +171,16 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect((await list("status=queued,failed&type=convert")).ids.length).toBe(5);
     expect((await list("status=completed&status=failed")).ids).toEqual([]);
     expect((await list("created_after=2999-01-01T00:00:00Z")).ids).toEqual([]);
-    for (const query of ["status=done", "page=0", "page_size=101", "cursor=x", "sort=id", "nope=1", "batch_id=1", "page=x"]) {
+    for (const query of [
+      "status=done",
+      "page=0",
+      "page_size=101",
+      "cursor=x",
+      "sort=id",
+      "nope=1",
+      "batch_id=1",
+      "page=x",
+    ]) {
       expect([query, (await call("GET", `/jobs?${query}`, { key: mine })).status]).toEqual([query, 400]);
     }
   });
@@ -208,7 +225,8 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     const { id } = await create();
     const lease = await claim(id);
     const cancelling = call("DELETE", `/jobs/${id}`);
-    const nudge = () => http.coordination.published.some(({ channel, message }) => channel === "cancel" && message.job_id === id);
+    const nudge = () =>
+      http.coordination.published.some(({ channel, message }) => channel === "cancel" && message.job_id === id);
     await until(nudge, { what: "the nudge" });
     await confirmCancelled(sql, lease);
     await http.coordination.bus.publish(`events:${id}`, {});

@@ -1,0 +1,186 @@
+/** Keys on both engines: the first ones, those the API makes, and how fast a revoked one stops working. */
+import { describe, expect, test } from "bun:test";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { channels } from "../../src/coordination/ports.ts";
+import { makeAuthenticator } from "../../src/security/authenticator.ts";
+import { ensureBootstrap } from "../../src/security/bootstrap.ts";
+import { sha256 } from "../../src/security/digest.ts";
+import { findByDigest, listKeys } from "../../src/security/keys.ts";
+import { ENGINES, openTestDatabase } from "../faults/protocol-harness.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+import { fakeCoordination, makeTestHttp } from "./http-harness.ts";
+
+describe.each([...ENGINES])("first keys on %s", async (engine) => {
+  const { sql } = await openTestDatabase(engine);
+  const bootstrap = (dataDir: string, adminKeys: string[] = [], enabled = true) =>
+    ensureBootstrap(sql, { keys: { enabled, adminKeys }, process: { dataDir } });
+  const roleOf = async (key: string) => (await findByDigest(sql, sha256(key)))?.role ?? null;
+
+  test("the first start makes one key, keeps only its digest, and writes it where only the operator reads", async () => {
+    const dataDir = await makeTempDir("keys");
+    const { adminKeyPath } = await bootstrap(dataDir);
+    expect(adminKeyPath).toBe(join(dataDir, "admin-key"));
+    const text = await Bun.file(join(dataDir, "admin-key")).text();
+    expect(text).toMatch(/^rnd_[0-9a-f]{32}_[0-9a-f]{40}\n$/);
+    expect((await stat(join(dataDir, "admin-key"))).mode & 0o777).toBe(0o600);
+    expect(await roleOf(text.trim())).toBe("admin");
+    expect(await bootstrap(dataDir)).toEqual({ adminKeyPath: null });
+    const elsewhere = await makeTempDir("keys");
+    expect(await bootstrap(elsewhere)).toEqual({ adminKeyPath: null });
+    expect(await Bun.file(join(elsewhere, "admin-key")).exists()).toBe(false);
+  });
+
+  test("of several first starts at once one makes a key, and no other leaves a file", async () => {
+    await sql.query("UPDATE api_keys SET revoked_at = now()");
+    const dirs = await Promise.all(Array.from({ length: 4 }, () => makeTempDir("keys")));
+    const results = await Promise.all(dirs.map((dir) => bootstrap(dir)));
+    expect(results.filter(({ adminKeyPath }) => adminKeyPath !== null).length).toBe(1);
+    const files = await Promise.all(dirs.map((dir) => Bun.file(join(dir, "admin-key")).exists()));
+    expect(files.filter(Boolean).length).toBe(1);
+  });
+
+  test("keys that the operator gives work for as long as they are given", async () => {
+    const dataDir = await makeTempDir("keys");
+    const [one, two] = ["a given admin key 1", "a given admin key 2"] as const;
+    expect(await bootstrap(dataDir, [one, two])).toEqual({ adminKeyPath: null });
+    expect([await roleOf(one), await roleOf(two)]).toEqual(["admin", "admin"]);
+    await bootstrap(dataDir, [two]);
+    expect([await roleOf(one), await roleOf(two)]).toEqual([null, "admin"]);
+    await bootstrap(dataDir, [one, two]);
+    expect(await roleOf(one)).toBe("admin");
+    expect(await Bun.file(join(dataDir, "admin-key")).exists()).toBe(false);
+  });
+
+  test("with keys off there is a local owner of jobs that no key opens", async () => {
+    await bootstrap(await makeTempDir("keys"), [], false);
+    await bootstrap(await makeTempDir("keys"), [], false);
+    const locals = (await listKeys(sql, { limit: 100 })).filter(({ name }) => name === "local");
+    expect(locals.length).toBe(1);
+  });
+});
+
+describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
+  const { sql } = await openTestDatabase(engine);
+  const http = makeTestHttp({ sql, root: await makeTempDir("http-keys") });
+  const admin = await http.key({ role: "admin" });
+  const call = async (method: string, path: string, json?: unknown) => {
+    const answer = await http.call(method, path, { key: admin.key, ...(json === undefined ? {} : { json }) });
+    return {
+      status: answer.status,
+      body: (await answer.json()) as Record<string, unknown> & { id: string; key: string },
+    };
+  };
+  const PROPERTIES = {
+    name: "an application",
+    role: "user",
+    allowed_operations: ["trim"],
+    read_backends: ["local"],
+    write_backends: null,
+    rate_limit: 10,
+    max_concurrent_jobs: 2,
+    weight: 2.5,
+    monthly_limit_minutes: 600,
+    expires_at: "2999-01-01T00:00:00.000Z",
+  };
+
+  test("a key is made with every property, shown once, and works", async () => {
+    const { status, body } = await call("POST", "/admin/api-keys", PROPERTIES);
+    expect(status).toBe(201);
+    expect(body).toMatchObject(PROPERTIES);
+    expect(body.key).toMatch(new RegExp(`^rnd_${body.id.replaceAll("-", "")}_[0-9a-f]{40}$`));
+    expect(body.webhook_secret).toStartWith("whsec_");
+    const read = await call("GET", `/admin/api-keys/${body.id}`);
+    expect(read.body).toMatchObject(PROPERTIES);
+    expect(JSON.stringify([read.body, (await call("GET", "/admin/api-keys")).body])).not.toMatch(/rnd_|whsec_|digest/);
+    expect((await http.call("GET", "/jobs", { key: body.key })).status).toBe(200);
+    expect((await call("GET", `/admin/api-keys/${body.id}`)).body.last_used_at).not.toBeNull();
+  });
+
+  test("properties that make no sense are refused", async () => {
+    const bad = [
+      {},
+      { name: "" },
+      { name: "local" },
+      { name: "a\nb" },
+      { name: "a", role: "root" },
+      { name: "a", weight: 0 },
+    ];
+    for (const body of [
+      ...bad,
+      { name: "a", rate_limit: 0 },
+      { name: "a", expires_at: "soon" },
+      { name: "a", rolle: "user" },
+    ]) {
+      expect([body, (await call("POST", "/admin/api-keys", body)).status]).toEqual([body, 400]);
+    }
+  });
+
+  test("a revoked key stops at once, keeps its first time, and cannot be the caller's own", async () => {
+    const { body } = await call("POST", "/admin/api-keys", { name: "short-lived" });
+    expect((await http.call("GET", "/jobs", { key: body.key })).status).toBe(200);
+    const first = await call("DELETE", `/admin/api-keys/${body.id}`);
+    expect((await http.call("GET", "/jobs", { key: body.key })).status).toBe(401);
+    expect((await call("DELETE", `/admin/api-keys/${body.id}`)).body.revoked_at).toBe(first.body.revoked_at);
+    expect((await call("DELETE", `/admin/api-keys/${admin.apiKey.id}`)).status).toBe(409);
+    expect((await call("DELETE", "/admin/api-keys/0193a000-0000-7000-8000-000000000001")).status).toBe(404);
+    expect((await call("GET", "/admin/api-keys/x")).status).toBe(404);
+  });
+
+  test("keys are listed in pages, newest first", async () => {
+    const ids: string[] = [];
+    for (let page = "/admin/api-keys?limit=2"; page !== ""; ) {
+      const { body } = await call("GET", page);
+      ids.push(...(body.items as { id: string }[]).map(({ id }) => id));
+      page = body.next_before === null ? "" : `/admin/api-keys?limit=2&before=${body.next_before}`;
+    }
+    expect(ids).toEqual([...ids].sort().reverse());
+    expect(ids).toContain(admin.apiKey.id);
+  });
+
+  test("a key that is revoked while it is being looked up is not remembered as good", async () => {
+    const { bus } = fakeCoordination();
+    const made = await http.key();
+    const authenticator = makeAuthenticator({
+      sql: {
+        async query(text, params) {
+          const rows = await sql.query<never>(text, params);
+          await sql.query("UPDATE api_keys SET revoked_at = now() WHERE id = $1", [made.apiKey.id]);
+          await bus.publish(channels.keys, { key_id: made.apiKey.id });
+          return rows;
+        },
+      },
+      bus,
+      keysEnabled: true,
+    });
+    await authenticator.authenticate(made.key);
+    expect(await authenticator.authenticate(made.key)).toBeNull();
+    await authenticator.close();
+  });
+
+  test("a lost message delays a revocation by no more than the cache's time, and an expiry by nothing", async () => {
+    let nowMs = Date.now();
+    const authenticator = makeAuthenticator({
+      sql,
+      bus: fakeCoordination().bus,
+      keysEnabled: true,
+      now: () => nowMs,
+    });
+    const revoked = await http.key();
+    const expiring = await http.key({ expires_at: new Date(nowMs + 4_000).toISOString() });
+    expect(await authenticator.authenticate(revoked.key)).not.toBeNull();
+    expect(await authenticator.authenticate(expiring.key)).not.toBeNull();
+    await sql.query("UPDATE api_keys SET revoked_at = now() WHERE id = $1", [revoked.apiKey.id]);
+    nowMs += 4_000;
+    expect(await authenticator.authenticate(expiring.key)).toBeNull();
+    expect(await authenticator.authenticate(revoked.key)).not.toBeNull();
+    nowMs += 1_001;
+    expect(await authenticator.authenticate(revoked.key)).toBeNull();
+    await authenticator.close();
+  });
+
+  test("figures and workers are for administrators", async () => {
+    expect((await call("GET", "/admin/stats")).body).toMatchObject({ queue: { high: { ready: 0 } }, processing: 0 });
+    expect((await call("GET", "/admin/workers")).body).toEqual({ items: [] } as never);
+  });
+});

@@ -1,0 +1,247 @@
+/** Limits and the shape of errors: rates by key and by address, sizes, failing parts, and hostile text everywhere. */
+import { expect, test } from "bun:test";
+import { errorAnswerSchema, HTTP_ERRORS } from "../../plugins/errors.ts";
+import { ROUTES } from "../../plugins/routes.ts";
+import type { Sql } from "../../src/database/sql.ts";
+import { JOB_ERROR_KINDS, REQUEST_ERROR_KINDS, RendiffError } from "../../src/errors.ts";
+import { openTestDatabase } from "../faults/protocol-harness.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+import { makeTestHttp, type TestConfig, testConfig } from "./http-harness.ts";
+
+const { sql } = await openTestDatabase("pglite");
+const root = await makeTempDir("http-limits");
+const http = makeTestHttp({ sql, root });
+const { key } = await http.key({ role: "admin" });
+
+const withKeys = (keys: Partial<TestConfig["keys"]>, http: Partial<TestConfig["http"]> = {}): TestConfig => {
+  const config = testConfig();
+  return { ...config, keys: { ...config.keys, ...keys }, http: { ...config.http, ...http } };
+};
+const headersOf = (answer: Response, names: readonly string[]) => names.map((name) => answer.headers.get(name));
+const RATE = ["x-ratelimit-limit", "x-ratelimit-remaining"];
+
+test("a key's rate is its own for each endpoint, on every answer, and its limit says when to come back", async () => {
+  const limited = await http.key({ rate_limit: 3 });
+  const ask = (path: string) => http.call("GET", path, { key: limited.key });
+  for (const left of ["2", "1", "0"]) expect(headersOf(await ask("/jobs"), RATE)).toEqual(["3", left]);
+  const refused = await ask("/jobs");
+  expect([refused.status, ...headersOf(refused, RATE)]).toEqual([429, "3", "0"]);
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  expect(Number(refused.headers.get("x-ratelimit-reset"))).toBeGreaterThan(0);
+  expect(await refused.json()).toMatchObject({ error: { code: "RATE_LIMIT_ERROR" } });
+  const elsewhere = await ask("/jobs/x");
+  expect([elsewhere.status, ...headersOf(elsewhere, RATE)]).toEqual([404, "3", "2"]);
+  expect(headersOf(await http.call("GET", "/jobs", { key }), RATE)[0]).toBe("100000");
+});
+
+test("an address is limited before its key is looked at, and a valid key does not help", async () => {
+  let lookups = 0;
+  const counting: Sql = {
+    ...sql,
+    query(text, params) {
+      if (text.includes("FROM api_keys")) lookups++;
+      return sql.query(text, params);
+    },
+  };
+  const config = withKeys({ addressRateLimitPerMinute: 5 }, { trustedProxies: ["127.0.0.0/8"] });
+  const guarded = makeTestHttp({ sql: counting, root, config });
+  const guess = (address: string, guessed: string) =>
+    guarded.call("GET", "/jobs", { key: guessed, headers: { "x-forwarded-for": address } });
+  for (let index = 0; index < 5; index++) expect((await guess("203.0.113.9", `guess ${index}`)).status).toBe(401);
+  const before = lookups;
+  for (const guessed of ["one more", key]) {
+    const refused = await guess("203.0.113.9", guessed);
+    expect([refused.status, refused.headers.get("x-ratelimit-limit")]).toEqual([429, null]);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  }
+  expect(lookups).toBe(before);
+  expect((await guess("203.0.113.10", key)).status).toBe(200);
+  await guarded.app.close();
+});
+
+test("the table of errors knows every kind, and none of the codes is made up", () => {
+  for (const kind of [...REQUEST_ERROR_KINDS, ...JOB_ERROR_KINDS])
+    expect(HTTP_ERRORS[kind].status).toBeGreaterThan(399);
+});
+
+test("every error has the one shape, headers and all", async () => {
+  const answers = [
+    await http.call("GET", "/jobs"),
+    await http.call("GET", "/nowhere"),
+    await http.call("PUT", "/jobs", { key }),
+    await http.call("TRACE", "/jobs", { key }),
+    await http.call("POST", "/convert", { key, body: "{" }),
+    await http.call("POST", "/convert", { key, json: {} }),
+    await http.call("POST", "/convert", { key, body: "x".repeat(70_000) }),
+    await http.call("POST", "/stream", { key, json: {} }),
+    await http.call("GET", "/jobs?page=x", { key }),
+    await http.call("GET", "/files/x"),
+    await http.call("OPTIONS", "/jobs"),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([401, 404, 404, 404, 400, 400, 413, 422, 400, 401, 404]);
+  for (const answer of answers) {
+    const { error } = errorAnswerSchema.parse(await answer.json());
+    expect(error.request_id).toBe(answer.headers.get("x-request-id") as string);
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(answer.headers.get("content-type")).toStartWith("application/json");
+  }
+});
+
+test("a bug says nothing to the client and everything to the log", async () => {
+  const secret = "SELECT secret FROM /var/lib at db.internal";
+  const media = {
+    probe: async () => {
+      throw Object.assign(new Error(secret), { status: 418, code: "TEAPOT", toResponse: () => new Response(secret) });
+    },
+    plan: async () => {
+      throw new RendiffError({ kind: "internal", publicMessage: secret });
+    },
+  };
+  const broken = makeTestHttp({ sql, root, services: { media } });
+  const probed = await broken.call("POST", "/probe", { key, json: { input: "a.mov" } });
+  const planned = await broken.call("POST", "/convert?dry_run=1", { key, json: { input: "a.mov", output: "b.mp4" } });
+  for (const answer of [probed, planned]) {
+    expect(answer.status).toBe(500);
+    const text = await answer.text();
+    expect(text).not.toContain("secret");
+    expect(JSON.parse(text)).toMatchObject({ error: { code: "INTERNAL_ERROR", details: [] } });
+    const requestId = answer.headers.get("x-request-id");
+    expect(broken.log.some(({ level, fields }) => level === "error" && fields.request_id === requestId)).toBe(true);
+  }
+  await broken.app.close();
+});
+
+test("while the database is away the answer is 503 with a time to come back", async () => {
+  const away: Sql = {
+    ...sql,
+    query: async () => {
+      throw new RendiffError({
+        kind: "database.unavailable",
+        retry: "backoff",
+        publicMessage: "The database is away.",
+      });
+    },
+  };
+  const down = makeTestHttp({
+    sql: away,
+    root,
+    services: {
+      readiness: () => ({ ready: false, reasons: ["draining"] }),
+      healthChecks: [
+        { name: "database", vital: true, run: async () => Promise.reject(new Error("connect db.internal:5432")) },
+        { name: "queue", vital: false, run: async () => "3 waiting" },
+      ],
+    },
+  });
+  const answer = await down.call("GET", "/jobs", { key });
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
+  const health = await down.call("GET", "http://localhost/health");
+  expect([health.status, await health.json()]).toMatchObject([
+    503,
+    {
+      status: "unhealthy",
+      checks: { database: { status: "unhealthy", note: "does not work" }, queue: { note: "3 waiting" } },
+    },
+  ]);
+  expect((await down.call("GET", "http://localhost/health/live")).status).toBe(200);
+  const ready = await down.call("GET", "http://localhost/health/ready");
+  expect([ready.status, await ready.json()]).toEqual([503, { status: "not_ready", reasons: ["draining"] }]);
+  await down.app.close();
+});
+
+test("a hint that cannot be queued costs the client nothing: the job is there", async () => {
+  const { coordination } = http;
+  const broken = makeTestHttp({
+    sql,
+    root,
+    services: {
+      coordination: {
+        ...coordination,
+        readyQueue: { ...coordination.readyQueue, add: () => Promise.reject(new Error("no Redis")) },
+        bus: { ...coordination.bus, publish: () => Promise.reject(new Error("no Redis")) },
+      },
+    },
+  });
+  const answer = await broken.call("POST", "/convert", { key, json: { input: "a.mov", output: "b.mp4" } });
+  expect(answer.status).toBe(201);
+  expect(broken.log.filter(({ level }) => level === "warn").length).toBe(2);
+  await broken.app.close();
+});
+
+test("CORS is for the origins that are named, preflights included", async () => {
+  const ask = (method: string, origin: string) =>
+    http.call(method, "/jobs", { key, headers: { origin, "access-control-request-method": "POST" } });
+  const allowed = await ask("OPTIONS", "https://app.example");
+  expect([allowed.status, allowed.headers.get("access-control-allow-origin")]).toEqual([204, "https://app.example"]);
+  expect((await ask("GET", "https://app.example")).headers.get("access-control-allow-origin")).toBe(
+    "https://app.example",
+  );
+  for (const origin of ["https://evil.example", "null", "https://app.example.evil.example"]) {
+    expect((await ask("OPTIONS", origin)).headers.get("access-control-allow-origin")).toBeNull();
+    expect((await ask("GET", origin)).headers.get("access-control-allow-origin")).toBeNull();
+  }
+});
+
+test("a route's label in the metrics is its rule, never what the client wrote", async () => {
+  const routes = new Set(["none", ...ROUTES.map(({ id }) => id)]);
+  await http.call("GET", "/jobs/0193a000-0000-7000-8000-000000000001", { key });
+  await http.call("GET", "/secret/path");
+  expect(http.finished.every(({ route }) => routes.has(route))).toBe(true);
+  expect(http.finished.some(({ route, status }) => route === "jobs.get" && status === 404)).toBe(true);
+});
+
+const HOSTILE = [
+  "",
+  "\u0000",
+  "\ud800",
+  "../../etc/passwd",
+  "/etc/passwd",
+  "local://../../etc/passwd",
+  "local://%2e%2e/%2e%2e/etc/passwd",
+  "'; DROP TABLE jobs; --",
+  '"><script>alert(1)</script>',
+  "$(reboot)`reboot`",
+  "-i",
+  "a\r\nX-Injected: 1",
+  "\u202e\u2066\ufeff",
+  "x".repeat(20_000),
+  "%00%0d%0a",
+  "file:///etc/passwd",
+  "concat:a|b",
+  "http://169.254.169.254/",
+  "constructor",
+  "__proto__",
+  "💥".repeat(50),
+];
+
+test("hostile text in any field of any route is never a failure of ours, and says nothing of the inside", async () => {
+  const bodies = (text: string): unknown[] => [
+    text,
+    { [text]: text },
+    { input_path: text, output_path: "b.mp4" },
+    { input_path: "a.mov", output_path: text },
+    { input_path: "a.mov", output_path: "b.mp4", operations: [{ type: text }] },
+    { input_path: "a.mov", output_path: "b.mp4", operations: [{ type: "scale", width: text, [text]: text }] },
+    { input_path: "a.mov", output_path: "b.mp4", options: { format: text, metadata: { title: text, [text]: text } } },
+    { input_path: "a.mov", output_path: "b.mp4", metadata: { [text]: { [text]: [text] } } },
+    { input: text },
+    { priority: text },
+    { name: text, role: text },
+  ];
+  for (const text of HOSTILE) {
+    const encoded = encodeURIComponent(text.toWellFormed());
+    for (const rule of ROUTES.filter(({ access, endless }) => access !== "public" && endless !== true)) {
+      const path = `${rule.path.replaceAll(/:\w+/g, encoded || "x")}?${encoded}=${encoded}&page=${encoded}`;
+      const sends = ["POST", "PATCH", "PUT"].includes(rule.method) ? bodies(text) : [undefined];
+      for (const json of sends) {
+        const headers = { "idempotency-key": encoded.slice(0, 200) || "x", "last-event-id": encoded };
+        const target = json === undefined ? path : path.replace(/\?.*/, "");
+        const answer = await http.call(rule.method, target, { key, headers, ...(json === undefined ? {} : { json }) });
+        const said = await answer.text();
+        const name = `${rule.id} ${JSON.stringify(json)?.slice(0, 100)} ${said.slice(0, 200)}`;
+        expect([name, answer.status < 500]).toEqual([name, true]);
+        expect(said).not.toMatch(/at .*\.ts:|node_modules|SELECT |INSERT |root:x:/);
+      }
+    }
+  }
+}, 60_000);
