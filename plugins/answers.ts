@@ -21,11 +21,29 @@ export function conflict(message: string): RendiffError {
 export function baseUrl(context: HttpContext, request: Request): string {
   const { publicUrl } = context.config.http;
   if (publicUrl !== null) return publicUrl.replace(/\/+$/, "");
-  const { origin } = new URL(request.url);
-  return origin;
+  const { url } = request;
+  return url.slice(0, url.indexOf("/", "https://".length));
 }
 
-/** An aborted request's signal, or a deadline, whichever comes first. */
-export function deadline(request: Request, timeoutMs: number): AbortSignal {
-  return AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
+/**
+ * Runs what a worker answers. When the client leaves or the time is up the signal aborts; in the second case the client
+ * is asked to come back.
+ */
+export async function withDeadline<T>(
+  request: Request,
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  try {
+    return await work(AbortSignal.any([request.signal, timeout]));
+  } catch (error) {
+    if (!timeout.aborted && !request.signal.aborted) throw error;
+    throw new RendiffError({
+      kind: "service.unavailable",
+      publicMessage: "No worker answered in time.",
+      retryAfterSeconds: 10,
+      cause: error,
+    });
+  }
 }

@@ -2,7 +2,9 @@
  * JSON bodies, read by ourselves: what is too large is refused before it is in memory, and what is no JSON gets the same
  * error as everything else. (Elysia's parser reads whatever the server lets through: 400 MB of JSON took 691 MB.)
  */
+import { z } from "zod";
 import { RendiffError } from "../src/errors.ts";
+import { parseRequest } from "../src/validation/parse.ts";
 
 /** Deeper nesting is an attack on whoever walks the value. */
 const DEPTH_MAX = 64;
@@ -20,8 +22,10 @@ function malformed(message: string): RendiffError {
 
 /** The body's bytes; rejects with `request.too_large` as soon as that is known. */
 export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
-  const declared = Number(request.headers.get("content-length") ?? "0");
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) throw tooLarge(limitBytes);
+  // The server lets no more through than was declared, and reading at once is four times as fast as by chunks.
+  if (declared >= 0) return request.bytes();
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -85,4 +89,13 @@ export async function readJson(request: Request, limitBytes: number): Promise<Js
   }
   requireStorable(value, 0);
   return { value, bytes };
+}
+
+/** For calls that take nothing: no body, or `{}`. */
+export async function readEmptyBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+  const length = request.headers.get("content-length");
+  if (request.body === null || length === "0") return new Uint8Array();
+  const { value, bytes } = await readJson(request, limitBytes);
+  parseRequest(z.strictObject({}), value);
+  return bytes;
 }

@@ -4,18 +4,32 @@ import type { Network } from "../src/config/config.ts";
 
 export type AddressTest = (address: string) => boolean;
 
-/** IPv4 in IPv6's clothes (`::ffff:1.2.3.4`) is IPv4. Null when it is no address. */
-function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
-  return ipaddr.isValid(address) ? ipaddr.process(address) : null;
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+const PARSED_MAX = 10_000;
+const parsed = new Map<string, Address | null>();
+
+/**
+ * IPv4 in IPv6's clothes (`::ffff:1.2.3.4`) is IPv4. Null when it is no address. Remembered, because each request asks
+ * several times for the same few.
+ */
+function parse(text: string): Address | null {
+  let address = parsed.get(text);
+  if (address === undefined) {
+    address = ipaddr.isValid(text) ? ipaddr.process(text) : null;
+    if (parsed.size >= PARSED_MAX) parsed.clear();
+    if (text.length < 64) parsed.set(text, address);
+  }
+  return address;
 }
 
 /** Throws on what is no network: the configuration has checked them. */
 export function makeAddressTest(networks: readonly Network[]): AddressTest {
   const ranges = networks.map((network) => ipaddr.parseCIDR(network));
   return (address) => {
-    const parsed = parse(address);
-    if (parsed === null) return false;
-    return ranges.some(([range, bits]) => parsed.kind() === range.kind() && parsed.match(range, bits));
+    const asked = parse(address);
+    if (asked === null) return false;
+    return ranges.some(([range, bits]) => asked.kind() === range.kind() && asked.match(range, bits));
   };
 }
 
@@ -30,19 +44,19 @@ export function clientAddress(peer: string, forwardedFor: string | null, isTrust
   while (isTrusted(address)) {
     const hop = hops.pop();
     if (hop === undefined) return address;
-    const parsed = parse(hop.replace(/^\[(.*)\](?::\d+)?$/, "$1").replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1"));
+    const next = parse(hop.replace(/^\[(.*)\](?::\d+)?$/, "$1").replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1"));
     // A proxy that we trust wrote nonsense: then its own address is the best we know.
-    if (parsed === null) return address;
-    address = parsed.toString();
+    if (next === null) return address;
+    address = next.toString();
   }
   return address;
 }
 
 /** What a limit per address counts: a whole /64, since an IPv6 client has at least that many addresses to itself. */
 export function addressBucket(address: string): string {
-  const parsed = parse(address);
-  if (parsed === null || parsed.kind() === "ipv4") return address;
-  return `${(parsed as ipaddr.IPv6).parts
+  const whole = parse(address);
+  if (!(whole instanceof ipaddr.IPv6)) return address;
+  return `${whole.parts
     .slice(0, 4)
     .map((part) => part.toString(16))
     .join(":")}::/64`;

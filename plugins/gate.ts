@@ -9,6 +9,7 @@ import { type Principal, requireRole } from "../src/security/principal.ts";
 import { type AddressTest, addressBucket, makeAddressTest } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { makeRouteMatcher, type RouteMatcher } from "./match.ts";
+import { peerOf } from "./peers.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { ROUTES } from "./routes.ts";
 import { type RequestState, stateOf } from "./state.ts";
@@ -31,10 +32,16 @@ function pathOf(request: Request): string {
   return url.slice(start, query === -1 ? undefined : query);
 }
 
-function findRule(match: RouteMatcher, path: string, state: RequestState): RouteRule {
-  const result = match(state.method, path);
-  if (result.outcome === "matched") return result.rule;
-  if (result.outcome === "unknown") {
+/** With METRICS_PORT set, metrics are there and nowhere else, and nothing else is there. */
+function isHere(context: HttpContext, request: Request, rule: RouteRule): boolean {
+  const metricsOnly = peerOf(request)?.metricsOnly ?? false;
+  return rule.access === "metrics" ? context.config.http.metricsPort === null || metricsOnly : !metricsOnly;
+}
+
+function findRule(context: HttpContext, match: RouteMatcher, request: Request, state: RequestState): RouteRule {
+  const result = match(state.method, pathOf(request));
+  if (result.outcome === "matched" && isHere(context, request, result.rule)) return result.rule;
+  if (result.outcome !== "wrong_method") {
     throw new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing at this address." });
   }
   const allowed = [...new Set(result.allowed)].join(", ");
@@ -105,7 +112,7 @@ async function pass(context: HttpContext, networks: Networks, match: RouteMatche
   const state = stateOf(request);
   if (!networks.mayCall(state.address)) throw notFromHere();
   await limitAddress(context, state.address);
-  const rule = findRule(match, pathOf(request), state);
+  const rule = findRule(context, match, request, state);
   state.rule = rule;
   if (rule.access === "public" || rule.access === "signed") return;
   if (rule.access === "metrics") {

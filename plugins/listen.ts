@@ -17,6 +17,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** The server of METRICS_PORT: it answers `/metrics` and nothing else. */
+  readonly metricsOnly?: boolean;
 }
 
 export interface Listening {
@@ -29,7 +31,7 @@ export interface Listening {
 }
 
 /** Rejects when the port is taken. */
-export function listen(app: RendiffApp, { host, port }: ListenOptions): Listening {
+export function listen(app: RendiffApp, { host, port, metricsOnly = false }: ListenOptions): Listening {
   const { config } = app.context;
   const server = Bun.serve<SocketData>({
     hostname: host,
@@ -51,13 +53,13 @@ export function listen(app: RendiffApp, { host, port }: ListenOptions): Listenin
       close: (socket, code) => socket.data.close(socket, code),
     },
     fetch(request, own) {
-      setPeer(request, { address: own.requestIP(request)?.address ?? "127.0.0.1", server: own });
+      setPeer(request, { address: own.requestIP(request)?.address ?? "127.0.0.1", server: own, metricsOnly });
       return app.handle(request);
     },
   });
   let stopping: Promise<void> | null = null;
   const stop = async (graceful: boolean): Promise<void> => {
-    await app.close();
+    if (!metricsOnly) await app.close();
     if (graceful) {
       const late = new Promise<"late">((resolve) => setTimeout(() => resolve("late"), STOP_TIMEOUT_MS).unref());
       if ((await Promise.race([server.stop(false), late])) !== "late") return;

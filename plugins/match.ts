@@ -29,8 +29,10 @@ function literalCount(pattern: Pattern): number {
 
 export function makeRouteMatcher(rules: readonly RouteRule[]): RouteMatcher {
   const byLength = new Map<number, Pattern[]>();
+  const literal = new Map<string, RouteRule>();
   for (const rule of rules) {
     for (const path of fullPaths(rule)) {
+      if (!path.includes(":")) literal.set(`${rule.method} ${path}`, rule);
       const pattern = { segments: path.split("/"), rule };
       byLength.set(pattern.segments.length, [...(byLength.get(pattern.segments.length) ?? []), pattern]);
     }
@@ -39,6 +41,8 @@ export function makeRouteMatcher(rules: readonly RouteRule[]): RouteMatcher {
   for (const patterns of byLength.values()) patterns.sort((a, b) => literalCount(b) - literalCount(a));
 
   return (method, path) => {
+    const exact = literal.get(`${method} ${path}`);
+    if (exact !== undefined) return { outcome: "matched", rule: exact };
     const trimmed = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
     const segments = trimmed.split("/");
     const patterns = (byLength.get(segments.length) ?? []).filter((pattern) => fits(pattern.segments, segments));

@@ -5,7 +5,7 @@ import { Elysia } from "elysia";
 import { type AddressTest, clientAddress, makeAddressTest } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { answerThrown } from "./errors.ts";
-import { peerOf } from "./peers.ts";
+import { peerOf, setPeer } from "./peers.ts";
 import { type RequestState, setState, stateOf } from "./state.ts";
 
 const SANE_REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -87,6 +87,8 @@ function dress(response: Response, state: RequestState, cors: Readonly<Record<st
 async function answerHead(request: Request, handle: (request: Request) => Promise<Response>): Promise<Response> {
   const get = new Request(request, { method: "GET" });
   setState(get, stateOf(request));
+  const peer = peerOf(request);
+  if (peer !== null) setPeer(get, peer);
   const { status, headers, body } = await handle(get);
   await body?.cancel();
   return new Response(null, { status, headers });

@@ -14,6 +14,8 @@ export interface SocketData {
 interface Peer {
   readonly address: string;
   readonly server: RendiffServer;
+  /** It came to METRICS_PORT, where there is nothing else. */
+  readonly metricsOnly: boolean;
 }
 
 const peers = new WeakMap<Request, Peer>();

@@ -11,6 +11,7 @@ export type QueryValues = Record<string, string | string[]>;
 
 export function readQuery(request: Request): QueryValues {
   const values: QueryValues = Object.create(null);
+  if (!request.url.includes("?")) return values;
   let count = 0;
   for (const [name, value] of new URL(request.url).searchParams) {
     if (++count > PARAMETERS_MAX || !isStorableText(name) || !isStorableText(value)) {

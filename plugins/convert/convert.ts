@@ -1,7 +1,7 @@
 /** `POST /convert`: a job, or with `?dry_run=true` the plan it would follow. */
 import { Elysia } from "elysia";
 import { checkConvert, submitConvert } from "../../src/jobs/submit.ts";
-import { answer, deadline } from "../answers.ts";
+import { answer, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
 import { idempotently } from "../idempotent.ts";
@@ -20,7 +20,7 @@ async function convert(context: HttpContext, request: Request): Promise<Response
   const principal = principalOf(request);
   if (dryRun) {
     const { spec } = checkConvert(context, principal, value);
-    const plan = await context.media.plan(spec, deadline(request, PLAN_TIMEOUT_MS));
+    const plan = await withDeadline(request, PLAN_TIMEOUT_MS, (signal) => context.media.plan(spec, signal));
     return answer(200, toPlanView(plan, spec));
   }
   return idempotently(context, request, bytes, async (store) => {

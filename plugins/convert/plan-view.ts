@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
 import type { Arg, Plan, PlannedOutput } from "../../src/media/types.ts";
+import { toSnakeCase } from "../snake-case.ts";
 import type { planSchema } from "./convert.routes.ts";
 
 const toText = (arg: Arg): string => (typeof arg === "string" ? arg : `file:${arg.file}`);
@@ -26,7 +27,7 @@ export function toPlanView(plan: Plan, spec: ConvertSpec): z.infer<typeof planSc
       role: output.role,
       uri: outputUri(output, spec),
       media_type: output.mediaType,
-      expect: output.expect,
+      expect: toSnakeCase(output.expect),
     })),
     copies_only: plan.copiesOnly,
     work_bytes_max: plan.workBytesMax,

@@ -6,6 +6,7 @@ import type { JobOutput } from "../../src/jobs/store.ts";
 import type { Job, JobId, LiveProgress } from "../../src/jobs/types.ts";
 import type { HttpContext } from "../context.ts";
 import { API_PREFIX } from "../route-rule.ts";
+import { toSnakeCase } from "../snake-case.ts";
 import type { JobOutputView, JobView } from "./job.schema.ts";
 
 export interface Download {
@@ -30,7 +31,7 @@ export function toOutputView(output: JobOutput, download: Download | null): JobO
     bytes: output.sizeBytes,
     sha256: output.sha256,
     media_type: output.mediaType,
-    media: output.media,
+    media: toSnakeCase(output.media, ["tags"]),
     created_at: iso(output.createdAt),
     deleted_at: isoOrNull(output.deletedAt),
     download_url: download?.url ?? null,

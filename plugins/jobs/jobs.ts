@@ -10,7 +10,7 @@ import type { Job, JobId } from "../../src/jobs/types.ts";
 import { visibleKey } from "../../src/security/principal.ts";
 import { parseRequest } from "../../src/validation/parse.ts";
 import { answer, conflict, notFound } from "../answers.ts";
-import { readBody, readJson } from "../body.ts";
+import { readEmptyBody, readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
 import { idempotently } from "../idempotent.ts";
 import { parseQuery } from "../query.ts";
@@ -79,8 +79,8 @@ async function cancel(context: HttpContext, request: Request, jobId: string): Pr
 }
 
 async function retry(context: HttpContext, request: Request, jobId: string): Promise<Response> {
-  const body = await readBody(request, context.config.http.bodyLimitBytes);
-  return idempotently(context, request, body, async (store) => {
+  const bytes = await readEmptyBody(request, context.config.http.bodyLimitBytes);
+  return idempotently(context, request, bytes, async (store) => {
     const result = await context.sql.transaction(async (tx) => {
       const retried = await retryJob(tx, {
         jobId,

@@ -2,7 +2,7 @@
 import { Elysia } from "elysia";
 import { checkProbe } from "../../src/jobs/submit.ts";
 import { parseRequest } from "../../src/validation/parse.ts";
-import { answer, deadline } from "../answers.ts";
+import { answer, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
 import { API_PREFIX } from "../route-rule.ts";
@@ -19,7 +19,7 @@ export const probe = (context: HttpContext) =>
       const { value } = await readJson(request, context.config.http.bodyLimitBytes);
       const body = parseRequest(probeBodySchema, value);
       const ref = checkProbe(context, principalOf(request), body);
-      const media = await context.media.probe(ref, deadline(request, PROBE_TIMEOUT_MS));
+      const media = await withDeadline(request, PROBE_TIMEOUT_MS, (signal) => context.media.probe(ref, signal));
       return answer(200, toSnakeCase(media, ["tags"]));
     },
     { parse: "none" },

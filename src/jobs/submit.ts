@@ -14,6 +14,7 @@ import { parseStorageUri, type StorageUri } from "../storage/uri.ts";
 import { invalidRequest } from "../validation/parse.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
+import { requireQuota } from "./quota.ts";
 import { insertJob } from "./store.ts";
 import type { Job, JobId } from "./types.ts";
 
@@ -68,10 +69,20 @@ function requireWritableBackend(deps: CheckDeps, { ref, path }: Place): void {
   });
 }
 
-function requireDifferent(inputs: readonly Place[], output: Place): void {
-  for (const { ref } of inputs) {
-    if (ref.backend !== output.ref.backend || ref.key !== output.ref.key) continue;
-    throw invalidRequest([{ path: output.path, message: "is the input itself; the output must be another object" }]);
+/** Where an operation's further output would lie: beside the output. */
+function siblings(spec: ConvertSpec, output: Place): Place[] {
+  const folder = output.ref.key.slice(0, output.ref.key.lastIndexOf("/") + 1);
+  return spec.operations.flatMap(({ output: name }, index) =>
+    typeof name === "string"
+      ? [{ path: `operations[${index}].output`, ref: { ...output.ref, key: folder + name } }]
+      : [],
+  );
+}
+
+function requireDifferent(inputs: readonly Place[], outputs: readonly Place[]): void {
+  for (const { path, ref } of outputs) {
+    if (!inputs.some((input) => input.ref.backend === ref.backend && input.ref.key === ref.key)) continue;
+    throw invalidRequest([{ path, message: "is the input itself; an output must be another object" }]);
   }
 }
 
@@ -102,7 +113,7 @@ export function checkConvert(deps: CheckDeps, principal: Principal, body: unknow
   for (const { ref, path } of inputs) requireReadable(principal, ref.backend, path);
   requireWritable(principal, output.ref.backend, output.path);
   requireWritableBackend(deps, output);
-  requireDifferent(inputs, output);
+  requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
   requireOperations(deps, principal, request.spec);
   // The stored URIs name their places whatever the default backend will be later.
   return { ...request, spec: { ...request.spec, inputs: inputs.map(({ ref }) => ref.uri), output: output.ref.uri } };
@@ -128,6 +139,8 @@ export async function submitConvert(
   { requestId, onCreated }: SubmitOptions,
 ): Promise<Job> {
   const { spec, priority, metadata } = checkConvert(deps, principal, body);
+  const { monthlyLimitMinutes } = principal;
+  if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
   const id = Bun.randomUUIDv7() as JobId;
   const insert = (sql: SqlRunner): Promise<Job> =>
     insertJob(sql, { id, keyId: principal.keyId, type: "convert", priority, spec, metadata, requestId });

@@ -25,6 +25,7 @@ export const LOCAL_PRINCIPAL: Principal = {
   readBackends: null,
   writeBackends: null,
   rateLimitPerMinute: null,
+  monthlyLimitMinutes: null,
   expiresAt: null,
 };
 

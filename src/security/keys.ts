@@ -160,6 +160,7 @@ export function toPrincipal(key: ApiKey): Principal {
     readBackends: key.readBackends,
     writeBackends: key.writeBackends,
     rateLimitPerMinute: key.rateLimitPerMinute,
+    monthlyLimitMinutes: key.monthlyLimitMinutes,
     expiresAt: key.expiresAt,
   };
 }

@@ -13,6 +13,8 @@ export interface Principal {
   readonly writeBackends: readonly string[] | null;
   /** Requests a minute for each endpoint; null takes the deployment's default. */
   readonly rateLimitPerMinute: number | null;
+  /** Minutes of output media in a calendar month; null has no limit. */
+  readonly monthlyLimitMinutes: number | null;
   readonly expiresAt: Date | null;
 }
 

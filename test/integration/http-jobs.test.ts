@@ -71,6 +71,12 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     const cases: readonly [object, number, string, string][] = [
       [{ input_path: undefined }, 400, "VALIDATION_ERROR", "input_path"],
       [{ output_path: "in/a.mov" }, 400, "VALIDATION_ERROR", "output_path"],
+      [
+        { operations: [{ type: "thumbnail", output: "a.mov" }], output_path: "in/b.mp4" },
+        400,
+        "VALIDATION_ERROR",
+        "operations[0].output",
+      ],
       [{ input: "other.mov" }, 400, "VALIDATION_ERROR", "input"],
       [{ inptu_path: "x" }, 400, "VALIDATION_ERROR", "inptu_path"],
       [{ priority: "urgent" }, 400, "VALIDATION_ERROR", "priority"],
@@ -295,6 +301,22 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect((await call("GET", `/jobs/${id}/logs`)).body.items).toMatchObject(
       expect.arrayContaining([expect.objectContaining({ type: "job.outputs_deleted" })]) as never,
     );
+  });
+
+  test("a key's minutes of the month are counted from what it has made, and end with it", async () => {
+    const metered = await http.key({ monthly_limit_minutes: 1 });
+    const ask = () => http.call("POST", "/convert", { key: metered.key, json: CONVERT });
+    const first = (await (await ask()).json()) as Json;
+    await publish(first.id);
+    expect((await ask()).status).toBe(201);
+    await sql.query(`UPDATE job_outputs SET media = jsonb_set(media, '{durationSeconds}', '60') WHERE job_id = $1`, [
+      first.id,
+    ]);
+    const refused = await ask();
+    expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: "QUOTA_EXCEEDED" } }]);
+    expect(Number(refused.headers.get("retry-after"))).toBeWithin(1, 32 * 86_400);
+    await sql.query("UPDATE jobs SET completed_at = completed_at - interval '32 days' WHERE id = $1", [first.id]);
+    expect((await ask()).status).toBe(201);
   });
 
   test("a link does not open what another job has published there since", async () => {

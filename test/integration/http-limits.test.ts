@@ -111,6 +111,33 @@ test("a bug says nothing to the client and everything to the log", async () => {
   await broken.app.close();
 });
 
+test("a worker that does not answer in time is 503, and is told to stop", async () => {
+  let stopped = false;
+  const media = {
+    plan: () => Promise.reject(new Error("unused")),
+    probe: (_ref: unknown, signal: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          stopped = true;
+          reject(signal.reason);
+        });
+      }),
+  };
+  const slow = makeTestHttp({ sql, root, services: { media } });
+  const leaving = new AbortController();
+  const request = new Request("http://localhost/api/v1/probe", {
+    method: "POST",
+    body: JSON.stringify({ input: "a.mov" }),
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    signal: leaving.signal,
+  });
+  const answering = slow.app.handle(request);
+  setTimeout(() => leaving.abort(), 20);
+  expect((await answering).status).toBe(503);
+  expect(stopped).toBe(true);
+  await slow.app.close();
+});
+
 test("while the database is away the answer is 503 with a time to come back", async () => {
   const away: Sql = {
     ...sql,

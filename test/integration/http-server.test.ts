@@ -6,7 +6,7 @@ import { signDownload } from "../../src/security/signed-urls.ts";
 import { openTestDatabase } from "../faults/protocol-harness.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { within } from "../support/until.ts";
-import { makeTestHttp } from "./http-harness.ts";
+import { makeTestHttp, testConfig } from "./http-harness.ts";
 
 const { sql } = await openTestDatabase("pglite");
 const http = makeTestHttp({ sql, root: await makeTempDir("http-server") });
@@ -97,6 +97,25 @@ test("a declared length that is too large is refused before the body comes", asy
 
 test("a second server on the same port is refused", () => {
   expect(() => listen(http.app, { host: "127.0.0.1", port: server.port })).toThrow();
+});
+
+test("with a port of their own, metrics are there and nothing else is, nor they elsewhere", async () => {
+  const config = testConfig();
+  const own = makeTestHttp({
+    sql,
+    root: await makeTempDir("http-metrics"),
+    config: { ...config, http: { ...config.http, metricsPort: 9 } },
+  });
+  const [main, metrics] = [false, true].map((metricsOnly) =>
+    listen(own.app, { host: "127.0.0.1", port: 0, metricsOnly }),
+  );
+  const status = async (path: string): Promise<number> => (await fetch(path)).status;
+  expect(await status(`${main?.url}/metrics`)).toBe(404);
+  expect(await status(`${metrics?.url}/metrics`)).toBe(200);
+  expect(await status(`${main?.url}/health`)).toBe(200);
+  expect(await status(`${metrics?.url}/health`)).toBe(404);
+  await metrics?.stop(true);
+  await main?.stop(true);
 });
 
 test("an address that takes sockets says so to whoever asks otherwise", async () => {
