@@ -5,6 +5,8 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type HttpServices, makeApp, type RendiffApp } from "../../plugins/app.ts";
+import { makeRouteMatcher } from "../../plugins/match.ts";
+import { ROUTES } from "../../plugins/routes.ts";
 import type { Config } from "../../src/config/config.ts";
 import type { BusMessage, Coordination, ReadyHint } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
@@ -251,6 +253,17 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const match = makeRouteMatcher(ROUTES);
+
+/** An answer that fails the schema its rule declares is a bug in one of the two. */
+async function holdToSchema(method: string, url: string, answer: Response): Promise<void> {
+  const found = match(method, new URL(url).pathname);
+  if (found.outcome !== "matched" || method === "HEAD") return;
+  const schema = found.rule.answers[answer.status]?.schema;
+  const result = schema?.safeParse(await answer.json());
+  if (result?.success === false) throw new Error(`${found.rule.id} ${answer.status}: ${result.error.message}`);
+}
+
 export interface HarnessOptions {
   readonly sql: Sql;
   readonly root: string;
@@ -297,7 +310,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     key: (properties = {}) => createKey(sql, keyPropertiesSchema.parse({ name: "test", ...properties })),
     async call(method, path, { key, json, body, headers = {} } = {}) {
       const url = path.startsWith("http:") ? path : `http://localhost/api/v1${path}`;
-      return app.handle(
+      const answer = await app.handle(
         new Request(url, {
           method,
           headers: {
@@ -308,6 +321,8 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
           ...(json === undefined ? (body === undefined ? {} : { body }) : { body: JSON.stringify(json) }),
         }),
       );
+      await holdToSchema(method, url, answer.clone());
+      return answer;
     },
   };
 }
