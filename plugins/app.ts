@@ -51,15 +51,21 @@ export interface RendiffApp {
 
 export function makeApp(services: HttpServices): RendiffApp {
   const { sql, coordination, config, logger } = services;
+  const connections = makeConnections();
   const context: HttpContext = {
     ...services,
-    authenticator: makeAuthenticator({ sql, bus: coordination.bus, keysEnabled: config.keys.enabled }),
+    connections,
+    authenticator: makeAuthenticator({
+      sql,
+      bus: coordination.bus,
+      keysEnabled: config.keys.enabled,
+      onChanged: connections.closeOf,
+    }),
     events: makeEventHub({
       sql,
       bus: coordination.bus,
       onError: (error) => logger.warn({ err: error }, "events could not be read; they will be looked for again"),
     }),
-    connections: makeConnections(),
   };
   const elysia = makeElysia(context);
   return {

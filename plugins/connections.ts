@@ -1,9 +1,12 @@
 /** Open sockets and streams: a drain ends them, limits count them, and one timer looks after all of them. */
 
+import type { KeyId } from "../src/jobs/types.ts";
+
 const TICK_MS = 1_000;
 
 export interface Connection {
-  close(): void;
+  readonly keyId: KeyId;
+  close(why: "stopping" | "revoked"): void;
   /** Called about once a second: instead of timers for each message of each client. */
   tick?(nowMs: number): void;
 }
@@ -14,6 +17,8 @@ export interface Connections {
   tick(nowMs: number): void;
   /** Ends every one. */
   closeAll(): void;
+  /** Ends those of one key, which is not good any more. */
+  closeOf(keyId: unknown): void;
 }
 
 export function makeConnections(): Connections {
@@ -42,7 +47,10 @@ export function makeConnections(): Connections {
     },
     tick,
     closeAll() {
-      for (const connection of [...open]) connection.close();
+      for (const connection of [...open]) connection.close("stopping");
+    },
+    closeOf(keyId) {
+      for (const connection of [...open]) if (connection.keyId === keyId) connection.close("revoked");
     },
   };
 }

@@ -46,14 +46,17 @@ async function stream(context: HttpContext, request: Request, jobId: string): Pr
     // A browser's EventSource connects again after every end, unless it is told that there is nothing more.
     return new Response(null, { status: 204 });
   }
-  return new Response(sseBody(events, context.connections, request.signal), {
-    headers: {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-store",
-      // A proxy that buffers would hold events back.
-      "x-accel-buffering": "no",
+  return new Response(
+    sseBody(events, context.connections, { keyId: principalOf(request).keyId, signal: request.signal }),
+    {
+      headers: {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-store",
+        // A proxy that buffers would hold events back.
+        "x-accel-buffering": "no",
+      },
     },
-  });
+  );
 }
 
 function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOptions["fixed"]): Response {
@@ -63,6 +66,7 @@ function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOpt
   const data = makeSocketData({
     events: context.events,
     connections: context.connections,
+    keyId: principalOf(request).keyId,
     stallMs: SOCKET_STALL_MS,
     fixed,
     parse: parseCommand,

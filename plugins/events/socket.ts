@@ -8,12 +8,12 @@
  */
 import type { EventHub, EventStream, StreamItem } from "../../src/events/hub.ts";
 import { toEventText, toProgressText } from "../../src/events/messages.ts";
-import type { JobId } from "../../src/jobs/types.ts";
+import type { JobId, KeyId } from "../../src/jobs/types.ts";
 import type { Connections } from "../connections.ts";
 import type { SocketData } from "../peers.ts";
 
-/** RFC 6455 §7.4.1; 4000–4999 are the application's. */
-export const CLOSE = { normal: 1000, goingAway: 1001, internal: 1011, stalled: 4008, gone: 4004 } as const;
+/** RFC 6455 §7.4.1. */
+export const CLOSE = { normal: 1000, goingAway: 1001, forbidden: 1008, internal: 1011 } as const;
 
 /** A socket that does not drain for so long is cut. */
 export const SOCKET_STALL_MS = 60_000;
@@ -27,6 +27,7 @@ type Socket = Bun.ServerWebSocket<SocketData>;
 export interface SocketSessionOptions {
   readonly events: EventHub;
   readonly connections: Connections;
+  readonly keyId: KeyId;
   readonly stallMs: number;
   /** Null when the caller may not see the job or there is none. */
   authorize(jobId: string): Promise<JobId | null>;
@@ -42,115 +43,116 @@ export type ClientCommand =
   | { readonly unsubscribe: string }
   | { readonly error: string };
 
-interface Session {
-  subscribe(jobId: string, after: number): Promise<void>;
-  unsubscribe(jobId: string): void;
-  send(value: unknown): void;
-  drained(): void;
-  end(code: number, reason: string): void;
-  closed(): void;
-}
-
 function texts(item: StreamItem): string[] {
   return item.kind === "progress" ? [toProgressText(item.progress)] : item.events.map(toEventText);
 }
 
-function makeSession(socket: Socket, options: SocketSessionOptions): Session {
-  const streams = new Map<string, EventStream | null>();
-  let open = true;
-  let waiting: { promise: Promise<void>; resolve: () => void } | null = null;
-  let stall: ReturnType<typeof setTimeout> | null = null;
+class Session {
+  readonly #socket: Socket;
+  readonly #options: SocketSessionOptions;
+  /** Null holds a place while its job is looked up. */
+  readonly #streams = new Map<string, EventStream | null>();
+  readonly #leave: () => void;
+  #open = true;
+  #full: PromiseWithResolvers<void> | null = null;
+  #stall: ReturnType<typeof setTimeout> | null = null;
 
-  const end = (code: number, reason: string): void => {
-    if (!open) return;
-    socket.close(code, reason);
-    closed();
-  };
+  constructor(socket: Socket, options: SocketSessionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#leave = options.connections.add({
+      keyId: options.keyId,
+      close: (why) => {
+        if (why === "stopping") this.end(CLOSE.goingAway, "the server is stopping");
+        else this.end(CLOSE.forbidden, "the key was revoked");
+      },
+    });
+  }
+
+  async subscribe(jobId: string, after: number): Promise<void> {
+    if (this.#streams.has(jobId)) return this.#refuse("You follow this job already.", jobId);
+    if (this.#streams.size >= SUBSCRIPTIONS_MAX) {
+      return this.#refuse(`One socket follows at most ${SUBSCRIPTIONS_MAX} jobs.`, jobId);
+    }
+    this.#streams.set(jobId, null);
+    const known = await this.#options.authorize(jobId);
+    const stream = known === null ? null : await this.#options.events.open(known, after);
+    if (!this.#open || !this.#streams.has(jobId)) return stream?.close();
+    if (stream === null) {
+      this.#streams.delete(jobId);
+      return this.#refuse("There is no such job.", jobId);
+    }
+    this.#streams.set(jobId, stream);
+    if (this.#options.fixed === null) this.send({ type: "subscribed", job_id: jobId, after: stream.cursor });
+    await this.#pump(jobId, stream);
+  }
+
+  unsubscribe(jobId: string): void {
+    if (!this.#streams.has(jobId)) {
+      this.#refuse("You do not follow this job.", jobId);
+      return;
+    }
+    this.#streams.get(jobId)?.close();
+    this.#streams.delete(jobId);
+    this.send({ type: "unsubscribed", job_id: jobId, reason: "you asked" });
+  }
+
+  send(value: unknown): void {
+    if (this.#open) this.#socket.send(JSON.stringify(value));
+  }
+
+  drained(): void {
+    if (this.#stall !== null) clearTimeout(this.#stall);
+    this.#stall = null;
+    this.#full?.resolve();
+    this.#full = null;
+  }
+
+  end(code: number, reason: string): void {
+    if (!this.#open) return;
+    this.#socket.close(code, reason);
+    this.closed();
+  }
+
+  closed(): void {
+    this.#open = false;
+    for (const stream of this.#streams.values()) stream?.close();
+    this.#streams.clear();
+    this.drained();
+    this.#leave();
+  }
+
+  #refuse(message: string, jobId: string): void {
+    this.send({ type: "error", job_id: jobId, message });
+  }
+
+  async #pump(jobId: string, stream: EventStream): Promise<void> {
+    for (;;) {
+      await this.#room();
+      const item = await stream.next();
+      if (item === null || !this.#open) break;
+      for (const text of texts(item)) this.#socket.send(text);
+    }
+    if (!this.#open || this.#streams.get(jobId) !== stream) return;
+    this.#streams.delete(jobId);
+    stream.close();
+    if (this.#options.fixed !== null) this.end(CLOSE.normal, "the job has ended");
+    else this.send({ type: "unsubscribed", job_id: jobId, reason: "the job has ended" });
+  }
 
   /** Resolves when the socket has room; cuts it when that takes too long. */
-  const room = async (): Promise<void> => {
-    while (open && socket.getBufferedAmount() > BUFFERED_BYTES_MAX) {
-      if (waiting === null) {
-        waiting = Promise.withResolvers<void>();
-        stall = setTimeout(() => {
-          closed();
-          socket.terminate();
-        }, options.stallMs);
+  async #room(): Promise<void> {
+    while (this.#open && this.#socket.getBufferedAmount() > BUFFERED_BYTES_MAX) {
+      if (this.#full === null) {
+        this.#full = Promise.withResolvers();
+        this.#stall = setTimeout(() => {
+          this.closed();
+          this.#socket.terminate();
+        }, this.#options.stallMs);
       }
-      await waiting.promise;
+      await this.#full.promise;
     }
-  };
-
-  const drained = (): void => {
-    if (stall !== null) clearTimeout(stall);
-    stall = null;
-    waiting?.resolve();
-    waiting = null;
-  };
-
-  const closed = (): void => {
-    open = false;
-    for (const stream of streams.values()) stream?.close();
-    streams.clear();
-    drained();
-    leave();
-  };
-
-  const pump = async (jobId: string, stream: EventStream): Promise<void> => {
-    for (;;) {
-      await room();
-      const item = await stream.next();
-      if (item === null || !open) break;
-      for (const text of texts(item)) socket.send(text);
-    }
-    if (!open || streams.get(jobId) !== stream) return;
-    streams.delete(jobId);
-    stream.close();
-    if (options.fixed !== null) end(CLOSE.normal, "the job has ended");
-    else send({ type: "unsubscribed", job_id: jobId, reason: "the job has ended" });
-  };
-
-  const send = (value: unknown): void => {
-    if (open) socket.send(JSON.stringify(value));
-  };
-
-  const subscribe = async (jobId: string, after: number): Promise<void> => {
-    if (streams.has(jobId)) return send({ type: "error", job_id: jobId, message: "You follow this job already." });
-    if (streams.size >= SUBSCRIPTIONS_MAX) {
-      return send({ type: "error", message: `One socket follows at most ${SUBSCRIPTIONS_MAX} jobs.` });
-    }
-    // Holds the place while the job is looked up.
-    streams.set(jobId, null);
-    const known = await options.authorize(jobId);
-    const stream = known === null ? null : await options.events.open(known, after);
-    if (!open || !streams.has(jobId)) return stream?.close();
-    if (stream === null) {
-      streams.delete(jobId);
-      return send({ type: "error", job_id: jobId, message: "There is no such job." });
-    }
-    streams.set(jobId, stream);
-    if (options.fixed === null) send({ type: "subscribed", job_id: jobId, after: stream.cursor });
-    pump(jobId, stream).catch((error: unknown) => {
-      options.onError(error);
-      end(CLOSE.internal, "an internal error occurred");
-    });
-  };
-
-  const leave = options.connections.add({ close: () => end(CLOSE.goingAway, "the server is stopping") });
-
-  return {
-    subscribe,
-    unsubscribe(jobId) {
-      if (!streams.has(jobId)) return send({ type: "error", job_id: jobId, message: "You do not follow this job." });
-      streams.get(jobId)?.close();
-      streams.delete(jobId);
-      send({ type: "unsubscribed", job_id: jobId, reason: "you asked" });
-    },
-    send,
-    drained,
-    end,
-    closed,
-  };
+  }
 }
 
 /** The handlers of one socket, made when it is upgraded. */
@@ -164,7 +166,7 @@ export function makeSocketData(options: SocketSessionOptions): SocketData {
   };
   return {
     open(socket) {
-      session = makeSession(socket, options);
+      session = new Session(socket, options);
       if (options.fixed !== null) guarded(session.subscribe(options.fixed.jobId, options.fixed.after));
     },
     message(_socket, message) {

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import type { EventStream, StreamItem } from "../../src/events/hub.ts";
-import type { JobId } from "../../src/jobs/types.ts";
+import type { JobId, KeyId } from "../../src/jobs/types.ts";
 import { makeConnections } from "../connections.ts";
 import { HEARTBEAT_MS, STALL_MS, sseBody } from "./sse.ts";
 
+const KEY = "0193a000-0000-7000-8000-000000000002" as KeyId;
 const JOB = "0193a000-0000-7000-8000-000000000001" as JobId;
 
 function makeStream() {
@@ -39,7 +40,7 @@ function begin() {
   const source = makeStream();
   const connections = makeConnections();
   const leaving = new AbortController();
-  const body = sseBody(source.stream, connections, leaving.signal);
+  const body = sseBody(source.stream, connections, { keyId: KEY, signal: leaving.signal });
   const reader: Reader & { cancel(): Promise<void> } = body.getReader();
   /** As if so much time had passed. */
   const pass = (ms: number): void => connections.tick(performance.now() + ms);
@@ -90,11 +91,14 @@ test("a client that waits for something is never cut", async () => {
   await reader.cancel();
 });
 
-test("a drain, or the client's leaving, ends the stream", async () => {
-  for (const how of ["drain", "leave"] as const) {
+test("a drain, a revoked key, or the client's leaving ends the stream", async () => {
+  for (const how of ["drain", "revoke", "leave"] as const) {
     const { state, reader, connections, leaving } = begin();
     await text(reader);
+    connections.closeOf(JOB);
+    expect(state.closed).toBe(false);
     if (how === "drain") connections.closeAll();
+    else if (how === "revoke") connections.closeOf(KEY);
     else leaving.abort();
     expect((await reader.read()).done).toBe(true);
     expect([state.closed, connections.size]).toEqual([true, 0]);

@@ -6,6 +6,7 @@
  */
 import type { EventStream, StreamItem } from "../../src/events/hub.ts";
 import { toEventText, toProgressText } from "../../src/events/messages.ts";
+import type { KeyId } from "../../src/jobs/types.ts";
 import type { Connections } from "../connections.ts";
 
 /** A comment when nothing else was sent for so long, so that nobody on the way takes the silence for death. */
@@ -23,11 +24,17 @@ export function toSseText(item: StreamItem): string {
   return item.events.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${toEventText(event)}\n\n`).join("");
 }
 
+export interface SseClient {
+  readonly keyId: KeyId;
+  /** Aborts when it leaves. */
+  readonly signal: AbortSignal;
+}
+
 /** Takes over `stream` and closes it when the client leaves, the job ends, or the server drains. */
 export function sseBody(
   stream: EventStream,
   connections: Connections,
-  signal: AbortSignal,
+  { keyId, signal }: SseClient,
 ): ReadableStream<Uint8Array> {
   let pending: Promise<StreamItem | null> | null = null;
   let quiet: PromiseWithResolvers<"quiet"> | null = null;
@@ -49,7 +56,7 @@ export function sseBody(
       end();
     }
   };
-  const leave = connections.add({ close: end, tick });
+  const leave = connections.add({ keyId, close: end, tick });
   signal.addEventListener("abort", end);
   if (signal.aborted) end();
 

@@ -20,21 +20,6 @@ export interface TopicRows {
   events(jobId: JobId, afterSeq: number, limit: number): Promise<readonly JobEvent[]>;
 }
 
-export interface Topic {
-  readonly jobId: JobId;
-  /** The number of the newest event known here. */
-  readonly lastSeq: number;
-  /** No further event of the job's own will come after `lastSeq`. */
-  readonly final: boolean;
-  /** At least one event after `cursor` (the topic knows of more); from memory when it has it. */
-  after(cursor: number): Promise<readonly JobEvent[]>;
-  /** Reads what is new in the rows; calls during a read are answered by one more read. */
-  refresh(): void;
-  listen(listener: TopicListener): () => void;
-  readonly listeners: number;
-  close(): Promise<void>;
-}
-
 export interface TopicListener {
   changed(): void;
   progress(progress: LiveProgress): void;
@@ -48,98 +33,114 @@ export interface TopicOptions {
 }
 
 /** Null when there is no such job. Subscribes before it reads, so that nothing falls between the two. */
-export async function openTopic({ jobId, bus, rows, onError }: TopicOptions): Promise<Topic | null> {
-  const listeners = new Set<TopicListener>();
-  const kept: JobEvent[] = [];
-  let lastSeq = 0;
-  let final = false;
-  let ready = false;
-  let closed = false;
-  let reading = false;
-  let again = false;
+export async function openTopic(options: TopicOptions): Promise<Topic | null> {
+  const topic = new Topic(options);
+  return (await topic.open()) ? topic : null;
+}
 
-  const append = (events: readonly JobEvent[]): void => {
-    for (const event of events) {
-      if (event.seq !== lastSeq + 1) continue;
-      kept.push(event);
-      lastSeq = event.seq;
-      final ||= isFinalEvent(event);
+export class Topic {
+  readonly jobId: JobId;
+  /** The number of the newest event known here. */
+  lastSeq = 0;
+  /** No further event of the job's own will come after `lastSeq`. */
+  final = false;
+  readonly #options: TopicOptions;
+  readonly #listeners = new Set<TopicListener>();
+  /** The newest events, without gaps, the last one being `lastSeq`. */
+  readonly #kept: JobEvent[] = [];
+  #state: "opening" | "open" | "closed" = "opening";
+  #reading = false;
+  #readAgain = false;
+  #unsubscribe: () => Promise<void> = async () => undefined;
+
+  constructor(options: TopicOptions) {
+    this.#options = options;
+    this.jobId = options.jobId;
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** False when there is no such job; then, and when it rejects, nothing is left subscribed. */
+  async open(): Promise<boolean> {
+    const { bus, rows } = this.#options;
+    this.#unsubscribe = await bus.subscribe(channels.job(this.jobId), (message) => this.#receive(message));
+    const head = await rows.head(this.jobId).catch(async (error: unknown) => {
+      await this.#unsubscribe();
+      throw error;
+    });
+    if (head === null) {
+      await this.#unsubscribe();
+      return false;
     }
-    kept.splice(0, Math.max(0, kept.length - KEPT_EVENTS_MAX));
-    for (const listener of listeners) listener.changed();
-  };
+    this.lastSeq = head.logSeq;
+    this.final = head.final;
+    this.#state = "open";
+    if (this.#readAgain) this.refresh();
+    return true;
+  }
 
-  const readOnce = async (): Promise<void> => {
+  /** At least one event after `cursor` (the topic knows of more); from memory when it has it. */
+  async after(cursor: number): Promise<readonly JobEvent[]> {
+    const [oldest] = this.#kept;
+    if (oldest !== undefined && oldest.seq <= cursor + 1) return this.#kept.slice(cursor + 1 - oldest.seq);
+    return this.#options.rows.events(this.jobId, cursor, PAGE_SIZE);
+  }
+
+  /** Reads what is new in the rows; calls during a read are answered by one more read. */
+  refresh(): void {
+    this.#readAgain = true;
+    if (!this.#reading && this.#state === "open") void this.#read();
+  }
+
+  listen(listener: TopicListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#state = "closed";
+    await this.#unsubscribe();
+  }
+
+  #receive(message: BusMessage): void {
+    const progress = parseLiveProgress(this.jobId, message);
+    if (progress === null) this.refresh();
+    else for (const listener of this.#listeners) listener.progress(progress);
+  }
+
+  async #read(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (this.#readAgain && this.#state === "open") {
+        this.#readAgain = false;
+        await this.#readToTheEnd();
+      }
+    } catch (error) {
+      // The next change or the hub's regular look tries again.
+      this.#options.onError(error);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #readToTheEnd(): Promise<void> {
     for (;;) {
-      const events = await rows.events(jobId, lastSeq, PAGE_SIZE);
-      if (events.length > 0) append(events);
+      const events = await this.#options.rows.events(this.jobId, this.lastSeq, PAGE_SIZE);
+      if (events.length > 0) this.#append(events);
       if (events.length < PAGE_SIZE) return;
     }
-  };
-
-  const refresh = (): void => {
-    again = true;
-    if (reading || !ready || closed) return;
-    reading = true;
-    void (async () => {
-      try {
-        while (again && !closed) {
-          again = false;
-          await readOnce();
-        }
-      } catch (error) {
-        // The next change or the hub's regular look tries again.
-        onError(error);
-      } finally {
-        reading = false;
-      }
-    })();
-  };
-
-  const receive = (message: BusMessage): void => {
-    const progress = parseLiveProgress(jobId, message);
-    if (progress === null) refresh();
-    else for (const listener of listeners) listener.progress(progress);
-  };
-
-  const unsubscribe = await bus.subscribe(channels.job(jobId), receive);
-  const head = await rows.head(jobId).catch(async (error: unknown) => {
-    await unsubscribe();
-    throw error;
-  });
-  if (head === null) {
-    await unsubscribe();
-    return null;
   }
-  lastSeq = head.logSeq;
-  final = head.final;
-  ready = true;
-  if (again) refresh();
 
-  return {
-    jobId,
-    get lastSeq() {
-      return lastSeq;
-    },
-    get final() {
-      return final;
-    },
-    get listeners() {
-      return listeners.size;
-    },
-    async after(cursor) {
-      const [oldest] = kept;
-      if (oldest !== undefined && oldest.seq <= cursor + 1) return kept.slice(cursor + 1 - oldest.seq);
-      return rows.events(jobId, cursor, PAGE_SIZE);
-    },
-    refresh,
-    listen(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    async close() {
-      closed = true;
-      await unsubscribe();
-    },
-  };
+  #append(events: readonly JobEvent[]): void {
+    for (const event of events) {
+      if (event.seq !== this.lastSeq + 1) continue;
+      this.#kept.push(event);
+      this.lastSeq = event.seq;
+      this.final ||= isFinalEvent(event);
+    }
+    this.#kept.splice(0, Math.max(0, this.#kept.length - KEPT_EVENTS_MAX));
+    for (const listener of this.#listeners) listener.changed();
+  }
 }

@@ -29,6 +29,8 @@ export interface AuthenticatorOptions {
   readonly bus: Bus;
   readonly keysEnabled: boolean;
   now?(): number;
+  /** A key was revoked or changed: whoever is connected by it has to come again. */
+  onChanged?(keyId: unknown): void;
 }
 
 interface Entry {
@@ -36,13 +38,20 @@ interface Entry {
   readonly untilMs: number;
 }
 
-export function makeAuthenticator({ sql, bus, keysEnabled, now = Date.now }: AuthenticatorOptions): Authenticator {
+export function makeAuthenticator({
+  sql,
+  bus,
+  keysEnabled,
+  now = Date.now,
+  onChanged,
+}: AuthenticatorOptions): Authenticator {
   const entries = new Map<string, Entry>();
   // Grows with every invalidation, so that a look-up that began before one is not cached after it.
   let generation = 0;
   const drop = (keyId: unknown): void => {
     generation++;
     for (const [digest, entry] of entries) if (entry.principal.keyId === keyId) entries.delete(digest);
+    onChanged?.(keyId);
   };
   const subscribed = bus.subscribe(channels.keys, (message) => drop(message.key_id));
   // Without the channel only the time to live invalidates; the error shows where it is awaited, at close.

@@ -240,6 +240,18 @@ test("a socket follows only so many jobs, and takes only short messages", async 
   await until(() => http.app.context.events.topics === 0, { what: "the end of all topics" });
 });
 
+test("a key that is revoked ends what it has open", async () => {
+  const admin = await http.key({ role: "admin" });
+  const revoked = await http.key();
+  const socket = await openSocket("/ws", revoked.key);
+  const kept = await openSocket("/ws");
+  await http.call("DELETE", `/admin/api-keys/${revoked.apiKey.id}`, { key: admin.key });
+  expect(await within(socket.closed, 5_000, "the close")).toBe(1008);
+  kept.send({ subscribe: "x" });
+  await until(() => kept.messages.length === 1, { what: "an answer on the other key's socket" });
+  kept.close();
+});
+
 test("a socket without a key, or to another's job, is refused before it is one", async () => {
   const jobId = await makeJob();
   await expect(openSocket("/ws", "rnd_wrong")).rejects.toThrow();

@@ -321,7 +321,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
           ...(json === undefined ? (body === undefined ? {} : { body }) : { body: JSON.stringify(json) }),
         }),
       );
-      await holdToSchema(method, url, answer.clone());
+      await holdToSchema(method, url, answer.clone() as Response);
       return answer;
     },
   };

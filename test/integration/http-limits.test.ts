@@ -113,10 +113,12 @@ test("a bug says nothing to the client and everything to the log", async () => {
 
 test("a worker that does not answer in time is 503, and is told to stop", async () => {
   let stopped = false;
+  const asked = Promise.withResolvers<void>();
   const media = {
     plan: () => Promise.reject(new Error("unused")),
     probe: (_ref: unknown, signal: AbortSignal) =>
       new Promise<never>((_resolve, reject) => {
+        asked.resolve();
         signal.addEventListener("abort", () => {
           stopped = true;
           reject(signal.reason);
@@ -132,7 +134,8 @@ test("a worker that does not answer in time is 503, and is told to stop", async 
     signal: leaving.signal,
   });
   const answering = slow.app.handle(request);
-  setTimeout(() => leaving.abort(), 20);
+  await asked.promise;
+  leaving.abort();
   expect((await answering).status).toBe(503);
   expect(stopped).toBe(true);
   await slow.app.close();
