@@ -1,0 +1,72 @@
+/**
+ * The argument list that starts a program boxed in: `prlimit → nice → bwrap or setpriv → program`. Each link replaces itself
+ * by the next, so the child keeps one pid; only bubblewrap stays, as the parent of the program.
+ */
+import type { HostTools } from "./host.ts";
+import { realPath } from "./host.ts";
+import type { ProcessLimits, ProcessRequest } from "./port.ts";
+
+export interface Box {
+  readonly tools: HostTools;
+  /** Null: no bubblewrap. */
+  readonly binds: readonly string[] | null;
+}
+
+export interface Command {
+  readonly argv: readonly string[];
+  /** Whether bubblewrap tells on descriptor 3 which process the program is. */
+  readonly boxed: boolean;
+}
+
+/** Where bubblewrap writes the pid of the program. */
+export const INFO_DESCRIPTOR = 3;
+
+/** All that a child's environment holds; two arenas save 15 to 35 % of FFmpeg's memory. */
+export const CHILD_ENVIRONMENT = { LC_ALL: "C.UTF-8", MALLOC_ARENA_MAX: "2" } as const;
+
+function prlimitArgs(limits: ProcessLimits): string[] {
+  const args = ["--core=0"];
+  if (limits.addressSpaceBytes !== null) args.push(`--as=${Math.ceil(limits.addressSpaceBytes)}`);
+  if (limits.fileBytes !== null) args.push(`--fsize=${Math.ceil(limits.fileBytes)}`);
+  if (limits.cpuSeconds !== null) args.push(`--cpu=${Math.ceil(limits.cpuSeconds)}`);
+  if (limits.openFiles !== null) args.push(`--nofile=${Math.ceil(limits.openFiles)}`);
+  return args;
+}
+
+/** `ulimit` of a POSIX shell, for systems without prlimit (macOS); sizes are in KiB, of files in 512 bytes. */
+function shellLimits(limits: ProcessLimits): string {
+  const set = ["ulimit -c 0"];
+  if (limits.addressSpaceBytes !== null) set.push(`ulimit -v ${Math.ceil(limits.addressSpaceBytes / 1024)}`);
+  if (limits.fileBytes !== null) set.push(`ulimit -f ${Math.ceil(limits.fileBytes / 512)}`);
+  if (limits.cpuSeconds !== null) set.push(`ulimit -t ${Math.ceil(limits.cpuSeconds)}`);
+  if (limits.openFiles !== null) set.push(`ulimit -n ${Math.ceil(limits.openFiles)}`);
+  // A limit that this system does not know is no reason not to start.
+  return set.map((one) => `${one} 2>/dev/null`).join("; ");
+}
+
+/**
+ * The program as pid 1 of its own namespaces: no network, no other process, no file but the system's libraries, the work
+ * folder and what `readOnly` names. As pid 1 it is what a graceful end has to reach, with no reaper between.
+ */
+function bubblewrapArgs(bwrap: string, binds: readonly string[], request: ProcessRequest): string[] {
+  const program = realPath(request.program);
+  const args = [bwrap, "--unshare-all", "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL", ...binds];
+  args.push("--ro-bind", program, request.program);
+  if (request.workDir !== null) args.push("--bind", request.workDir, request.workDir, "--chdir", request.workDir);
+  for (const { source, target } of request.readOnly) args.push("--ro-bind", source, target);
+  args.push("--info-fd", `${INFO_DESCRIPTOR}`, "--");
+  return args;
+}
+
+export function makeCommand(box: Box, request: ProcessRequest): Command {
+  const { tools } = box;
+  const argv: string[] = [];
+  if (tools.prlimit !== null) argv.push(tools.prlimit, ...prlimitArgs(request.limits), "--");
+  else if (tools.sh !== null) argv.push(tools.sh, "-c", `${shellLimits(request.limits)}; exec "$0" "$@"`);
+  if (request.niceness !== 0 && tools.nice !== null) argv.push(tools.nice, "-n", `${request.niceness}`);
+  const boxed = request.sandbox === "default" && box.binds !== null && tools.bwrap !== null;
+  if (boxed) argv.push(...bubblewrapArgs(tools.bwrap, box.binds, request));
+  else if (tools.setpriv !== null) argv.push(tools.setpriv, "--pdeathsig", "KILL", "--");
+  argv.push(request.program, ...request.args);
+  return { argv, boxed };
+}

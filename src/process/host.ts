@@ -1,0 +1,71 @@
+/** What this machine has for boxing a child in; looked up once, before the first start. */
+import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+
+export interface HostTools {
+  readonly bwrap: string | null;
+  readonly prlimit: string | null;
+  readonly setpriv: string | null;
+  readonly nice: string | null;
+  readonly sh: string | null;
+}
+
+export function findHostTools(): HostTools {
+  const linux = process.platform === "linux";
+  const find = (name: string) => Bun.which(name, { PATH: "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin" });
+  return {
+    bwrap: linux ? find("bwrap") : null,
+    prlimit: linux ? find("prlimit") : null,
+    setpriv: linux ? find("setpriv") : null,
+    nice: find("nice"),
+    sh: find("sh"),
+  };
+}
+
+/** Folders that hold what a dynamically linked FFmpeg loads: libraries, fonts, and nothing that belongs to a user. */
+const SYSTEM_FOLDERS = [
+  "/usr/lib",
+  "/usr/lib64",
+  "/usr/lib32",
+  "/usr/local/lib",
+  "/usr/share/fonts",
+  "/usr/share/fontconfig",
+  "/usr/local/share/fonts",
+  "/etc/fonts",
+  "/etc/alternatives",
+  // Package stores: programs there load everything from there.
+  "/nix/store",
+  "/gnu/store",
+];
+/** Symbolic links into /usr on most systems, folders on some. */
+const LIBRARY_FOLDERS = ["/lib", "/lib64", "/lib32"];
+const SYSTEM_FILES = ["/etc/ld.so.cache", "/proc/cpuinfo"];
+/** Without the processors' layout x265 makes too few threads and runs at half its speed. */
+const PROCESSOR_FOLDER = "/sys/devices/system";
+const DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"];
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** The part of bubblewrap's arguments that is the same for every child on this machine. */
+export function systemBinds(): readonly string[] {
+  const args: string[] = [];
+  for (const folder of SYSTEM_FOLDERS) if (existsSync(folder)) args.push("--ro-bind", folder, folder);
+  for (const folder of LIBRARY_FOLDERS) {
+    if (isLink(folder)) args.push("--symlink", readlinkSync(folder), folder);
+    else if (existsSync(folder)) args.push("--ro-bind", folder, folder);
+  }
+  for (const path of [...SYSTEM_FILES, PROCESSOR_FOLDER]) if (existsSync(path)) args.push("--ro-bind", path, path);
+  for (const device of DEVICES) args.push("--dev-bind", device, device);
+  args.push("--tmpfs", "/tmp");
+  return args;
+}
+
+/** The file itself where `path` may be a link, because only the file is shown to the child. */
+export function realPath(path: string): string {
+  return realpathSync(path);
+}
