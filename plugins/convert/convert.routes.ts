@@ -1,6 +1,6 @@
 /** The rule of `POST /convert`. */
 import { z } from "zod";
-import { convertBodySchema } from "../../src/jobs/convert.schema.ts";
+import { convertDocumentSchema } from "../../src/jobs/convert.schema.ts";
 import { jobSchema } from "../jobs/job.schema.ts";
 import type { RouteRule } from "../route-rule.ts";
 
@@ -49,7 +49,7 @@ export const convertRoutes: readonly RouteRule[] = [
     summary: "Convert a file",
     idempotent: true,
     query: convertQuerySchema,
-    body: convertBodySchema,
+    body: convertDocumentSchema,
     answers: {
       200: { description: "The plan (dry_run).", schema: planSchema },
       201: { description: "The job.", schema: jobSchema },

@@ -6,6 +6,8 @@
  */
 import { z } from "zod";
 import { type ErrorDetail, RendiffError } from "../errors.ts";
+import { type ConvertOptions, optionsSchema } from "../media/operations/options.schema.ts";
+import { operationSchemas } from "../media/operations/parse.ts";
 import { invalidRequest, parseRequest } from "../validation/parse.ts";
 import { PRIORITIES, type Priority } from "./types.ts";
 
@@ -13,7 +15,6 @@ const URI_LENGTH_MAX = 4_096;
 const METADATA_BYTES_MAX = 16 * 1_024;
 const METADATA_ENTRIES_MAX = 64;
 const METADATA_NAME_LENGTH_MAX = 128;
-const TAG_LENGTH_MAX = 1_024;
 /** Above MAX_OPERATIONS in any deployment; the deployment's own limit is checked after parsing. */
 const OPERATIONS_MAX = 1_000;
 
@@ -33,28 +34,11 @@ const clientMetadata = z
     `must be at most ${METADATA_BYTES_MAX} bytes of JSON`,
   );
 
-const fileTags = z
-  .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "is no name for a tag"), z.string().max(TAG_LENGTH_MAX))
-  .refine(
-    (value) => Object.keys(value).length <= METADATA_ENTRIES_MAX,
-    `must have at most ${METADATA_ENTRIES_MAX} entries`,
-  );
+/** Their fields are `parseOperations`'s to check: it knows what each type takes. */
+const operation = z.record(z.string(), z.unknown(), "must be an object with a type");
 
-export const convertOptionsSchema = z.strictObject({
-  format: z.string().min(1).max(32).optional().describe("The container, where the extension does not say it."),
-  metadata: fileTags.optional().describe("Tags to write into the file."),
-  threads: z.int().min(1).max(256).optional(),
-  priority: z.enum(PRIORITIES).optional().describe("Also accepted as the body's priority."),
-  faststart: z.boolean().optional().describe("The index in front, so that playback starts at once."),
-  strip_metadata: z.boolean().optional(),
-  overwrite: z.boolean().optional().describe("False: the job fails when the output exists."),
-  preset: z.unknown().optional().describe("Not built yet."),
-  verify: z.unknown().optional().describe("Not built yet."),
-  target: z.unknown().optional().describe("Not built yet."),
-  reuse: z.unknown().optional().describe("Not built yet."),
-});
-
-const operation = z.looseObject({ type: z.string().min(1).max(64) });
+/** `operations` as it is documented: one shape per type. */
+const documentedOperation = z.union(Object.values(operationSchemas));
 
 export const convertBodySchema = z.strictObject({
   input_path: uri.optional().describe("What to convert: a storage URI, or a path in the default storage."),
@@ -62,17 +46,21 @@ export const convertBodySchema = z.strictObject({
   output_path: uri.optional().describe("Where to write: never the input itself."),
   output: uri.optional().describe("Alias of output_path."),
   operations: z.array(operation).max(OPERATIONS_MAX).default([]),
-  options: convertOptionsSchema.default({}),
+  options: optionsSchema.default({}),
   priority: z.enum(PRIORITIES).optional(),
   webhook_url: z.unknown().optional().describe("Not built yet."),
   webhook_events: z.unknown().optional().describe("Not built yet."),
   metadata: clientMetadata.default({}).describe("Your own, searchable in the list of jobs."),
 });
 
-export type ConvertOptions = Omit<
-  z.output<typeof convertOptionsSchema>,
-  "priority" | "preset" | "verify" | "target" | "reuse"
->;
+/** For OpenAPI alone. */
+export const convertDocumentSchema = convertBodySchema.extend({
+  operations: z
+    .array(documentedOperation)
+    .max(OPERATIONS_MAX)
+    .default([])
+    .describe("In order. Parameters stand beside type or under params."),
+});
 
 /** What `jobs.spec` holds for a job of type convert. */
 export interface ConvertSpec {

@@ -5,7 +5,6 @@
 import type { Config } from "../config/config.ts";
 import type { Sql, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
-import { checkOperations } from "../media/operations/check.ts";
 import { parseOperations } from "../media/operations/parse.ts";
 import type { Capabilities } from "../media/types.ts";
 import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
@@ -96,13 +95,9 @@ function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertS
       },
     ]);
   }
-  spec.operations.forEach(({ type }, index) => {
-    requireOperation(principal, String(type), `operations[${index}].type`);
+  parseOperations(spec.operations).forEach(({ type }, index) => {
+    requireOperation(principal, type, `operations[${index}].type`);
   });
-  const operations = parseOperations(spec.operations);
-  const capabilities = deps.capabilities();
-  // Before any worker has said what it can do, nothing is refused for it; the job's plan is checked in any case.
-  if (capabilities !== null) checkOperations(operations, capabilities, limits);
 }
 
 /** Checks a body for a caller, without storing anything. Throws `request.*` or `auth.forbidden`. */
