@@ -33,7 +33,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "media",
     files: /^src\/media\//,
-    may: ["errors"],
+    may: ["errors", "validation"],
     why: "src/media is pure: a plan follows from its arguments alone, which is what makes golden files and dry runs true.",
   },
   {

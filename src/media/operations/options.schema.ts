@@ -1,0 +1,44 @@
+/** `options` of a conversion: what holds for the job as a whole. */
+import { z } from "zod";
+import { notBuilt } from "./scalars.ts";
+
+const TAG_NAME_LENGTH_MAX = 64;
+const TAG_VALUE_LENGTH_MAX = 1_024;
+const TAGS_MAX = 64;
+
+const tagName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_-]*$/, "is no name for a tag")
+  .max(TAG_NAME_LENGTH_MAX);
+const tagValue = z
+  .string("must be text")
+  .max(TAG_VALUE_LENGTH_MAX, `must have at most ${TAG_VALUE_LENGTH_MAX} characters`)
+  .refine((text) => !text.includes("\0") && text.isWellFormed(), "must be text without NUL");
+
+export const optionsSchema = z.strictObject({
+  format: z.string().min(1).max(32).optional().describe("The container, where the extension does not say it."),
+  metadata: z
+    .record(tagName, tagValue)
+    .refine((tags) => Object.keys(tags).length <= TAGS_MAX, `must have at most ${TAGS_MAX} entries`)
+    .optional()
+    .describe("Tags to write into the file."),
+  threads: z.int().min(1).max(256).optional(),
+  priority: z.enum(["high", "normal", "low"]).optional(),
+  faststart: z.boolean().optional().describe("The index in front, so that playback starts at once; default true."),
+  strip_metadata: z.boolean().optional().describe("Writes neither tags nor chapters of the input."),
+  overwrite: z.boolean().optional().describe("False: the job fails when the output exists."),
+  preset: notBuilt,
+  verify: notBuilt,
+  target: notBuilt,
+  reuse: notBuilt,
+});
+
+/** What the compiler reads of the options. */
+export interface ConvertOptions {
+  readonly format?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly threads?: number | undefined;
+  readonly faststart?: boolean | undefined;
+  readonly strip_metadata?: boolean | undefined;
+  readonly overwrite?: boolean | undefined;
+}
