@@ -1,0 +1,111 @@
+import {
+  bitsOfCrf,
+  type EncodeContext,
+  type EncoderArg,
+  optional,
+  passArgs,
+  rateArgs,
+  type VideoEncoder,
+  type VideoSettings,
+} from "./video-encoder.ts";
+
+const DEADLINES = ["best", "good", "realtime"];
+const SPEEDS = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
+
+/** A preset is one of libvpx's deadlines or a speed of its `good` deadline; realtime has speeds of its own. */
+function speed(preset: string | null, fallback: string): string[] {
+  if (preset === null) return ["-deadline:v", "good", "-cpu-used:v", fallback];
+  if (preset === "realtime") return ["-deadline:v", "realtime", "-cpu-used:v", "8"];
+  if (DEADLINES.includes(preset)) return ["-deadline:v", preset];
+  return ["-deadline:v", Number(preset) > 5 ? "realtime" : "good", "-cpu-used:v", preset];
+}
+
+const common = (settings: VideoSettings): string[] =>
+  optional([
+    ["-tune:v", settings.tune],
+    ["-crf:v", settings.crf],
+    ["-g:v", settings.gopSize],
+  ]);
+
+/** libvpx takes a missing bitrate for 200 kbit/s: constant quality needs it at zero (VP9) or out of the way (VP8). */
+function rate(settings: VideoSettings, otherwise: number): string[] {
+  return settings.bitrate === null ? ["-b:v", String(otherwise), ...rateArgs(settings)] : rateArgs(settings);
+}
+
+function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContext): EncoderArg[] {
+  const columns = Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(1, width / 256)))));
+  return [
+    ...speed(settings.preset, "3"),
+    ...optional([["-profile:v", settings.profile]]),
+    ...common(settings),
+    ...rate(settings, 0),
+    "-row-mt:v",
+    "1",
+    "-tile-columns:v",
+    String(columns),
+    "-threads:v",
+    String(threads),
+    ...passArgs(pass),
+  ];
+}
+
+function vp8Args(settings: VideoSettings, { width, height, fps, threads, pass }: EncodeContext): EncoderArg[] {
+  const ceiling = Math.max(1_000_000, Math.round(width * height * fps * 0.3));
+  return [
+    ...speed(settings.preset, "2"),
+    ...common(settings),
+    ...rate(settings, settings.maxBitrate ?? ceiling),
+    "-threads:v",
+    String(Math.min(16, threads)),
+    ...passArgs(pass),
+  ];
+}
+
+const shared = {
+  takesBitrate: true,
+  takesMaxBitrate: true,
+  twoPass: true,
+  takesGop: true,
+  bFramesMax: 0,
+  presets: [...DEADLINES, ...SPEEDS],
+  tunes: ["psnr", "ssim"],
+  levels: [],
+  frameRates: [],
+  memory: { baseMb: 800, perMegapixelMb: 130, perThreadMb: 80, perThreadMegapixelMb: 15 },
+} as const;
+
+export const vp9: VideoEncoder = {
+  ...shared,
+  codec: "vp9",
+  probed: "vp9",
+  encoders: ["libvpx-vp9"],
+  crf: { min: 0, max: 63, default: 31, fractions: false },
+  profiles: {
+    "0": ["yuv420p", "yuva420p"],
+    "1": ["yuv444p", "yuv422p"],
+    "2": ["yuv420p10le"],
+    "3": ["yuv444p10le", "yuv422p10le"],
+  },
+  pixelFormats: ["yuv420p", "yuva420p", "yuv420p10le", "yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"],
+  sizeMax: 65_535,
+  bitsPerPixelMax: ({ crf }) => bitsOfCrf(0.3, 31, 9, crf ?? 31),
+  pixelFormat: ({ bitDepth, hasAlpha }) => {
+    if (hasAlpha) return "yuva420p";
+    return bitDepth > 8 ? "yuv420p10le" : "yuv420p";
+  },
+  args: vp9Args,
+};
+
+export const vp8: VideoEncoder = {
+  ...shared,
+  codec: "vp8",
+  probed: "vp8",
+  encoders: ["libvpx"],
+  crf: { min: 4, max: 63, default: 10, fractions: false },
+  profiles: {},
+  pixelFormats: ["yuv420p", "yuva420p"],
+  sizeMax: 16_383,
+  bitsPerPixelMax: () => 0.6,
+  pixelFormat: ({ hasAlpha }) => (hasAlpha ? "yuva420p" : "yuv420p"),
+  args: vp8Args,
+};
