@@ -5,6 +5,7 @@
 import type { Config } from "../config/config.ts";
 import type { Sql, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
+import { checkOperations } from "../media/operations/check.ts";
 import { parseOperations } from "../media/operations/parse.ts";
 import type { Capabilities } from "../media/types.ts";
 import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
@@ -85,18 +86,18 @@ function requireDifferent(inputs: readonly Place[], outputs: readonly Place[]): 
   }
 }
 
-function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertSpec): void {
-  const { limits } = deps.config;
-  if (spec.operations.length > limits.maxOperations) {
-    throw invalidRequest([
-      {
-        path: "operations",
-        message: `holds ${spec.operations.length} operations; at most ${limits.maxOperations} are allowed`,
-      },
-    ]);
-  }
-  parseOperations(spec.operations).forEach(({ type }, index) => {
+function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertSpec, output: Place): void {
+  const operations = parseOperations(spec.operations);
+  operations.forEach(({ type }, index) => {
     requireOperation(principal, type, `operations[${index}].type`);
+  });
+  checkOperations({
+    operations,
+    options: spec.options,
+    outputName: output.ref.key,
+    // Null until a worker has said what it can do: nothing is refused for that, and the job's plan is checked anyway.
+    capabilities: deps.capabilities(),
+    limits: deps.config.limits,
   });
 }
 
@@ -109,7 +110,7 @@ export function checkConvert(deps: CheckDeps, principal: Principal, body: unknow
   requireWritable(principal, output.ref.backend, output.path);
   requireWritableBackend(deps, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
-  requireOperations(deps, principal, request.spec);
+  requireOperations(deps, principal, request.spec, output);
   // The stored URIs name their places whatever the default backend will be later.
   return { ...request, spec: { ...request.spec, inputs: inputs.map(({ ref }) => ref.uri), output: output.ref.uri } };
 }
