@@ -77,7 +77,11 @@ describe("secrets", () => {
     ["X-API-Key in a text", (log: Capture) => log.info(`curl -H "X-API-Key: ${SECRET}" http://x`)],
     ["a cookie", (log: Capture) => log.info({ "set-cookie": SECRET }, "x")],
     ["fields by their names", (log: Capture) => log.info({ api_key: SECRET, password: SECRET, secret: SECRET }, "x")],
-    ["camel case", (log: Capture) => log.info({ signingSecret: SECRET, apiKey: SECRET, accessToken: SECRET }, "x")],
+    ["camel case", (log: Capture) => log.info({ signingSecret: SECRET, apiKey: SECRET, s3AccessKeyId: SECRET }, "x")],
+    [
+      "a text's value with quotes",
+      (log: Capture) => log.info({ body: JSON.stringify({ token: `a"b\\${SECRET}` }) }, "x"),
+    ],
     ["a name with a prefix", (log: Capture) => log.info({ S3_SECRET_ACCESS_KEY: SECRET, DB_PASSWORD: SECRET }, "x")],
     ["a value with quotes", (log: Capture) => log.info({ password: `"\\${SECRET}"` }, "x")],
     ["a body that was logged as text", (log: Capture) => log.info({ body: JSON.stringify({ api_key: SECRET }) }, "x")],

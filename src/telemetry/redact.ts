@@ -5,18 +5,27 @@
 
 const MASK = "[redacted]";
 
-const SECRET_NAME =
-  "(?:[a-z0-9_-]*[_-])?(?:authorization|cookie|password|passwd|secret|token|credentials?|api[_-]?key|access[_-]?key(?:[_-]?id)?|connection[_-]?string)";
+const SECRET_NAME = `(?:[a-z0-9_-]*[_-])?(?:${[
+  "authorization",
+  "cookie",
+  "passw(?:or)?d",
+  "secret",
+  "token",
+  "credentials?",
+  "api[_-]?key",
+  "access[_-]?key(?:[_-]?id)?",
+  "connection[_-]?string",
+].join("|")})`;
 
 /** String values only: a lease's token is a number and no secret. */
-const SECRET_FIELD = new RegExp(`("${SECRET_NAME}"\\s*:\\s*)"(?:[^"\\\\]|\\\\.)*"`, "gi");
+const SECRET_FIELD = new RegExp(String.raw`("${SECRET_NAME}"\s*:\s*)"(?:[^"\\]|\\.)*"`, "gi");
 
-/** The same inside a string, as in a body that was logged as text. */
-const QUOTED_FIELD = new RegExp(`(\\\\"${SECRET_NAME}\\\\"\\s*:\\s*\\\\")(?:(?!\\\\").)*`, "gi");
+/** The same inside a string, as in a body that was logged as text: there a quote is `\"`, and one in a value `\\\"`. */
+const QUOTED_FIELD = new RegExp(String.raw`(\\"${SECRET_NAME}\\"\s*:\s*\\")(?:\\\\(?:\\.|[^"\\])|(?!\\").)*`, "gi");
 
 /** Names in camel case: `apiKey`, `signingSecret`. */
 const CAMEL_FIELD =
-  /("[a-z0-9]+(?:Secret|Password|Token|ApiKey|AccessKey(?:Id)?|ConnectionString)":|"apiKey":)"(?:[^"\\]|\\.)*"/g;
+  /("[A-Za-z0-9]*(?:Secret|Password|Token|[aA]piKey|AccessKey(?:Id)?|ConnectionString)":)"(?:[^"\\]|\\.)*"/g;
 
 const FORMS: readonly (readonly [RegExp, string])[] = [
   [SECRET_FIELD, `$1"${MASK}"`],
@@ -28,7 +37,7 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|basic)\s+(?!\[redacted\])[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${MASK}`],
   [/\b(x-api-key\\?"?\s*[:=]\s*\\?"?)(?!\[redacted\])[^\s"\\,}]+/gi, `$1${MASK}`],
   // A URL's password.
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"']*:)[^\s/@"']+@/gi, `$1${MASK}@`],
+  [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"']*:)[^\s/@"']+@/gi, `$1${MASK}@`],
   // Signed URLs.
   [/([?&](?:token|signature|sig|x-amz-signature|x-amz-credential|x-goog-signature)=)[^\s&"\\]+/gi, `$1${MASK}`],
 ];
