@@ -8,7 +8,8 @@ import { type JobStatus, type JobType, PRIORITIES, type Priority } from "../jobs
 import { addProcessMetrics } from "./process-metrics.ts";
 
 export type FinalStatus = Extract<JobStatus, "completed" | "failed" | "cancelled">;
-export type RetryReason = JobErrorKind | "internal";
+/** `worker.lost`: its worker fell silent and the job was reaped. */
+export type RetryReason = JobErrorKind | "internal" | "worker.lost";
 
 /** What only the database knows, asked for at each scrape. */
 export interface SampledState {
