@@ -1,5 +1,7 @@
 /** The files that are printed from the code; each is committed, so that a reader needs no build, and checked. */
 
+import { configurationMarkdown, envExample } from "../src/config/document.ts";
+
 export interface Generator {
   /** From the checkout's root. */
   readonly path: string;
@@ -7,4 +9,7 @@ export interface Generator {
   readonly make: () => string | Promise<string>;
 }
 
-export const GENERATORS: readonly Generator[] = [];
+export const GENERATORS: readonly Generator[] = [
+  { path: "docs/configuration.md", make: configurationMarkdown },
+  { path: ".env.example", make: envExample },
+];
