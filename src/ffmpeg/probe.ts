@@ -1,0 +1,81 @@
+/** A file's MediaInfo, found by its content: whatever it is named, it is opened by a closed list of formats only. */
+import { stat } from "node:fs/promises";
+import { RendiffError } from "../errors.ts";
+import { parseMediaInfo } from "../media/media-info.ts";
+import { checkInputLimits } from "../media/media-info-limits.ts";
+import type { MediaInfo, MediaLimits } from "../media/types.ts";
+import type { ProcessRunner } from "../process/port.ts";
+import { runFfprobe } from "./ffprobe.ts";
+import type { MediaTools } from "./tools.ts";
+
+export const PROBE_TIMEOUT_MS = 30_000;
+
+export interface ProbeRequest {
+  readonly runner: ProcessRunner;
+  readonly tools: MediaTools;
+  /** Absolute path; its name is never looked at. */
+  readonly file: string;
+  /** `capabilities.inputFormats`. */
+  readonly inputFormats: readonly string[];
+  /** The operator's limits; null for a file of our own making. */
+  readonly limits: MediaLimits | null;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+async function assertFile(file: string): Promise<void> {
+  const info = await stat(file).catch(() => null);
+  const problem =
+    info === null
+      ? "The input does not exist."
+      : !info.isFile()
+        ? "The input is not a file."
+        : info.size === 0
+          ? "The input is empty."
+          : null;
+  if (problem === null) return;
+  throw new RendiffError({ kind: info === null ? "input.not_found" : "input.unreadable", publicMessage: problem });
+}
+
+/** A stream that FFmpeg could not make out: no size, no rate, no codec. */
+function assertUsable(media: MediaInfo): void {
+  const usable = media.streams.some(
+    (one) =>
+      (one.kind === "video" && one.width > 0 && one.height > 0) ||
+      (one.kind === "audio" && one.sampleRate > 0 && one.channels > 0),
+  );
+  if (usable) return;
+  const found = media.streams.map((one) => `${one.kind} (${one.codec})`);
+  throw new RendiffError({
+    kind: "input.unsupported",
+    publicMessage:
+      found.length === 0
+        ? "The input holds no picture and no sound."
+        : `The input holds no picture and no sound that can be read, only ${[...new Set(found)].join(", ")}.`,
+  });
+}
+
+/**
+ * Throws `input.not_found`, `input.unreadable` (damaged, empty, not media), `input.unsupported` (a format or codec that is
+ * not accepted), `input.too_large` or `limit.exceeded`; never with a local path in its message. Rejects with the reason of
+ * `signal` once ffprobe is dead.
+ */
+export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
+  await assertFile(request.file);
+  const { limits } = request;
+  const { json } = await runFfprobe({
+    runner: request.runner,
+    ffprobePath: request.tools.ffprobePath,
+    file: request.file,
+    inputFormats: request.inputFormats,
+    pixelsMax: limits === null ? null : limits.maxWidth * limits.maxHeight,
+    show: ["-show_format", "-show_streams", "-show_chapters"],
+    timeoutMs: request.timeoutMs ?? PROBE_TIMEOUT_MS,
+    signal: request.signal,
+  });
+  const media = parseMediaInfo(json);
+  const refused = limits === null ? null : checkInputLimits(media, limits);
+  if (refused !== null) throw refused;
+  assertUsable(media);
+  return media;
+}

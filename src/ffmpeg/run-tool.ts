@@ -1,0 +1,66 @@
+/** Runs FFmpeg or ffprobe to its end and keeps what it prints. */
+import type { ProcessExit, ProcessLimits, ProcessRunner } from "../process/port.ts";
+
+/** What is kept of stdout; what prints more is stopped. */
+const OUTPUT_LENGTH_MAX = 16 * 1024 * 1024;
+const STDERR_BYTES_MAX = 64 * 1024;
+
+export interface ToolRun {
+  readonly runner: ProcessRunner;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly workDir?: string | null;
+  readonly readOnly?: readonly string[];
+  readonly limits: ProcessLimits;
+  readonly timeoutMs: number;
+  readonly niceness?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ToolResult {
+  readonly exit: ProcessExit;
+  readonly stdout: string;
+  readonly timedOut: boolean;
+  /** More was printed than is kept; it was killed. */
+  readonly overflowed: boolean;
+}
+
+/** Rejects only with the reason of `signal`, and then only when the process is dead. */
+export async function runTool(run: ToolRun): Promise<ToolResult> {
+  run.signal?.throwIfAborted();
+  const lines: string[] = [];
+  let length = 0;
+  const ended = { timedOut: false, overflowed: false };
+  const handle = run.runner.start({
+    program: run.program,
+    args: run.args,
+    workDir: run.workDir ?? null,
+    readOnly: (run.readOnly ?? []).map((path) => ({ source: path, target: path })),
+    limits: run.limits,
+    sandbox: "default",
+    niceness: run.niceness ?? 0,
+    stderrBytesMax: STDERR_BYTES_MAX,
+    onLine(line) {
+      length += line.length + 1;
+      if (length <= OUTPUT_LENGTH_MAX) lines.push(line);
+      else {
+        ended.overflowed = true;
+        handle.kill();
+      }
+    },
+  });
+  const timer = setTimeout(() => {
+    ended.timedOut = true;
+    handle.kill();
+  }, run.timeoutMs);
+  const abort = () => handle.kill();
+  run.signal?.addEventListener("abort", abort);
+  try {
+    const exit = await handle.exited;
+    run.signal?.throwIfAborted();
+    return { exit, stdout: lines.join("\n"), ...ended };
+  } finally {
+    clearTimeout(timer);
+    run.signal?.removeEventListener("abort", abort);
+  }
+}

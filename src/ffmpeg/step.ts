@@ -1,0 +1,146 @@
+/** One step of a plan: FFmpeg from start to reaped, watched for stalls, its failure explained. */
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { diagnose, diagnoseLostWrite } from "../media/diagnose.ts";
+import { makeProgressParser } from "../media/progress.ts";
+import type { Arg, EncodeProgress, PlanStep } from "../media/types.ts";
+import type { ProcessExit, ProcessHandle, ProcessRunner } from "../process/port.ts";
+import type { MediaTools } from "./tools.ts";
+
+/** Before every step's own arguments. `level` marks the lines that tell what went wrong. */
+export const FFMPEG_HEAD: readonly string[] = [
+  ...["-nostdin", "-hide_banner", "-nostats", "-y", "-v", "level+warning"],
+  ...["-progress", "pipe:1", "-stats_period", "0.5"],
+];
+
+const GRACE_MS = 2_000;
+const STDERR_BYTES_MAX = 64 * 1024;
+const OPEN_FILES = 1024;
+
+export interface StepRequest {
+  readonly runner: ProcessRunner;
+  readonly tools: MediaTools;
+  readonly step: PlanStep;
+  /** Absolute path of the attempt's work folder. */
+  readonly workDir: string;
+  /** Inputs that lie outside the work folder, at the paths where the plan names them (absolute). */
+  readonly readOnly: readonly { readonly source: string; readonly target: string }[];
+  readonly stallTimeoutMs: number;
+  /** What is left of the attempt's time. */
+  readonly timeoutMs: number;
+  readonly niceness: number;
+  onProgress?(progress: EncodeProgress): void;
+  readonly signal?: AbortSignal;
+}
+
+export interface StepResult {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly peakRssBytes: number | null;
+  /** Frames of the first picture stream and seconds written, as FFmpeg counted them last; null when it did not. */
+  readonly frames: number | null;
+  readonly outSeconds: number | null;
+}
+
+/** The step's arguments as FFmpeg gets them; `file:` keeps a name from being taken for a protocol or an option. */
+export function toArgv(args: readonly Arg[], workDir: string): string[] {
+  return args.map((arg) => (typeof arg === "string" ? arg : `file:${join(workDir, arg.file)}`));
+}
+
+type Ending = { timedOutAfterMs?: number; stalledAfterMs?: number };
+
+/** Stops `handle` when time is up, when nothing moved for too long, or when the caller no longer wants it. */
+function makeGuard(request: StepRequest, handle: ProcessHandle) {
+  const ending: Ending = {};
+  const stop = (why: Ending) => {
+    Object.assign(ending, why);
+    void handle.stop(GRACE_MS);
+  };
+  const { timeoutMs, stallTimeoutMs, signal } = request;
+  const deadline = setTimeout(() => stop({ timedOutAfterMs: timeoutMs }), timeoutMs);
+  const armStall = () => setTimeout(() => stop({ stalledAfterMs: stallTimeoutMs }), stallTimeoutMs);
+  let stall = armStall();
+  // A cancelled job's half output is of no use: no grace.
+  const abort = () => handle.kill();
+  signal?.addEventListener("abort", abort);
+  return {
+    ending,
+    moved() {
+      clearTimeout(stall);
+      stall = armStall();
+    },
+    end() {
+      clearTimeout(deadline);
+      clearTimeout(stall);
+      signal?.removeEventListener("abort", abort);
+    },
+  };
+}
+
+function assertDone(request: StepRequest, exit: ProcessExit, ending: Ending): void {
+  const hiddenPaths = [request.workDir, ...request.readOnly.map((one) => one.source)];
+  const cut = ending.timedOutAfterMs !== undefined || ending.stalledAfterMs !== undefined;
+  if (exit.exitCode !== 0 || cut) {
+    const { step } = request;
+    throw diagnose({
+      ...{ exit, stderrTail: exit.stderrTail, task: "step", step: step.id },
+      ...{ memoryBytesMax: step.memoryBytesMax, hiddenPaths },
+      ...ending,
+    });
+  }
+  const lost = diagnoseLostWrite(exit.stderrTail, hiddenPaths);
+  if (lost !== null) throw lost;
+}
+
+/**
+ * Resolves when FFmpeg ended with 0 and said nothing of a lost write; that proves no output, see `verifyOutput`. Throws a
+ * diagnosed RendiffError otherwise. An abort kills at once and rejects with the signal's reason. In every case the whole
+ * process group is dead when it settles.
+ */
+export async function runStep(request: StepRequest): Promise<StepResult> {
+  const { runner, tools, step, workDir, signal } = request;
+  signal?.throwIfAborted();
+  for (const file of step.writes) await mkdir(dirname(join(workDir, file)), { recursive: true });
+  signal?.throwIfAborted();
+  const parser = makeProgressParser({ durationSeconds: step.durationSeconds });
+  let last: EncodeProgress | null = null;
+  let mark = "";
+  const onLine = (line: string) => {
+    const progress = parser.push(line);
+    if (progress === null) return;
+    last = progress;
+    if (parser.mark() !== mark) guard.moved();
+    mark = parser.mark();
+    request.onProgress?.(progress);
+  };
+  const handle = runner.start({
+    program: tools.ffmpegPath,
+    args: [...FFMPEG_HEAD, ...toArgv(step.args, workDir)],
+    workDir,
+    readOnly: request.readOnly,
+    limits: {
+      addressSpaceBytes: step.memoryBytesMax,
+      fileBytes: step.fileBytesMax,
+      // All cores for the whole time, and some: the deadline proper is the wall clock's.
+      cpuSeconds: Math.ceil((request.timeoutMs / 1000) * (step.threads + 2)) + 60,
+      openFiles: OPEN_FILES,
+    },
+    sandbox: "default",
+    niceness: request.niceness,
+    onLine,
+    stderrBytesMax: STDERR_BYTES_MAX,
+  });
+  const guard = makeGuard(request, handle);
+  const exit = await handle.exited;
+  guard.end();
+  signal?.throwIfAborted();
+  assertDone(request, exit, guard.ending);
+  const final = last as EncodeProgress | null;
+  return {
+    wallMs: exit.wallMs,
+    cpuMs: exit.cpuMs ?? 0,
+    peakRssBytes: exit.peakRssBytes,
+    frames: final?.frame ?? null,
+    outSeconds: final?.outSeconds ?? null,
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * An output before it is published. Exit code 0 proves nothing: the file is probed, compared with its plan, read to its end
+ * and decoded, all of it where that is quick, else at its start, in its middle and at its end.
+ *
+ * Everything is done by ffprobe, which reads, counts and decodes as FFmpeg does: one process for a small output, two for
+ * others. Of a film a demux costs 1 % of its encode and a full decode 12 %.
+ */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { RendiffError, type Retry } from "../errors.ts";
+import { toEvidence } from "../media/diagnose.ts";
+import { checkCounts, checkOutput, checkShape, type StreamCount } from "../media/expectation.ts";
+import { ALLOWED_DEMUXERS } from "../media/input-formats.ts";
+import { parseMediaInfo } from "../media/media-info.ts";
+import { numberOf, positive, recordOf, recordsOf } from "../media/media-info-fields.ts";
+import type { Expectation, MediaInfo, PlannedOutput } from "../media/types.ts";
+import type { ProcessRunner } from "../process/port.ts";
+import { type ProbeRun, runFfprobe } from "./ffprobe.ts";
+import { checkSamples, sampleWindows } from "./samples.ts";
+import type { MediaTools } from "./tools.ts";
+
+/** What is decoded as a whole: below it, a second ffprobe would take longer than the decoding. */
+const FULL_DECODE_PIXELS_MAX = 64_000_000;
+const FULL_DECODE_SECONDS_MAX = 60;
+/** For all rates that are not known. */
+const RATE_GUESS = 30;
+
+const TIMEOUT_MS = 60_000;
+/** A disk that is slower than this is broken. */
+const BYTES_PER_SECOND_MIN = 2_000_000;
+const DECODE_THREADS = 2;
+
+export interface VerifyRequest {
+  readonly runner: ProcessRunner;
+  readonly tools: MediaTools;
+  /** Absolute path of the attempt's work folder. */
+  readonly workDir: string;
+  readonly output: PlannedOutput;
+  /**
+   * True when its streams were copied (`plan.copiesOnly`): then what cannot be decoded was so in the input, and only the
+   * container is held to be sound.
+   */
+  readonly copied?: boolean;
+  readonly niceness?: number;
+  readonly signal?: AbortSignal;
+}
+
+function isQuick(expect: Expectation): boolean {
+  if (expect.still) return true;
+  if (expect.durationSeconds === null || expect.durationSeconds > FULL_DECODE_SECONDS_MAX) return false;
+  const rate = expect.video.reduce((sum, one) => sum + one.width * one.height * (one.fps ?? RATE_GUESS), 0);
+  return rate * expect.durationSeconds <= FULL_DECODE_PIXELS_MAX;
+}
+
+function invalid(
+  output: PlannedOutput,
+  problems: readonly string[],
+  evidence: string,
+  retry: Retry = "backoff",
+): RendiffError {
+  return new RendiffError({
+    kind: "output.invalid",
+    retry,
+    publicMessage: `The finished ${output.role} output is not what was planned: ${problems.join("; ")}.`,
+    ...(evidence === "" ? {} : { evidence }),
+  });
+}
+
+/** Faults of the container, which copying cannot have brought along. */
+const CONTAINER_FAULT = /partial file|ended prematurely|truncat|moov atom|Read error|Input\/output error|EBML/i;
+
+function complaintsOf(stderr: string, copied: boolean): readonly string[] {
+  const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== "");
+  return copied ? lines.filter((line) => CONTAINER_FAULT.test(line)) : lines;
+}
+
+function countsOf(json: unknown, decoded: boolean): readonly StreamCount[] {
+  return recordsOf(recordOf(json).streams).map((stream) => ({
+    index: numberOf(stream.index) ?? 0,
+    packets: numberOf(stream.nb_read_packets) ?? 0,
+    frames: decoded ? (numberOf(stream.nb_read_frames) ?? 0) : null,
+    declared: positive(stream.nb_frames),
+  }));
+}
+
+/** ffprobe's failures tell of an input; here the file is our own. */
+async function probeOwn(run: ProbeRun, output: PlannedOutput) {
+  try {
+    return await runFfprobe(run);
+  } catch (error) {
+    if (!(error instanceof RendiffError) || !error.kind.startsWith("input.")) throw error;
+    throw invalid(output, ["it cannot be read"], error.evidence ?? "");
+  }
+}
+
+/**
+ * Returns the output's MediaInfo. Throws `output.invalid`, with the numbers that differ, for anything but a whole and
+ * playable file as planned; rejects with the reason of `signal` once ffprobe is dead.
+ */
+export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
+  const { runner, tools, workDir, output, copied = false } = request;
+  const { expect } = output;
+  const file = join(workDir, output.file);
+  const info = await stat(file).catch(() => null);
+  if (info === null || !info.isFile() || info.size === 0) {
+    throw invalid(output, [info === null ? "it was not written" : "it is empty"], "");
+  }
+  // A text file (a map, a report) is no media: that it is there is all there is to know.
+  if (expect.demuxers.length === 0) return parseMediaInfo({ format: { size: info.size } });
+
+  const full = isQuick(expect);
+  const run = {
+    ...{ runner, ffprobePath: tools.ffprobePath, file, inputFormats: ALLOWED_DEMUXERS, pixelsMax: null },
+    ...{ niceness: request.niceness ?? 0, signal: request.signal, threads: DECODE_THREADS },
+    timeoutMs: TIMEOUT_MS + (info.size / BYTES_PER_SECOND_MIN) * 1000,
+  };
+  const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];
+  const whole = await probeOwn({ ...run, show: full ? [...show, "-count_frames"] : show }, output);
+  const media = parseMediaInfo(whole.json);
+  const counts = countsOf(whole.json, full);
+  const problems = [...checkOutput(expect, media, counts), ...checkCounts(media, counts, expect)];
+  const complaints = [...complaintsOf(whole.stderr, copied)];
+  if (!full && problems.length === 0 && complaints.length === 0) {
+    const samples = await probeOwn({ ...run, show: sampleWindows(media) }, output);
+    complaints.push(...complaintsOf(samples.stderr, copied));
+    problems.push(...checkSamples(media, samples.json));
+  }
+  if (complaints.length > 0) problems.push("it is damaged");
+  if (problems.length > 0) {
+    const retry = complaints.length === 0 && checkShape(expect, media).length > 0 ? "never" : "backoff";
+    throw invalid(output, problems, toEvidence(complaints[0] ?? "", [workDir]), retry);
+  }
+  return media;
+}
