@@ -22,6 +22,11 @@ export class HintStore {
     return this.#live.size;
   }
 
+  /** Live and stale together: what is kept in memory. */
+  get entries(): number {
+    return CLASSES.reduce((sum, name) => sum + this.#heaps[name].size, 0);
+  }
+
   put(hint: ReadyHint): void {
     const known = this.#live.get(hint.jobId);
     if (known !== undefined && known.priority === hint.priority && known.rank === hint.rank) return;
@@ -63,8 +68,7 @@ export class HintStore {
   readonly #isLive = (hint: ReadyHint): boolean => this.#live.get(hint.jobId) === hint;
 
   #compact(): void {
-    const entries = CLASSES.reduce((sum, name) => sum + this.#heaps[name].size, 0);
-    if (entries <= 2 * this.#live.size + 64) return;
+    if (this.entries <= 2 * this.#live.size + 64) return;
     for (const name of CLASSES) this.#heaps[name].keep(this.#isLive);
   }
 }
