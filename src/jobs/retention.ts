@@ -129,3 +129,17 @@ export async function interruptedDeletions(
   );
   return rows.map((row) => row.id);
 }
+
+/** Final jobs that ended at least `olderThanMs` ago and still have outputs in storage. */
+export async function expiredOutputs(
+  sql: SqlRunner,
+  { olderThanMs, limit }: { olderThanMs: number; limit: number },
+): Promise<JobId[]> {
+  const rows = await sql.query<{ id: JobId }>(
+    `SELECT j.id FROM jobs j WHERE ${IS_FINAL} AND j.completed_at <= now() - ${milliseconds("$1")}
+       AND EXISTS (SELECT FROM job_outputs o WHERE o.job_id = j.id AND o.deleted_at IS NULL)
+     ORDER BY j.completed_at LIMIT $2::integer`,
+    [olderThanMs, limit],
+  );
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,57 @@
+/** Gives the attempt's chart its hands. A missing port is a type error. */
+import { fromPromise } from "xstate";
+import { attemptMachine } from "./attempt.machine.ts";
+import type { AttemptContext } from "./attempt.types.ts";
+import { withPatience } from "./patience.ts";
+import type { AttemptPorts } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+import { track } from "./scope.ts";
+import { download } from "./stages/download.ts";
+import { encode } from "./stages/encode.ts";
+import { abandon, cancel, fail, snooze } from "./stages/end.ts";
+import { plan } from "./stages/plan.ts";
+import { probe } from "./stages/probe.ts";
+import { publish } from "./stages/publish.ts";
+import { upload } from "./stages/upload.ts";
+import { verify } from "./stages/verify.ts";
+
+type Work<T> = (recorder: Recorder, context: AttemptContext, signal: AbortSignal) => Promise<T>;
+
+export function makeAttemptLogic(ports: AttemptPorts) {
+  /**
+   * A stage as an actor. Leaving its state aborts the signal, which kills its processes; the scope remembers the work
+   * until it has settled, so that clean-up waits for them to be really gone.
+   */
+  const working = <T>(work: Work<T>) =>
+    fromPromise<T, AttemptContext>(({ input, signal }) =>
+      track(input.scope, work(withPatience(ports.recorder(input.claim), signal), input, signal)),
+    );
+  /** An end waits for the stages itself, so it is not among what it waits for. */
+  const ending = <T>(work: Work<T>) =>
+    fromPromise<T, AttemptContext>(({ input, signal }) =>
+      work(withPatience(ports.recorder(input.claim), signal), input, signal),
+    );
+  return attemptMachine.provide({
+    actors: {
+      download: working((_recorder, context, signal) => download(ports, context, signal)),
+      probe: working((_recorder, context, signal) => probe(ports, context, signal)),
+      plan: working((recorder, context, signal) => plan(ports, recorder, context, signal)),
+      encode: working((recorder, context, signal) => encode(ports, recorder, context, signal)),
+      verify: working((_recorder, context, signal) => verify(ports, context, signal)),
+      upload: working((recorder, context, signal) => upload(ports, recorder, context, signal)),
+      fence: working((recorder, { manifest }) => {
+        if (manifest === null) throw new Error("The fence needs a manifest.");
+        return recorder.fence(manifest);
+      }),
+      publish: working((recorder, context, signal) => publish(ports, recorder, context, signal)),
+      cancel: ending((recorder, context) => cancel(ports, recorder, context)),
+      fail: ending((recorder, context) => fail(ports, recorder, context)),
+      snooze: ending((recorder, context) => snooze(ports, recorder, context)),
+      // Without patience: a database that is away must not keep an abandoned attempt around.
+      abandon: fromPromise<void, AttemptContext>(({ input }) => abandon(ports, ports.recorder(input.claim), input)),
+    },
+    delays: { jobTimeout: ports.limits.jobTimeoutMs },
+  });
+}
+
+export type AttemptLogic = ReturnType<typeof makeAttemptLogic>;

@@ -1,0 +1,70 @@
+/**
+ * What flows through an attempt: from the claim, stage by stage, to the manifest that is published.
+ */
+import type { RendiffError } from "../../src/errors.ts";
+import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
+import type { MediaInfo, Plan } from "../../src/media/types.ts";
+import type { ObjectRef } from "../../src/storage/port.ts";
+import type { AttemptScope } from "./scope.ts";
+
+/** An input as FFmpeg will find it: a neutral name in the work folder, wherever its bytes lie. */
+export interface PreparedInput {
+  readonly ref: ObjectRef;
+  readonly file: string;
+  readonly readOnly: readonly { readonly source: string; readonly target: string }[];
+  readonly sizeBytes: number;
+  /** The object's identity when it was prepared; another one at the end means it changed while it was read. */
+  readonly identity: string;
+}
+
+export interface EncodeReport {
+  readonly wallMs: number;
+  readonly cpuMs: number | null;
+}
+
+/** What a stage hands on, or the news that the lease is gone. Losing a lease is expected: a value, not an exception. */
+export type Held<T> = { readonly held: true; readonly value: T } | { readonly held: false };
+export const held = <T>(value: T): Held<T> => ({ held: true, value });
+export const LEASE_LOST: { readonly held: false } = { held: false };
+
+export type FenceOutcome =
+  | { readonly outcome: "fenced" }
+  | { readonly outcome: "lost" }
+  | { readonly outcome: "cancel_requested" }
+  /** Another job is publishing this key: try again a little later. */
+  | { readonly outcome: "wait" };
+
+export type AttemptOutcome = "completed" | "failed" | "retrying" | "cancelled" | "snoozed" | "abandoned";
+
+export interface AttemptContext {
+  readonly claim: Claim;
+  readonly inputs: readonly PreparedInput[];
+  readonly media: readonly MediaInfo[];
+  readonly plan: Plan | null;
+  readonly encode: EncodeReport | null;
+  readonly verified: readonly MediaInfo[];
+  readonly manifest: PublishManifest | null;
+  readonly error: RendiffError | null;
+  readonly outcome: AttemptOutcome | null;
+  readonly scope: AttemptScope;
+}
+
+export type AttemptEvent =
+  /** A cancel was recorded in the row. */
+  | { readonly type: "cancel.requested" }
+  /** Postgres says that this attempt no longer holds the job. */
+  | { readonly type: "lease.lost" }
+  /** The drain deadline passed: put the job back without charging an attempt. */
+  | { readonly type: "drain.expired" };
+
+export interface AttemptOutput {
+  readonly jobId: string;
+  readonly outcome: AttemptOutcome;
+  readonly error: RendiffError | null;
+}
+
+/** How publishing ended; an infrastructure error rejects instead, and the job is rolled forward later. */
+export type PublishOutcome =
+  | { readonly outcome: "completed" }
+  | { readonly outcome: "failed"; readonly error: RendiffError }
+  | { readonly outcome: "lost" };

@@ -1,0 +1,46 @@
+/** A job's stored spec, parsed again by the program that runs it, and the places it names. */
+import { RendiffError } from "../../src/errors.ts";
+import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
+import type { Job } from "../../src/jobs/types.ts";
+import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
+import { type Operation, parseOperations } from "../../src/media/operations/parse.ts";
+import type { ObjectRef, StorageRegistry } from "../../src/storage/port.ts";
+import { parseStorageUri } from "../../src/storage/uri.ts";
+
+export interface RunnableSpec {
+  readonly inputs: readonly ObjectRef[];
+  readonly output: ObjectRef;
+  readonly operations: readonly Operation[];
+  readonly options: ConvertOptions;
+}
+
+export function toRunnable(spec: ConvertSpec, storage: StorageRegistry): RunnableSpec {
+  const place = (uri: string): ObjectRef => {
+    const { backend, key } = parseStorageUri(uri, { backends: storage.names });
+    return { backend, key };
+  };
+  return {
+    inputs: spec.inputs.map(place),
+    output: place(spec.output),
+    operations: parseOperations(spec.operations),
+    options: spec.options,
+  };
+}
+
+export function runnableOf(job: Job, storage: StorageRegistry): RunnableSpec {
+  if (job.type !== "convert") {
+    throw new RendiffError({
+      kind: "plan.unsupported",
+      publicMessage: `Jobs of type ${job.type} are not available in this version.`,
+    });
+  }
+  return toRunnable(job.spec as ConvertSpec, storage);
+}
+
+export const fileNameOf = (ref: ObjectRef): string => ref.key.slice(ref.key.lastIndexOf("/") + 1);
+
+/** Where an output lies: the output itself, or a name beside it. */
+export function outputPlace(output: ObjectRef, name: string | null): ObjectRef {
+  if (name === null) return output;
+  return { backend: output.backend, key: output.key.slice(0, output.key.lastIndexOf("/") + 1) + name };
+}

@@ -1,0 +1,73 @@
+/** The recorder of a server: rows decide, and after each commit listeners are told to look. */
+import { type Coordination, names } from "../../src/coordination/ports.ts";
+import type { Sql } from "../../src/database/sql.ts";
+import { publishChange, publishProgress } from "../../src/events/messages.ts";
+import { fence } from "../../src/jobs/fence.ts";
+import {
+  completeJob,
+  confirmCancelled,
+  failJob,
+  failPublishing,
+  publishOverdue,
+  snooze,
+} from "../../src/jobs/finish.ts";
+import { recordStage, recordStaging } from "../../src/jobs/stages.ts";
+import { deleteStagingRow, ownStagingToDelete } from "../../src/jobs/staging.ts";
+import type { Claim, LiveProgress } from "../../src/jobs/types.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
+import type { Recorder } from "./recorder.ts";
+
+export interface SqlRecorderPorts {
+  readonly sql: Sql;
+  readonly coordination: Pick<Coordination, "bus" | "cache">;
+  readonly logger: Logger;
+  readonly maxAttempts: number;
+  readonly publishTimeoutMs: number;
+}
+
+/** How long a job's last live progress is kept for `GET /jobs/{id}`. */
+const PROGRESS_TTL_MS = 60_000;
+
+export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim): Recorder {
+  const { sql, coordination, logger } = ports;
+  const { jobId } = lease;
+  const told = async <T>(work: Promise<T>): Promise<T> => {
+    const result = await work;
+    await publishChange(coordination.bus, jobId).catch((error: unknown) =>
+      logger.warn({ err: error, jobId }, "a job's listeners were not told of a change"),
+    );
+    return result;
+  };
+  const live = (progress: LiveProgress): void => {
+    Promise.all([
+      publishProgress(coordination.bus, progress),
+      coordination.cache.set(names.progress(jobId), JSON.stringify(progress), PROGRESS_TTL_MS),
+    ]).catch((error: unknown) => logger.debug({ err: error, jobId }, "live progress was not passed on"));
+  };
+  return {
+    stage: (stage, extra = {}) => told(recordStage(sql, lease, stage, extra)),
+    progress: (progress) => live({ jobId, ...progress }),
+    staged: (objects) => recordStaging(sql, lease, objects),
+    async fence(manifest) {
+      const result = await told(fence(sql, lease, manifest, ports.publishTimeoutMs));
+      return { outcome: typeof result === "string" ? result : "wait" };
+    },
+    complete(manifest, published) {
+      const processing_time = job.startedAt === null ? 0 : (Date.now() - job.startedAt.getTime()) / 1000;
+      return told(completeJob(sql, lease, { outputs: published, metrics: { ...manifest.metrics, processing_time } }));
+    },
+    fail: (failure, retry) => told(failJob(sql, lease, { ...failure, retry }, { maxAttempts: ports.maxAttempts })),
+    publishOverdue: () => publishOverdue(sql, lease),
+    failPublishing: (failure) => told(failPublishing(sql, lease, failure)),
+    cancelled: () => told(confirmCancelled(sql, lease)),
+    snoozed: () => told(snooze(sql, lease)),
+    async ownStaging() {
+      const rows = await ownStagingToDelete(sql, lease);
+      // An intent without a handle may still turn into an upload: the sweeper looks at it when that cannot be any more.
+      return rows.flatMap(({ staged }) => (staged === null ? [] : [staged]));
+    },
+    async forgetStaging(object) {
+      await deleteStagingRow(sql, { ...object, jobId });
+    },
+  };
+}

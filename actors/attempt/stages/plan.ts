@@ -1,0 +1,71 @@
+/** From the spec and the probed inputs to the plan, and room for all it will write. */
+import { RendiffError } from "../../../src/errors.ts";
+import { compile } from "../../../src/media/compile.ts";
+import type { Capabilities, MediaInfo, MediaLimits, Plan } from "../../../src/media/types.ts";
+import { sameObject } from "../../../src/storage/same-object.ts";
+import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import type { AttemptPorts } from "../ports.ts";
+import type { Recorder } from "../recorder.ts";
+import { reserve } from "../reserve.ts";
+import { fileNameOf, outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
+
+export interface PlanPorts {
+  readonly capabilities: Capabilities;
+  readonly limits: MediaLimits;
+  readonly threads: number;
+}
+
+/** Pure but for its ports: what `dry_run` shows is what an attempt runs. */
+export function planOf(
+  { capabilities, limits, threads }: PlanPorts,
+  spec: RunnableSpec,
+  inputs: readonly { readonly file: string; readonly media: MediaInfo }[],
+): Plan {
+  const { operations, options, output } = spec;
+  return compile({ operations, options, outputName: fileNameOf(output), inputs, capabilities, limits, threads });
+}
+
+/** `overwrite: false`: refused before any work is done, and again at publishing. */
+async function refuseExisting(ports: AttemptPorts, spec: RunnableSpec, plan: Plan, signal: AbortSignal): Promise<void> {
+  if (spec.options.overwrite !== false) return;
+  for (const { name } of plan.outputs) {
+    const { backend, key } = outputPlace(spec.output, name);
+    if ((await ports.storage.backend(backend).stat(key, signal)) === null) continue;
+    throw new RendiffError({
+      kind: "output.exists",
+      publicMessage: "The output exists already, and options.overwrite is false.",
+      hint: "Choose another output_path, or leave out options.overwrite.",
+    });
+  }
+}
+
+/** Whatever the places are called: through links, or on a file system that ignores case, they may be one file. */
+async function refuseInputs(ports: AttemptPorts, spec: RunnableSpec, plan: Plan): Promise<void> {
+  for (const { name } of plan.outputs) {
+    for (const input of spec.inputs) {
+      if (!(await sameObject(ports.storage, input, outputPlace(spec.output, name)))) continue;
+      throw new RendiffError({
+        kind: "output.conflict",
+        publicMessage: "The output is the input itself; inputs are never overwritten.",
+        hint: "Choose another output_path.",
+      });
+    }
+  }
+}
+
+export async function plan(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  { claim, inputs, media, scope }: AttemptContext,
+  signal: AbortSignal,
+): Promise<Held<Plan>> {
+  const spec = runnableOf(claim.job, ports.storage);
+  const probed = inputs.map(({ file }, index) => ({ file, media: media[index] as MediaInfo }));
+  const made = planOf(ports, spec, probed);
+  await refuseInputs(ports, spec, made);
+  await refuseExisting(ports, spec, made, signal);
+  scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));
+  const warnings = [...media.flatMap((info) => info.warnings), ...made.warnings];
+  const holds = await recorder.stage("encoding", { plan: made, warnings });
+  return holds ? held(made) : LEASE_LOST;
+}

@@ -1,0 +1,103 @@
+/**
+ * Moves the verified files to where no reader looks. The intent is on record before the first byte leaves, and the
+ * handles before the fence, so that whatever dies in between can be cleaned up by anyone.
+ */
+import { join } from "node:path";
+import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
+import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
+import type { Plan } from "../../../src/media/types.ts";
+import type { StagedObject } from "../../../src/storage/port.ts";
+import { formatUri } from "../../../src/storage/uri.ts";
+import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import type { AttemptPorts } from "../ports.ts";
+import { overall } from "../progress.ts";
+import type { Recorder } from "../recorder.ts";
+import { workDirOf } from "../scope.ts";
+import { outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
+
+export async function upload(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  context: AttemptContext,
+  signal: AbortSignal,
+): Promise<Held<PublishManifest>> {
+  const { claim, scope } = context;
+  const spec = runnableOf(claim.job, ports.storage);
+  const outputs = (context.plan as Plan).outputs;
+  const places = outputs.map(({ name }) => outputPlace(spec.output, name));
+  if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
+  const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
+  const staged: StagedObject[] = [];
+  for (const { backend, key } of places) {
+    staged.push(await ports.storage.backend(backend).stage(key, owner, signal));
+    scope.staged = [...staged];
+  }
+  if (!(await recorder.staged(staged))) return LEASE_LOST;
+  const steps: PublishStep[] = [];
+  for (const [ordinal, object] of staged.entries()) {
+    steps.push(await fill(ports, recorder, context, { spec, ordinal, object, signal, of: staged.length }));
+  }
+  return held(toManifest(context, inPublishingOrder(steps)));
+}
+
+interface Filling {
+  readonly spec: RunnableSpec;
+  readonly ordinal: number;
+  readonly object: StagedObject;
+  readonly signal: AbortSignal;
+  readonly of: number;
+}
+
+async function fill(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  { plan, verified, scope }: AttemptContext,
+  { spec, ordinal, object, signal, of }: Filling,
+): Promise<PublishStep> {
+  const output = (plan as Plan).outputs[ordinal];
+  const media = verified[ordinal];
+  if (output === undefined || media === undefined) throw new Error("An output was staged that was never verified.");
+  const staged = await ports.storage
+    .backend(object.backend)
+    .fill(object, join(workDirOf(scope), output.file), { mediaType: output.mediaType, signal });
+  ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: staged.sizeBytes });
+  recorder.progress({
+    stage: "uploading",
+    progress: overall("uploading", ((ordinal + 1) / of) * 100),
+    fps: null,
+    speed: null,
+    etaSeconds: null,
+  });
+  return {
+    ordinal,
+    role: output.role,
+    uri: formatUri(object),
+    mediaType: output.mediaType,
+    media,
+    ifAbsent: spec.options.overwrite === false,
+    staged,
+  };
+}
+
+function toManifest({ claim, inputs, encode, media, plan }: AttemptContext, steps: PublishStep[]): PublishManifest {
+  const inputBytes = inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const outputBytes = steps.reduce((sum, { staged }) => sum + staged.sizeBytes, 0);
+  const outSeconds = (plan as Plan).steps.reduce((sum, step) => Math.max(sum, step.durationSeconds ?? 0), 0);
+  const encodeSeconds = (encode?.wallMs ?? 0) / 1000;
+  return {
+    leaseToken: claim.lease.leaseToken,
+    steps,
+    results: null,
+    metrics: {
+      input_bytes: inputBytes,
+      output_bytes: outputBytes,
+      ...(outputBytes > 0 ? { compression_ratio: round(inputBytes / outputBytes) } : {}),
+      encode_seconds: round(encodeSeconds),
+      ...(encode?.cpuMs == null ? {} : { encode_cpu_seconds: round(encode.cpuMs / 1000) }),
+      ...(encodeSeconds > 0 && outSeconds > 0 ? { speed: round(outSeconds / encodeSeconds) } : {}),
+    },
+    warnings: [...media.flatMap((info) => info.warnings), ...(plan as Plan).warnings],
+  };
+}
+
+const round = (value: number): number => Math.round(value * 1000) / 1000;

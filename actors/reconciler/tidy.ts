@@ -1,0 +1,68 @@
+/** Sweeping and retention: what nobody will publish, what nobody owns, what has expired. Bounded per round. */
+import { deleteOutputs } from "../../src/jobs/delete-outputs.ts";
+import { processingAttempts } from "../../src/jobs/processing.ts";
+import {
+  deleteExpiredIdempotency,
+  deleteExpiredJobs,
+  expiredOutputs,
+  interruptedDeletions,
+} from "../../src/jobs/retention.ts";
+import { deleteStagingRow, orphanStaging } from "../../src/jobs/staging.ts";
+import type { JobId } from "../../src/jobs/types.ts";
+import type { ReconcilerPorts } from "./reconciler.logic.ts";
+
+const BATCH = 100;
+/** Longer than a delete request to a store can take. */
+const INTERRUPTED_MS = 120_000;
+
+export type TidyPorts = Pick<
+  ReconcilerPorts,
+  | "sql"
+  | "coordination"
+  | "storage"
+  | "workFolders"
+  | "logger"
+  | "tickIntervalMs"
+  | "reapAfterTicks"
+  | "retentionJobsMs"
+  | "retentionOutputsMs"
+>;
+
+async function sweepStaging({ sql, storage, logger, tickIntervalMs, reapAfterTicks }: TidyPorts): Promise<void> {
+  // A worker that froze between the intent and the upload gets time to notice that it lost its lease.
+  const graceMs = tickIntervalMs * reapAfterTicks * 4;
+  for (const row of await orphanStaging(sql, BATCH, graceMs)) {
+    const backend = storage.backend(row.backend);
+    const owner = { jobId: row.jobId, leaseToken: row.leaseToken };
+    // Only the intent is on record: a store whose handles follow from the owner finds the same place again.
+    const staged = row.staged ?? (await backend.stage(row.key, owner));
+    await backend.abort(staged);
+    await deleteStagingRow(sql, row);
+    logger.info({ jobId: row.jobId, leaseToken: row.leaseToken }, "swept staged bytes that nobody will publish");
+  }
+}
+
+async function deleteAll(ports: TidyPorts, jobIds: readonly JobId[]): Promise<void> {
+  for (const jobId of jobIds) await deleteOutputs(ports, jobId);
+}
+
+async function expire(ports: TidyPorts): Promise<void> {
+  const { sql, retentionJobsMs, retentionOutputsMs } = ports;
+  await deleteAll(ports, await interruptedDeletions(sql, { olderThanMs: INTERRUPTED_MS, limit: BATCH }));
+  if (retentionOutputsMs !== null) {
+    await deleteAll(ports, await expiredOutputs(sql, { olderThanMs: retentionOutputsMs, limit: BATCH }));
+  }
+  if (retentionJobsMs !== null) await deleteExpiredJobs(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
+  await deleteExpiredIdempotency(sql, { limit: BATCH });
+}
+
+/** Each part is tried whatever becomes of the others; the first failure is thrown at the end. */
+export async function tidy(ports: TidyPorts): Promise<void> {
+  const results = await Promise.allSettled([
+    sweepStaging(ports),
+    expire(ports),
+    ports.workFolders.sweep(() => processingAttempts(ports.sql)),
+  ]);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,36 @@
+/** The actor system of a combined process: one root, which everything else runs under. */
+import { toPromise } from "xstate";
+import type { Logger } from "../src/telemetry/logger.ts";
+import type { ReconcilerLogic } from "./reconciler/reconciler.logic.ts";
+import { spawnRoot } from "./spawn-root.ts";
+import { systemMachine } from "./system.machine.ts";
+import type { WorkerLogic } from "./worker/worker.logic.ts";
+
+export interface SystemPorts {
+  readonly worker: WorkerLogic;
+  readonly reconciler: ReconcilerLogic;
+  readonly slots: number;
+  readonly logger: Logger;
+}
+
+export interface RunningSystem {
+  /** Stops claiming; running attempts finish or are put back. Resolves when all of it has ended. Idempotent. */
+  drain(): Promise<void>;
+  /** Rejects if the system fails; resolves when it was drained. */
+  readonly ended: Promise<void>;
+}
+
+export function startSystem({ worker, reconciler, slots, logger }: SystemPorts): RunningSystem {
+  const logic = systemMachine.provide({ actors: { worker, reconciler } });
+  const actor = spawnRoot(logic, { id: "system", input: { slots }, logger });
+  const ended = toPromise(actor).then(() => {});
+  // Whoever drains hears of it; without a drain the process does.
+  ended.catch(() => {});
+  return {
+    ended,
+    drain() {
+      actor.send({ type: "drain" });
+      return ended;
+    },
+  };
+}

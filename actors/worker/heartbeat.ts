@@ -1,0 +1,107 @@
+/**
+ * Keeps a worker's leases, and ends what it no longer holds. One statement per interval, whatever runs.
+ *
+ * Two ways to learn that a lease is gone: the answer of a heartbeat no longer names it, or the ticks heard on the bus
+ * run ahead of the last accepted heartbeat, which means that this worker is the one that is cut off.
+ */
+import { type Coordination, channels, names } from "../../src/coordination/ports.ts";
+import type { Sql } from "../../src/database/sql.ts";
+import { giveBack } from "../../src/jobs/finish.ts";
+import { type Heartbeat, heartbeat } from "../../src/jobs/liveness.ts";
+import { isCutOff, reconcileHeld } from "../../src/jobs/liveness-rules.ts";
+import type { JobId } from "../../src/jobs/types.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
+import { runs } from "./ledger.ts";
+import type { ServiceInput, WorkerEvent } from "./worker.machine.ts";
+
+export interface HeartbeatPorts {
+  readonly sql: Sql;
+  readonly coordination: Coordination;
+  readonly logger: Logger;
+  readonly tickIntervalMs: number;
+  readonly reapAfterTicks: number;
+  readonly leaseTtlMs: number;
+}
+
+export function startHeartbeat(
+  ports: HeartbeatPorts,
+  input: ServiceInput,
+  send: (event: WorkerEvent) => void,
+): { stop(): void } {
+  const { sql, coordination, logger, reapAfterTicks } = ports;
+  const { workerId, ledger, draining } = input;
+  let acceptedTick: number | null = null;
+  let stopped = false;
+  let beating = false;
+
+  async function conclude(
+    answer: Heartbeat,
+    sent: readonly { jobId: JobId; leaseToken: number }[],
+    claiming: boolean,
+  ): Promise<void> {
+    if (!answer.accepted) {
+      logger.error({ workerId }, "this worker's row says that it left; it starts again under a new id");
+      send({ type: "evicted" });
+      return;
+    }
+    acceptedTick = answer.tick;
+    const { giveBack: stray, kill } = reconcileHeld(answer.held, sent, claiming || ledger.claiming > 0);
+    for (const { jobId } of kill) send({ type: "lease.lost", jobId });
+    for (const lease of stray) {
+      // Claimed after the heartbeat was sent, and running by now.
+      if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
+    }
+    for (const { jobId, cancelRequested } of answer.held) {
+      if (cancelRequested) send({ type: "cancel.requested", jobId });
+    }
+    for (const jobId of ledger.running.keys()) {
+      await coordination.locks.renew(names.jobLock(jobId), workerId, ports.leaseTtlMs);
+    }
+  }
+
+  async function beat(): Promise<void> {
+    // A statement that is still waiting for its deadline is not joined by another.
+    if (beating || stopped) return;
+    beating = true;
+    try {
+      const sent = [...ledger.running.values()];
+      const claiming = ledger.claiming > 0;
+      const answer = await heartbeat(sql, { workerId, draining });
+      if (!stopped) await conclude(answer, sent, claiming);
+    } catch (error) {
+      // Without an answer nothing is concluded: the fence makes a worker that goes on harmless.
+      logger.warn({ err: error }, "a heartbeat was not answered");
+    } finally {
+      beating = false;
+    }
+  }
+
+  const onTick = (message: Readonly<Record<string, unknown>>): void => {
+    const { tick } = message;
+    if (typeof tick !== "number" || acceptedTick === null || stopped) return;
+    if (isCutOff(tick, acceptedTick, reapAfterTicks)) send({ type: "leases.lost" });
+  };
+  const onCancel = (message: Readonly<Record<string, unknown>>): void => {
+    const jobId = message.job_id as JobId;
+    if (!stopped && ledger.running.has(jobId)) send({ type: "cancel.requested", jobId });
+  };
+
+  const subscriptions = [
+    coordination.bus.subscribe(channels.tick, onTick),
+    coordination.bus.subscribe(channels.cancel, onCancel),
+  ];
+  for (const subscription of subscriptions) {
+    subscription.catch((error: unknown) => logger.warn({ err: error }, "the worker could not subscribe to the bus"));
+  }
+  const timer = setInterval(() => void beat(), ports.tickIntervalMs);
+  void beat();
+  return {
+    stop() {
+      stopped = true;
+      clearInterval(timer);
+      for (const subscription of subscriptions) {
+        subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
+      }
+    },
+  };
+}

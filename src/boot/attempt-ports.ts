@@ -1,0 +1,43 @@
+/** What attempts run on in this process, for the server and for `rendiff convert` alike. */
+import { availableParallelism } from "node:os";
+import { makeMemoryBudget } from "../../actors/attempt/memory-budget.ts";
+import type { AttemptPorts } from "../../actors/attempt/ports.ts";
+import type { Config } from "../config/config.ts";
+import type { StorageRegistry } from "../storage/port.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { makeWorkFolders } from "../work-folders/work-folders.ts";
+import type { Media } from "./media-tools.ts";
+
+/** `auto` shares the processors out to the slots: two jobs with one thread each beat two with all of them. */
+export function threadsOf({ worker }: Config): number {
+  if (worker.ffmpegThreads !== "auto") return worker.ffmpegThreads;
+  return Math.max(1, Math.floor(availableParallelism() / worker.concurrency));
+}
+
+export interface AttemptParts {
+  readonly config: Config;
+  readonly media: Media;
+  readonly storage: StorageRegistry;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly recorder: AttemptPorts["recorder"];
+}
+
+export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
+  const { config, media, storage, logger, metrics, recorder } = parts;
+  const { tempDir, tempLimitBytes, memoryLimitBytes } = config.worker;
+  return {
+    recorder,
+    storage,
+    tools: media.tools,
+    workFolders: await makeWorkFolders({ tempDir, tempLimitBytes }),
+    memory: makeMemoryBudget(memoryLimitBytes),
+    capabilities: media.capabilities,
+    limits: config.limits,
+    threads: threadsOf(config),
+    publishTimeoutMs: config.queue.publishTimeoutMs,
+    logger,
+    metrics,
+  };
+}

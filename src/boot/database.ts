@@ -1,0 +1,25 @@
+/** The database of a profile, migrated and ready. */
+import type { Config } from "../config/config.ts";
+import { migrate } from "../database/migrate.ts";
+import { openPglite } from "../database/pglite/open-pglite.ts";
+import { openPostgres } from "../database/postgres/open-postgres.ts";
+import type { Sql } from "../database/sql.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** Embedded: holds the lock of DATA_DIR until it is closed. Throws `database.unavailable` when it cannot be had. */
+export function openDatabase(config: Config, logger: Logger): Promise<Sql> {
+  const { url, poolSize, statementTimeoutMs } = config.database;
+  if (url === null) return openPglite({ dataDir: config.process.dataDir, statementTimeoutMs, logger });
+  return openPostgres({ url, poolSize, statementTimeoutMs, applicationName: "rendiff", logger });
+}
+
+export async function openMigratedDatabase(config: Config, logger: Logger): Promise<Sql> {
+  const sql = await openDatabase(config, logger);
+  try {
+    await migrate(sql, { logger });
+    return sql;
+  } catch (error) {
+    await sql.close();
+    throw error;
+  }
+}

@@ -1,0 +1,2 @@
+/** For the command line, which knows no adapter. */
+export { pendingMigrations } from "../database/migrate.ts";

@@ -1,0 +1,73 @@
+import { openMigratedDatabase } from "../boot/database.ts";
+import type { Sql } from "../database/sql.ts";
+import { RendiffError } from "../errors.ts";
+import { type KeyPropertiesInput, keyPropertiesSchema } from "../security/keys.schema.ts";
+import { createKey, listKeys, revokeKey } from "../security/keys.ts";
+import { parseRequest } from "../validation/parse.ts";
+import { configFor, quietLoggerFor } from "./config.ts";
+import type { CommandContext } from "./context.ts";
+
+export interface CreateKeyOptions {
+  readonly name: string;
+  readonly role: string;
+  readonly allowedOperations?: string[];
+  readonly readBackends?: string[];
+  readonly writeBackends?: string[];
+  readonly rateLimit?: number;
+  readonly maxConcurrentJobs?: number;
+  readonly weight?: number;
+  readonly monthlyLimitMinutes?: number;
+  readonly expiresAt?: string;
+  readonly json?: boolean;
+}
+
+const PAGE = 200;
+
+async function withDatabase<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  const config = configFor();
+  const sql = await openMigratedDatabase(config, quietLoggerFor(config));
+  try {
+    return await work(sql);
+  } finally {
+    await sql.close();
+  }
+}
+
+export async function createKeyCommand(context: CommandContext, options: CreateKeyOptions): Promise<void> {
+  const properties = parseRequest(keyPropertiesSchema, {
+    name: options.name,
+    role: options.role as NonNullable<KeyPropertiesInput["role"]>,
+    allowed_operations: options.allowedOperations,
+    read_backends: options.readBackends,
+    write_backends: options.writeBackends,
+    rate_limit: options.rateLimit,
+    max_concurrent_jobs: options.maxConcurrentJobs,
+    weight: options.weight,
+    monthly_limit_minutes: options.monthlyLimitMinutes,
+    expires_at: options.expiresAt,
+  });
+  const { apiKey, key, webhookSecret } = await withDatabase((sql) => createKey(sql, properties));
+  if (options.json === true) {
+    context.out(JSON.stringify({ id: apiKey.id, key, webhook_secret: webhookSecret }));
+    return;
+  }
+  context.out(`id   ${apiKey.id}\nkey  ${key}\n\nThe key is not shown again. Send it as X-API-Key.`);
+}
+
+export async function listKeysCommand(context: CommandContext, options: { json?: boolean }): Promise<void> {
+  const keys = await withDatabase((sql) => listKeys(sql, { limit: PAGE }));
+  if (options.json === true) {
+    context.out(JSON.stringify(keys));
+    return;
+  }
+  for (const { id, name, role, expiresAt, revokedAt } of keys) {
+    const state = revokedAt !== null ? "revoked" : expiresAt !== null ? `until ${expiresAt.toISOString()}` : "active";
+    context.out(`${id}  ${role.padEnd(8)}  ${state}  ${name}`);
+  }
+}
+
+export async function revokeKeyCommand(context: CommandContext, id: string): Promise<void> {
+  const revoked = await withDatabase((sql) => revokeKey(sql, id));
+  if (revoked === null) throw new RendiffError({ kind: "request.not_found", publicMessage: `There is no key ${id}.` });
+  context.out(`Revoked ${id}.`);
+}
