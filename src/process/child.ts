@@ -20,7 +20,7 @@ type Child = ReturnType<typeof spawnChild>;
 function spawnChild(command: Command, request: ProcessRequest) {
   const stdout = request.onLine === undefined ? "ignore" : "pipe";
   return Bun.spawn([...command.argv], {
-    stdio: command.boxed ? ["ignore", stdout, "pipe", "pipe"] : ["ignore", stdout, "pipe"],
+    stdio: command.wrapper === "none" ? ["ignore", stdout, "pipe"] : ["ignore", stdout, "pipe", "pipe"],
     env: CHILD_ENVIRONMENT,
     cwd: request.workDir ?? "/",
     detached: true,
@@ -49,12 +49,13 @@ async function drain(stream: ReadableStream<Uint8Array>, push: (chunk: Uint8Arra
 }
 
 /** The program's pid as bubblewrap reported it; null while it has not, or without a sandbox. */
-function makeProgramPid(child: Child, boxed: boolean) {
-  const descriptor = boxed ? (child.stdio[3] as unknown as number | null) : null;
+function makeProgramPid(child: Child, wrapper: Command["wrapper"]) {
+  // Bun hands over the descriptor for good: it is ours to close.
+  const descriptor = wrapper === "none" ? null : (child.stdio[3] as unknown as number | null);
   let pid: number | null = null;
   return {
     read(): number | null {
-      if (pid !== null || descriptor === null) return pid;
+      if (pid !== null || descriptor === null || wrapper !== "bubblewrap") return pid;
       try {
         const buffer = Buffer.alloc(4096);
         const text = buffer.toString("utf8", 0, readSync(descriptor, buffer));
@@ -77,7 +78,7 @@ function usageOf(child: Child): Pick<ProcessExit, "cpuMs" | "peakRssBytes"> {
   return { cpuMs: Number(usage.cpuTime.total) / 1000, peakRssBytes: Number(usage.maxRSS) };
 }
 
-/** How bubblewrap says that the program died of a signal: 128 and its number. */
+/** How a wrapper says that the program died of a signal: 128 and its number. */
 const SIGNALS: Readonly<Record<number, string>> = {
   132: "SIGILL",
   134: "SIGABRT",
@@ -90,8 +91,8 @@ const SIGNALS: Readonly<Record<number, string>> = {
   153: "SIGXFSZ",
 };
 
-function outcomeOf(child: Child, boxed: boolean): Pick<ProcessExit, "exitCode" | "signal"> {
-  const relayed = boxed && child.exitCode !== null ? SIGNALS[child.exitCode] : undefined;
+function outcomeOf(child: Child, wrapper: Command["wrapper"]): Pick<ProcessExit, "exitCode" | "signal"> {
+  const relayed = wrapper !== "none" && child.exitCode !== null ? SIGNALS[child.exitCode] : undefined;
   if (relayed !== undefined) return { exitCode: null, signal: relayed };
   return { exitCode: child.exitCode, signal: child.signalCode === null ? null : String(child.signalCode) };
 }
@@ -99,7 +100,7 @@ function outcomeOf(child: Child, boxed: boolean): Pick<ProcessExit, "exitCode" |
 export function startChild(command: Command, request: ProcessRequest): ProcessHandle {
   const startedAt = performance.now();
   const child = spawnChild(command, request);
-  const program = makeProgramPid(child, command.boxed);
+  const program = makeProgramPid(child, command.wrapper);
   const tail = makeTail(request.stderrBytesMax);
   const cut = Promise.withResolvers<void>();
   const pipes = [drain(child.stderr as ReadableStream<Uint8Array>, tail.push, cut.promise)];
@@ -131,14 +132,14 @@ export function startChild(command: Command, request: ProcessRequest): ProcessHa
     clearTimeout(drainTimer);
     program.close();
     const wallMs = performance.now() - startedAt;
-    return { ...outcomeOf(child, command.boxed), stderrTail: tail.text(), wallMs, ...usageOf(child) };
+    return { ...outcomeOf(child, command.wrapper), stderrTail: tail.text(), wallMs, ...usageOf(child) };
   };
   const exited = finish();
 
   let stopping: Promise<ProcessExit> | null = null;
   const stop = async (graceMs: number): Promise<ProcessExit> => {
     if (!reaped) {
-      const pid = command.boxed ? program.read() : -child.pid;
+      const pid = command.wrapper === "bubblewrap" ? program.read() : -child.pid;
       if (pid === null || !send(pid, "SIGTERM")) kill();
     }
     const timer = setTimeout(kill, graceMs);

@@ -61,7 +61,6 @@ export function systemBinds(): readonly string[] {
   }
   for (const path of [...SYSTEM_FILES, PROCESSOR_FOLDER]) if (existsSync(path)) args.push("--ro-bind", path, path);
   for (const device of DEVICES) args.push("--dev-bind", device, device);
-  args.push("--tmpfs", "/tmp");
   return args;
 }
 

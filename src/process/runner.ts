@@ -12,6 +12,8 @@ export interface ProcessRunnerOptions {
   /** `required` refuses to run without a sandbox that held; `auto` goes on without and says why; `off` does not try. */
   readonly sandbox: "required" | "auto" | "off";
   readonly logger?: { warn(fields: object, message: string): void };
+  /** What the machine has; looked up when absent. */
+  readonly tools?: HostTools;
 }
 
 type Sandbox = ProcessRunner["sandbox"];
@@ -50,7 +52,7 @@ function assertStartable(request: ProcessRequest): void {
 
 /** Tests the sandbox before it resolves; with `required` it throws when the sandbox did not hold. */
 export async function makeProcessRunner(options: ProcessRunnerOptions): Promise<ProcessRunner> {
-  const tools = findHostTools();
+  const tools = options.tools ?? findHostTools();
   const sandbox = await chooseSandbox(options.sandbox, tools);
   if (sandbox.mode === "none" && options.sandbox === "required") {
     throw new RendiffError({
@@ -68,7 +70,7 @@ export async function makeProcessRunner(options: ProcessRunnerOptions): Promise<
     start(request: ProcessRequest): ProcessHandle {
       assertStartable(request);
       const command = makeCommand(box, request);
-      if (!command.boxed) linkReadOnly(request);
+      if (command.wrapper !== "bubblewrap") linkReadOnly(request);
       return startChild(command, request);
     },
   };

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import { type Box, makeCommand } from "./command.ts";
+import type { ProcessRequest } from "./port.ts";
+
+const tools = {
+  bwrap: "/usr/bin/bwrap",
+  prlimit: "/usr/bin/prlimit",
+  setpriv: "/usr/bin/setpriv",
+  nice: "/usr/bin/nice",
+  sh: "/bin/sh",
+};
+const request: ProcessRequest = {
+  program: "/bin/sh",
+  args: ["-c", "true"],
+  workDir: "/tmp",
+  readOnly: [{ source: "/data/a", target: "/tmp/in/0" }],
+  limits: { addressSpaceBytes: 1000, fileBytes: 2000, cpuSeconds: 3, openFiles: 4 },
+  sandbox: "default",
+  niceness: 0,
+  stderrBytesMax: 1,
+};
+const boxed: Box = { tools, binds: ["--dir", "/tmp"] };
+const open: Box = { tools, binds: null };
+
+const has = (argv: readonly string[], ...part: readonly string[]) =>
+  argv.some((_, index) => part.every((one, offset) => argv[index + offset] === one));
+
+describe("a child's command", () => {
+  test("sets the limits first, then the box, then runs the program", () => {
+    const { argv, wrapper } = makeCommand(boxed, request);
+    expect(wrapper).toBe("bubblewrap");
+    expect(argv.slice(0, 7)).toEqual([
+      ...["/usr/bin/prlimit", "--core=0", "--as=1000", "--fsize=2000", "--cpu=3", "--nofile=4", "--"],
+    ]);
+    expect(argv[7]).toBe("/usr/bin/bwrap");
+    expect(argv.slice(-4)).toEqual(["--", "/bin/sh", "-c", "true"]);
+  });
+
+  test("has no network, no capability, and dies with its parent", () => {
+    const { argv } = makeCommand(boxed, request);
+    for (const flag of ["--unshare-all", "--die-with-parent"]) expect(argv).toContain(flag);
+    expect(has(argv, "--cap-drop", "ALL")).toBe(true);
+    expect(argv).not.toContain("--share-net");
+  });
+
+  test("may write its work folder, read what it was given, and nothing else", () => {
+    const { argv } = makeCommand(boxed, request);
+    expect(has(argv, "--bind", "/tmp", "/tmp")).toBe(true);
+    expect(has(argv, "--ro-bind", "/data/a", "/tmp/in/0")).toBe(true);
+    expect(argv.filter((one) => one === "--bind")).toHaveLength(1);
+  });
+
+  test("without bubblewrap dies with its parent by the parent-death signal", () => {
+    for (const one of [makeCommand(open, request), makeCommand(boxed, { ...request, sandbox: "off" })]) {
+      expect(one.wrapper).toBe("none");
+      expect(has(one.argv, "/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/bin/sh")).toBe(true);
+    }
+  });
+
+  test("where there is no such signal is watched by a shell", () => {
+    const { argv, wrapper } = makeCommand({ tools: { ...tools, setpriv: null, prlimit: null }, binds: null }, request);
+    expect(wrapper).toBe("watchdog");
+    expect(argv[2]).toContain("ulimit -v 1 ");
+    expect(argv.slice(-3)).toEqual(["/bin/sh", "-c", "true"]);
+  });
+
+  test("is niced only when asked", () => {
+    expect(has(makeCommand(boxed, { ...request, niceness: 10 }).argv, "/usr/bin/nice", "-n", "10")).toBe(true);
+    expect(makeCommand(boxed, request).argv).not.toContain("/usr/bin/nice");
+  });
+});
