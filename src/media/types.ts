@@ -131,13 +131,19 @@ export interface PlanInput {
   readonly media: MediaInfo;
 }
 
-/** One argument: literal text, or a file of the work folder (with FFmpeg's `file:` in front when it is printed). */
-export type Arg = string | { readonly file: string };
+/**
+ * How a file stands in its argument: as FFmpeg's URL (`file:` in front, the default), as a bare path for what opens it
+ * without FFmpeg's protocols, as an image sequence's pattern, or as a value inside a `key=value:…` string.
+ */
+export type FileForm = "url" | "path" | "pattern" | "option";
+
+/** One argument: literal text, or a file of the work folder, after `prefix`. */
+export type Arg = string | { readonly file: string; readonly form?: FileForm; readonly prefix?: string };
 
 export interface PlanStep {
   /** Unique in the plan, as shown to users: `encode`, `pass-1`, `thumbnails`. */
   readonly id: string;
-  /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`). */
+  /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see argv.ts. */
   readonly args: readonly Arg[];
   readonly filterGraph: string | null;
   /** Seconds of output this step will make, for progress; null when unknown. */

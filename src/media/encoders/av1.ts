@@ -12,15 +12,15 @@ const PRESETS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "
 
 function svtArgs(settings: VideoSettings, { threads }: EncodeContext): EncoderArg[] {
   return [
-    "-preset:v",
+    "-preset:v:0",
     settings.preset ?? "8",
     ...optional([
-      ["-crf:v", settings.crf],
-      ["-g:v", settings.gopSize],
+      ["-crf:v:0", settings.crf],
+      ["-g:v:0", settings.gopSize],
     ]),
     ...rateArgs(settings),
     // Later releases read it as a level from 1 to 6 instead of a number of processors; both fix the threads.
-    "-svtav1-params:v",
+    "-svtav1-params:v:0",
     `lp=${Math.min(6, threads)}`,
   ];
 }
@@ -28,17 +28,17 @@ function svtArgs(settings: VideoSettings, { threads }: EncodeContext): EncoderAr
 /** libaom's speeds end where SVT's are still middling. */
 function aomArgs(settings: VideoSettings, { threads }: EncodeContext): EncoderArg[] {
   return [
-    "-cpu-used:v",
+    "-cpu-used:v:0",
     String(Math.min(8, Number(settings.preset ?? "6"))),
     ...optional([
-      ["-crf:v", settings.crf],
-      ["-g:v", settings.gopSize],
+      ["-crf:v:0", settings.crf],
+      ["-g:v:0", settings.gopSize],
     ]),
-    ...(settings.bitrate === null ? ["-b:v", "0"] : []),
+    ...(settings.bitrate === null ? ["-b:v:0", "0"] : []),
     ...rateArgs(settings),
-    "-row-mt:v",
+    "-row-mt:v:0",
     "1",
-    "-threads:v",
+    "-threads:v:0",
     String(threads),
   ];
 }

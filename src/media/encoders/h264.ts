@@ -27,16 +27,16 @@ const LEVELS = "1.0 1.1 1.2 1.3 2.0 2.1 2.2 3.0 3.1 3.2 4.0 4.1 4.2 5.0 5.1 5.2 
 function args(settings: VideoSettings, context: EncodeContext): EncoderArg[] {
   return [
     ...optional([
-      ["-preset:v", settings.preset ?? "medium"],
-      ["-tune:v", settings.tune],
-      ["-profile:v", settings.profile],
-      ["-level:v", settings.level],
-      ["-crf:v", settings.crf],
-      ["-g:v", settings.gopSize],
-      ["-bf:v", settings.bFrames],
+      ["-preset:v:0", settings.preset ?? "medium"],
+      ["-tune:v:0", settings.tune],
+      ["-profile:v:0", settings.profile],
+      ["-level:v:0", settings.level],
+      ["-crf:v:0", settings.crf],
+      ["-g:v:0", settings.gopSize],
+      ["-bf:v:0", settings.bFrames],
     ]),
     ...rateArgs(settings),
-    "-threads:v",
+    "-threads:v:0",
     String(context.threads),
     ...passArgs(context.pass),
   ];

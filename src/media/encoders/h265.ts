@@ -24,15 +24,15 @@ function ownParameters(settings: VideoSettings, { threads, pass }: EncodeContext
 function args(settings: VideoSettings, context: EncodeContext): EncoderArg[] {
   return [
     ...optional([
-      ["-preset:v", settings.preset ?? "medium"],
-      ["-tune:v", settings.tune],
-      ["-profile:v", settings.profile],
-      ["-crf:v", settings.crf],
-      ["-g:v", settings.gopSize],
-      ["-bf:v", settings.bFrames],
+      ["-preset:v:0", settings.preset ?? "medium"],
+      ["-tune:v:0", settings.tune],
+      ["-profile:v:0", settings.profile],
+      ["-crf:v:0", settings.crf],
+      ["-g:v:0", settings.gopSize],
+      ["-bf:v:0", settings.bFrames],
     ]),
     ...rateArgs(settings),
-    "-x265-params:v",
+    "-x265-params:v:0",
     ownParameters(settings, context),
   ];
 }

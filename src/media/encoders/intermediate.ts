@@ -20,10 +20,10 @@ const PRORES_PROFILES: Readonly<Record<string, string>> = {
 
 function proresArgs(settings: VideoSettings, { threads }: EncodeContext): EncoderArg[] {
   return [
-    ...optional([["-profile:v", PRORES_PROFILES[settings.profile ?? ""] ?? null]]),
-    "-vendor:v",
+    ...optional([["-profile:v:0", PRORES_PROFILES[settings.profile ?? ""] ?? null]]),
+    "-vendor:v:0",
     "apl0",
-    "-threads:v",
+    "-threads:v:0",
     String(threads),
   ];
 }
@@ -59,13 +59,13 @@ export const prores: VideoEncoder = {
 
 function mpeg2Args(settings: VideoSettings, { threads, pass }: EncodeContext): EncoderArg[] {
   return [
-    ...(settings.bitrate === null ? ["-q:v", "4"] : []),
+    ...(settings.bitrate === null ? ["-q:v:0", "4"] : []),
     ...rateArgs(settings),
     ...optional([
-      ["-g:v", settings.gopSize],
-      ["-bf:v", settings.bFrames],
+      ["-g:v:0", settings.gopSize],
+      ["-bf:v:0", settings.bFrames],
     ]),
-    "-threads:v",
+    "-threads:v:0",
     String(threads),
     ...passArgs(pass),
   ];

@@ -38,7 +38,7 @@ export const webp: VideoEncoder = {
   sizeMax: 16_383,
   bitsPerPixelMax: () => 4,
   pixelFormat: ({ hasAlpha }) => (hasAlpha ? "yuva420p" : "yuv420p"),
-  args: ({ quality }) => ["-quality:v", String(quality ?? 80)],
+  args: ({ quality }) => ["-quality:v:0", String(quality ?? 80)],
 };
 
 export const png: VideoEncoder = {
@@ -67,5 +67,5 @@ export const mjpeg: VideoEncoder = {
   pixelFormats: ["yuvj420p", "yuvj444p"],
   bitsPerPixelMax: () => 12,
   pixelFormat: () => "yuvj420p",
-  args: ({ quality }) => optional([["-q:v", quantiser(quality ?? 90)]]),
+  args: ({ quality }) => optional([["-q:v:0", quantiser(quality ?? 90)]]),
 };

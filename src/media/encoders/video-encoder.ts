@@ -93,14 +93,14 @@ export function optional(pairs: readonly (readonly [string, string | number | nu
 /** Rate control that every encoder reads in the same words. */
 export const rateArgs = (settings: VideoSettings): string[] =>
   optional([
-    ["-b:v", settings.bitrate],
-    ["-maxrate:v", settings.maxBitrate],
-    ["-bufsize:v", settings.maxBitrate === null ? null : (settings.bufferSize ?? settings.maxBitrate * 2)],
+    ["-b:v:0", settings.bitrate],
+    ["-maxrate:v:0", settings.maxBitrate],
+    ["-bufsize:v:0", settings.maxBitrate === null ? null : (settings.bufferSize ?? settings.maxBitrate * 2)],
   ]);
 
 /** `-pass` and where its log lies, for the encoders that FFmpeg gives them to. */
 export const passArgs = (pass: Pass | null): EncoderArg[] =>
-  pass === null ? [] : ["-pass:v", String(pass.number), "-passlogfile:v", { file: pass.log, form: "path" }];
+  pass === null ? [] : ["-pass:v:0", String(pass.number), "-passlogfile:v:0", { file: pass.log, form: "path" }];
 
 /** Bits a pixel of a constant-quality encode: they double each `step` of crf. */
 export const bitsOfCrf = (atReference: number, reference: number, step: number, crf: number): number =>

@@ -14,36 +14,36 @@ const SPEEDS = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
 
 /** A preset is one of libvpx's deadlines or a speed of its `good` deadline; realtime has speeds of its own. */
 function speed(preset: string | null, fallback: string): string[] {
-  if (preset === null) return ["-deadline:v", "good", "-cpu-used:v", fallback];
-  if (preset === "realtime") return ["-deadline:v", "realtime", "-cpu-used:v", "8"];
-  if (DEADLINES.includes(preset)) return ["-deadline:v", preset];
-  return ["-deadline:v", Number(preset) > 5 ? "realtime" : "good", "-cpu-used:v", preset];
+  if (preset === null) return ["-deadline:v:0", "good", "-cpu-used:v:0", fallback];
+  if (preset === "realtime") return ["-deadline:v:0", "realtime", "-cpu-used:v:0", "8"];
+  if (DEADLINES.includes(preset)) return ["-deadline:v:0", preset];
+  return ["-deadline:v:0", Number(preset) > 5 ? "realtime" : "good", "-cpu-used:v:0", preset];
 }
 
 const common = (settings: VideoSettings): string[] =>
   optional([
-    ["-tune:v", settings.tune],
-    ["-crf:v", settings.crf],
-    ["-g:v", settings.gopSize],
+    ["-tune:v:0", settings.tune],
+    ["-crf:v:0", settings.crf],
+    ["-g:v:0", settings.gopSize],
   ]);
 
 /** libvpx takes a missing bitrate for 200 kbit/s: constant quality needs it at zero (VP9) or out of the way (VP8). */
 function rate(settings: VideoSettings, otherwise: number): string[] {
-  return settings.bitrate === null ? ["-b:v", String(otherwise), ...rateArgs(settings)] : rateArgs(settings);
+  return settings.bitrate === null ? ["-b:v:0", String(otherwise), ...rateArgs(settings)] : rateArgs(settings);
 }
 
 function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContext): EncoderArg[] {
   const columns = Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(1, width / 256)))));
   return [
     ...speed(settings.preset, "3"),
-    ...optional([["-profile:v", settings.profile]]),
+    ...optional([["-profile:v:0", settings.profile]]),
     ...common(settings),
     ...rate(settings, 0),
-    "-row-mt:v",
+    "-row-mt:v:0",
     "1",
-    "-tile-columns:v",
+    "-tile-columns:v:0",
     String(columns),
-    "-threads:v",
+    "-threads:v:0",
     String(threads),
     ...passArgs(pass),
   ];
@@ -55,7 +55,7 @@ function vp8Args(settings: VideoSettings, { width, height, fps, threads, pass }:
     ...speed(settings.preset, "2"),
     ...common(settings),
     ...rate(settings, settings.maxBitrate ?? ceiling),
-    "-threads:v",
+    "-threads:v:0",
     String(Math.min(16, threads)),
     ...passArgs(pass),
   ];

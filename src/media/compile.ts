@@ -1,0 +1,109 @@
+/**
+ * (operations, options, probed input, capabilities) → Plan. Pure: the same request gives the same plan.
+ *
+ * Operations apply in the order given, in one graph; one decode feeds the main output and the files that operations make.
+ * A stream is copied where nothing asks for more, and encoded where something does.
+ */
+import type { ErrorDetail } from "../errors.ts";
+import { RendiffError } from "../errors.ts";
+import { splitName } from "./containers.ts";
+import { isAllowedDemuxer } from "./input-formats.ts";
+import { checkInputLimits } from "./media-info-limits.ts";
+import { findProblems, fitsLimits } from "./operations/check.ts";
+import type { ConvertOptions } from "./operations/options.schema.ts";
+import type { Operation } from "./operations/parse.ts";
+import type { SideFile } from "./operations/shape.ts";
+import type { PlanContext } from "./plan/context.ts";
+import { draftExtract } from "./plan/extract.ts";
+import type { OutputDraft } from "./plan/output.ts";
+import { draftPrimary } from "./plan/primary.ts";
+import { overLimit, unsupportedInput } from "./plan/refuse.ts";
+import { toSource } from "./plan/source.ts";
+import { stepsOf } from "./plan/steps.ts";
+import { draftThumbnail } from "./plan/thumbnails.ts";
+import type { Capabilities, MediaInfo, MediaLimits, Plan, PlanInput } from "./types.ts";
+
+export interface CompileRequest {
+  readonly operations: readonly Operation[];
+  readonly options: ConvertOptions;
+  /** `output_path` or the file name at its end: its extension names the container, its stem the further files. */
+  readonly outputName: string;
+  /** The first is the one to convert. */
+  readonly inputs: readonly PlanInput[];
+  readonly capabilities: Capabilities;
+  readonly limits: MediaLimits;
+  /** For decoder, filters and encoder each; `options.threads` may lower it. */
+  readonly threads: number;
+}
+
+const PASS_LOGS_BYTES = 100e6;
+
+function refuse(kind: "plan.invalid" | "plan.unsupported", details: readonly ErrorDetail[]): RendiffError {
+  const [first] = details;
+  const what = kind === "plan.invalid" ? "The request is not valid" : "This cannot be done here";
+  return new RendiffError({
+    kind,
+    publicMessage: `${what}: ${first?.path ?? ""}: ${first?.message ?? ""}.`,
+    details: details.slice(0, 20),
+  });
+}
+
+/** Throws `input.too_large`, `limit.exceeded` or `input.unsupported`. */
+export function checkInput(media: MediaInfo, limits: MediaLimits): void {
+  const problem = checkInputLimits(media, limits);
+  if (problem !== null) throw problem;
+  if (!media.demuxers.some(isAllowedDemuxer)) {
+    throw unsupportedInput(`Inputs of the format ${media.container} are not accepted.`);
+  }
+}
+
+function contextOf(request: CompileRequest): PlanContext {
+  const { operations, options, capabilities, limits } = request;
+  const { invalid, unsupported, shape } = findProblems(request);
+  if (invalid.length > 0 || shape === null) throw refuse("plan.invalid", invalid);
+  if (unsupported.length > 0) throw refuse("plan.unsupported", unsupported);
+  const [input] = request.inputs;
+  if (input === undefined) throw unsupportedInput("There is no input.");
+  checkInput(input.media, limits);
+  const threads = Math.max(1, Math.min(request.threads, options.threads ?? request.threads));
+  return { operations, options, shape, source: toSource(input), capabilities, limits, threads };
+}
+
+function draftSide(context: PlanContext, side: SideFile, id: number, stem: string): OutputDraft {
+  const { operation } = side;
+  return operation.type === "thumbnail"
+    ? draftThumbnail(context, { ...side, operation }, id, stem)
+    : draftExtract(context, { ...side, operation }, id);
+}
+
+function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void {
+  const count = drafts.reduce((sum, { files }) => sum + files.length, 0);
+  if (count > limits.maxOutputs)
+    throw overLimit(`The job would make ${count} files; at most ${limits.maxOutputs} are allowed.`);
+  for (const { files } of drafts) {
+    for (const { width, height } of files[0]?.expect.video ?? []) {
+      if (fitsLimits(width, height, limits)) continue;
+      throw overLimit(`The output would be ${width}x${height}; ${limits.maxWidth}x${limits.maxHeight} is allowed.`);
+    }
+  }
+}
+
+/** Throws `plan.invalid`, `plan.unsupported`, `limit.exceeded`, `input.too_large` or `input.unsupported`. */
+export function compile(request: CompileRequest): Plan {
+  const context = contextOf(request);
+  const { shape, source } = context;
+  const { stem } = splitName(request.outputName);
+  const first = shape.hasPrimary ? [draftPrimary(context)] : [];
+  const sides = shape.sides.map((side, n) => draftSide(context, side, n + first.length, stem));
+  const drafts = [...first, ...sides];
+  checkOutputs(drafts, request.limits);
+  const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
+  return {
+    version: 1,
+    steps: stepsOf(drafts, context),
+    outputs: drafts.flatMap(({ files }) => files),
+    warnings: [...new Set([...source.media.warnings, ...drafts.flatMap(({ warnings }) => warnings)])],
+    copiesOnly: drafts.every(({ copies }) => copies),
+    workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs)),
+  };
+}

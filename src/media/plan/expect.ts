@@ -1,0 +1,45 @@
+/** What verification holds a film or a sound to. */
+import { printNumber } from "../filtergraph.ts";
+import type { Source } from "./source.ts";
+
+export interface Toleration {
+  readonly source: Source;
+  readonly durationSeconds: number | null;
+  /** Of the output; null when unknown or when there is no picture. */
+  readonly fps: number | null;
+  /** Begins at a keyframe somewhere before the part. */
+  readonly fromKeyframe: boolean;
+  /** The container states no duration, so a prober guesses it. */
+  readonly guessed: boolean;
+  readonly startSeconds: number;
+}
+
+const GUESSED_OUTPUTS = new Set(["aac", "ac3", "eac3", "mpg"]);
+
+export const isGuessed = (containerName: string): boolean => GUESSED_OUTPUTS.has(containerName);
+
+/** A frame at either end, the rounding of containers, and packets of sound that are not cut. */
+export function toleranceSeconds({
+  source,
+  durationSeconds,
+  fps,
+  fromKeyframe,
+  guessed,
+  startSeconds,
+}: Toleration): number {
+  const length = durationSeconds ?? 0;
+  const frames = fps === null ? 0.2 : 2 / Math.max(1, fps);
+  const keyframe = fromKeyframe ? Math.min(startSeconds, 30) + 0.5 : 0;
+  const guess = guessed || source.durationIsGuess ? 0.5 + length * 0.25 : 0;
+  // Streams of one file often differ in length, and what is left of the file is as long as the longest that stays.
+  const tail = streamSpread(source);
+  return Number(printNumber(0.3 + frames + keyframe + guess + tail + length * 0.002));
+}
+
+function streamSpread({ video, audio, durationSeconds }: Source): number {
+  const lengths = [video, ...audio].flatMap((stream) =>
+    stream?.durationSeconds == null ? [] : [stream.durationSeconds],
+  );
+  if (durationSeconds === null || lengths.length === 0) return 0;
+  return Math.max(0, Math.min(30, durationSeconds - Math.min(...lengths)));
+}

@@ -1,0 +1,56 @@
+/** What each file of a step adds to FFmpeg's command line, and what it costs. */
+import type { Container } from "../containers.ts";
+import type { MemoryModel } from "../encoders/video-encoder.ts";
+import type { Chain } from "../filtergraph.ts";
+import type { Arg, PlannedOutput } from "../types.ts";
+import type { Window } from "./timeline.ts";
+
+/** What a branch of the graph is built with; known when the step's outputs are. */
+export interface GraphContext {
+  /** `-ss` of the input. */
+  readonly seekSeconds: number;
+  /** Where the input's streams are: index of the `-i`. */
+  readonly input: number;
+}
+
+/** Of one output: chains that end in its labels, and the arguments that map and encode them. */
+export interface OutputArgs {
+  readonly chains: readonly Chain[];
+  readonly args: readonly Arg[];
+}
+
+export interface MemoryUse {
+  readonly model: MemoryModel;
+  readonly megapixels: number;
+}
+
+/** An output that the compiler has decided on, still to be put into a step. */
+export interface OutputDraft {
+  /** Unique within the plan; makes labels and file names. */
+  readonly id: number;
+  readonly container: Container;
+  readonly window: Window;
+  /**
+   * Where its input may be sought to. `free`: anywhere before its part, the graph cuts; `bound`: streams that bypass the
+   * graph go by the seek, so it must be this part's; `start`: a copy, which begins at the keyframe before the very start.
+   */
+  readonly seek: "free" | "bound" | "start";
+  /** Keyframes are enough for it. */
+  readonly keyframesOnly: boolean;
+  readonly durationSeconds: number | null;
+  readonly memory: readonly MemoryUse[];
+  readonly bytesMax: number;
+  /** What the whole of its files may take, when that is less. */
+  readonly bytesLikely: number;
+  readonly files: readonly PlannedOutput[];
+  readonly warnings: readonly string[];
+  readonly copies: boolean;
+  /** FFmpeg's two passes, of which the first writes nothing. */
+  readonly twoPass: boolean;
+  build(context: GraphContext, pass: 1 | 2 | null): OutputArgs;
+}
+
+export const workFile = (id: number, container: Container, part?: number): string => {
+  const extension = container.extensions[0] ?? container.name;
+  return part === undefined ? `out/${id}.${extension}` : `out/${id}-${part}.${extension}`;
+};

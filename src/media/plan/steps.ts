@@ -1,0 +1,145 @@
+/** From drafts to FFmpeg's command lines: outputs that can share a decode do. */
+import { printGraph } from "../filtergraph.ts";
+import type { Arg, PlanStep } from "../types.ts";
+import type { PlanContext } from "./context.ts";
+import type { OutputDraft } from "./output.ts";
+import { memoryBytesMax } from "./resources.ts";
+import { readFor, seekFor, type Window } from "./timeline.ts";
+
+/** Of a two-pass encode's time. */
+const FIRST_PASS_SHARE = 0.4;
+
+interface Group {
+  readonly drafts: readonly OutputDraft[];
+  readonly seekSeconds: number;
+}
+
+const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
+
+function seekOf(drafts: readonly OutputDraft[], context: PlanContext): number {
+  const copy = drafts.find(({ seek }) => seek === "start");
+  if (copy !== undefined) return copy.window.start;
+  return seekFor(
+    drafts.map(({ window }) => window),
+    context.source.seeksExactly,
+  );
+}
+
+/** Whether the graph of `draft` can begin where the others make the input begin. */
+function sharesSeek(first: OutputDraft, draft: OutputDraft): boolean {
+  if (first.seek === "free" && draft.seek === "free") return true;
+  if (draft.seek !== "free") return first.window.start === draft.window.start && first.seek === draft.seek;
+  return draft.window.start >= first.window.start;
+}
+
+/**
+ * The main output decides where reading begins; what lies before it, or cannot bypass the graph there, is read again. A
+ * keyframes-only pass is worth a process of its own, unless the film is decoded anyway.
+ */
+function groupsOf(drafts: readonly OutputDraft[], context: PlanContext): Group[] {
+  const [first, ...rest] = drafts;
+  if (first === undefined) return [];
+  const together = [first, ...rest.filter((draft) => sharesSeek(first, draft))];
+  const apart = rest.filter((draft) => !sharesSeek(first, draft));
+  return [{ drafts: together, seekSeconds: seekOf(together, context) }, ...groupsOf(apart, context)];
+}
+
+function inputArgs({ source, capabilities, limits, threads }: PlanContext, { drafts, seekSeconds }: Group): Arg[] {
+  const { media, file } = source.input;
+  const windows: Window[] = drafts.map(({ window }) => window);
+  const read = readFor(windows, seekSeconds);
+  const [demuxer] = media.demuxers;
+  return [
+    ...(drafts.every(({ keyframesOnly }) => keyframesOnly) ? ["-skip_frame", "nokey"] : []),
+    "-protocol_whitelist",
+    "file,pipe",
+    "-format_whitelist",
+    capabilities.inputFormats.join(","),
+    "-max_streams",
+    String(limits.maxStreams),
+    "-max_pixels",
+    // Coded sizes are rounded up to whole blocks.
+    String((limits.maxWidth + 64) * (limits.maxHeight + 64)),
+    "-threads",
+    String(threads),
+    ...(demuxer === undefined ? [] : ["-f", demuxer]),
+    ...(seekSeconds > 0 ? ["-ss", fixed(seekSeconds)] : []),
+    ...(read === null ? [] : ["-t", fixed(read)]),
+    "-i",
+    { file },
+  ];
+}
+
+function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<PlanStep, "id" | "weight"> {
+  const { threads, source } = context;
+  const { drafts, seekSeconds } = group;
+  const outputs = drafts.map((draft) => draft.build({ seekSeconds, input: 0 }, pass));
+  const chains = outputs.flatMap((output) => output.chains);
+  const filterGraph = chains.length === 0 ? null : printGraph({ chains });
+  const megapixels = source.video === null ? 0 : (source.video.width * source.video.height) / 1e6;
+  const decodes = filterGraph !== null;
+  const durations = drafts.flatMap(({ durationSeconds }) => durationSeconds ?? []);
+  return {
+    args: [
+      "-filter_complex_threads",
+      String(threads),
+      ...inputArgs(context, group),
+      ...(filterGraph === null ? [] : ["-filter_complex", filterGraph]),
+      ...outputs.flatMap((output) => output.args),
+    ],
+    filterGraph,
+    durationSeconds: durations.length === 0 ? null : Math.max(...durations),
+    threads,
+    memoryBytesMax: memoryBytesMax(
+      drafts.flatMap(({ memory }) => memory),
+      decodes ? megapixels : 0,
+      threads,
+    ),
+    // The first pass writes its log only.
+    fileBytesMax: pass === 1 ? 1e9 : Math.max(...drafts.map(({ bytesMax }) => bytesMax), pass === 2 ? 1e9 : 0),
+    writes: pass === 1 ? [] : drafts.flatMap(({ files }) => files.map(({ file }) => file)),
+  };
+}
+
+const KEY_OF_SIDE: Readonly<Record<string, string>> = { thumbnail: "thumbnails", audio: "sound" };
+
+function nameOf({ drafts }: Group): string {
+  const [first] = drafts;
+  const role = first?.files[0]?.role ?? "primary";
+  if (role !== "primary") return KEY_OF_SIDE[role] ?? role;
+  return drafts.every(({ copies }) => copies) ? "copy" : "encode";
+}
+
+/** How much longer a group takes than copying; only for the share of each step in the job's progress. */
+const effort = ({ drafts }: Group): number =>
+  drafts.reduce((sum, draft) => sum + (draft.copies ? 1 : draft.durationSeconds === null ? 2 : 20), 0);
+
+/** The steps in order; `weight` sums to 1, ids are unique. */
+export function stepsOf(drafts: readonly OutputDraft[], context: PlanContext): PlanStep[] {
+  const groups = drafts.some(({ twoPass }) => twoPass)
+    ? drafts
+        .filter(({ twoPass }) => twoPass)
+        .map((draft) => ({ drafts: [draft], seekSeconds: seekOf([draft], context) }))
+    : [];
+  const singles = groupsOf(
+    drafts.filter(({ twoPass }) => !twoPass),
+    context,
+  );
+  const all = [...groups, ...singles];
+  const total = all.reduce((sum, group) => sum + effort(group), 0);
+  const used = new Map<string, number>();
+  const unique = (name: string): string => {
+    const count = (used.get(name) ?? 0) + 1;
+    used.set(name, count);
+    return count === 1 ? name : `${name}-${count}`;
+  };
+  return all.flatMap((group) => {
+    const weight = effort(group) / total;
+    if (!group.drafts.some(({ twoPass }) => twoPass))
+      return [{ id: unique(nameOf(group)), weight, ...stepOf(context, group, null) }];
+    return [
+      { id: "pass-1", weight: weight * FIRST_PASS_SHARE, ...stepOf(context, group, 1) },
+      { id: "pass-2", weight: weight * (1 - FIRST_PASS_SHARE), ...stepOf(context, group, 2) },
+    ];
+  });
+}

@@ -1,0 +1,233 @@
+/** Pictures of the film, each a file of its own. */
+import { containerNamed, splitName } from "../containers.ts";
+import { type Filter, filter, printNumber } from "../filtergraph.ts";
+import type { Operation } from "../operations/parse.ts";
+import type { Scale } from "../operations/picture.schema.ts";
+import type { SideFile } from "../operations/shape.ts";
+import type { Thumbnail } from "../operations/thumbnail.schema.ts";
+import type { PlannedOutput, VideoStream } from "../types.ts";
+import type { PlanContext } from "./context.ts";
+import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
+import { pictureAfter } from "./picture.ts";
+import { invalidPlan, overLimit } from "./refuse.ts";
+import { fileBytes, videoBits } from "./resources.ts";
+import { fpsOf } from "./source.ts";
+import { lengthOf, type Window, windowOf } from "./timeline.ts";
+import { encodeVideo } from "./video-choice.ts";
+import { type EncodedVideo, encodedVideoArgs, expectedVideo, finishPicture } from "./video-part.ts";
+
+/** Where the pictures come from: filters between the cut and the operations, and how many there are. */
+interface Pick {
+  readonly window: Window;
+  readonly filters: readonly Filter[];
+  readonly count: number;
+  readonly keyframesOnly: boolean;
+  /** Frames that the filters hold at once. */
+  readonly framesHeld: number;
+}
+
+/** Near the end there may be no frame left after a time: then the last one before it is held, found from a little earlier. */
+const RUN_UP_SECONDS = 3;
+/** Of a film; where the most telling picture is looked for. */
+const BEST_FRAMES_MAX = 100;
+const BEST_BYTES_MAX = 200e6;
+/** Keyframes are rarely further apart than this: pictures that are may be made of them alone. */
+const KEYFRAME_INTERVAL_SECONDS = 10;
+
+function pickAt(base: Window, seconds: number, context: PlanContext, video: VideoStream): Pick {
+  const start = base.start + seconds;
+  const none = { filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
+  const last = Math.min(base.end ?? Number.POSITIVE_INFINITY, context.source.videoSeconds ?? Number.POSITIVE_INFINITY);
+  const margin = Math.max(0.2, 3 / fpsOf(video));
+  if (start + margin < last) return { ...none, window: { start, end: null } };
+  const early = Math.max(base.start, Math.min(start, last) - RUN_UP_SECONDS);
+  const filters = [
+    filter("tpad", { stop_mode: "clone", stop_duration: RUN_UP_SECONDS + margin + Math.max(0, start - last) }),
+    ...(start > early ? [filter("trim", { start: start - early - 0.001 })] : []),
+  ];
+  return { ...none, window: { start: early, end: base.end }, filters };
+}
+
+function singleTime(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number): number {
+  const length = lengthOf(base, context.source.durationSeconds);
+  if (thumbnail.time === undefined) return length === null ? 0 : length / 10;
+  if (length !== null && thumbnail.time > length + 0.001) {
+    throw invalidPlan(
+      `The thumbnail is to be taken at ${printNumber(thumbnail.time)} s, but there are only ${printNumber(length)} s.`,
+      `operations[${index}].time`,
+    );
+  }
+  return thumbnail.time;
+}
+
+/** `count` pictures, `interval` apart, the first at `first`: frames held as they would be on a screen at those times. */
+function pickEvenly(base: Window, first: number, interval: number, count: number): Pick {
+  const milliseconds = Math.max(1, Math.round(interval * 1_000));
+  const rate = interval < 1_000 ? `1000/${milliseconds}` : `1/${Math.round(interval)}`;
+  return {
+    window: base,
+    filters: [
+      filter("tpad", { stop_mode: "clone", stop_duration: interval * 2 }),
+      ...(first > 0 ? [filter("setpts", { expr: `PTS-${printNumber(first)}/TB` })] : []),
+      filter("fps", { fps: rate, start_time: 0, round: "up" }),
+    ],
+    count,
+    keyframesOnly: interval >= KEYFRAME_INTERVAL_SECONDS,
+    framesHeld: 2,
+  };
+}
+
+function pickMultiple(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number): Pick {
+  const whole = lengthOf(base, context.source.durationSeconds);
+  const shown =
+    context.source.videoSeconds === null
+      ? null
+      : Math.max(0, Math.min(base.end ?? Number.POSITIVE_INFINITY, context.source.videoSeconds) - base.start);
+  const length = whole === null || shown === null ? (whole ?? shown) : Math.min(whole, shown);
+  if (length === null || length <= 0) {
+    throw invalidPlan(
+      "The input does not say how long it is, so its thumbnails cannot be spread over it; use mode single with a time.",
+      `operations[${index}].mode`,
+    );
+  }
+  if (thumbnail.interval !== undefined) {
+    const count = Math.max(1, Math.ceil(length / thumbnail.interval - 0.001));
+    return pickEvenly(base, 0, thumbnail.interval, count);
+  }
+  const count = thumbnail.count ?? 5;
+  return pickEvenly(base, length / count / 2, length / count, count);
+}
+
+function pickBest(base: Window, context: PlanContext, frameBytes: number): Pick {
+  const length = lengthOf(base, context.source.durationSeconds);
+  const held = Math.max(2, Math.min(BEST_FRAMES_MAX, Math.floor(BEST_BYTES_MAX / Math.max(1, frameBytes))));
+  return {
+    window: base,
+    filters: [filter("thumbnail", { n: held })],
+    count: 1,
+    keyframesOnly: length !== null && length >= KEYFRAME_INTERVAL_SECONDS * 6,
+    framesHeld: held,
+  };
+}
+
+function pick(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number, video: VideoStream): Pick {
+  if (video.still) return { window: base, filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
+  if (thumbnail.mode === "multiple") return pickMultiple(thumbnail, base, context, index);
+  if (thumbnail.mode === "best") return pickBest(base, context, video.width * video.height * 3);
+  return pickAt(base, singleTime(thumbnail, base, context, index), context, video);
+}
+
+function sized(thumbnail: Thumbnail): Scale[] {
+  if (typeof thumbnail.width !== "number" && typeof thumbnail.height !== "number") return [];
+  const { width, height } = thumbnail;
+  return [{ type: "scale", width, height, mode: "fit", algorithm: "bicubic", color: "black" }];
+}
+
+/** What came before it in the list and is about the picture; a transcode is about the main output alone. */
+const before = (operations: readonly Operation[], index: number): readonly Operation[] =>
+  operations.slice(0, index).filter(({ type }) => type !== "transcode");
+
+function filesOf(id: number, side: SideFile, part: EncodedVideo, count: number): PlannedOutput[] {
+  const { container, name } = side;
+  const expect = {
+    demuxers: container.demuxers,
+    durationSeconds: null,
+    durationToleranceSeconds: 0,
+    video: [expectedVideo(part)],
+    audio: [],
+    subtitles: 0,
+    still: true,
+  };
+  const numbered = (n: number): string | null => {
+    if (name === null) return n === 1 ? null : `thumbnail-${n}.${container.extensions[0] ?? container.name}`;
+    if (count === 1) return name;
+    const { stem, extension } = splitName(name);
+    return `${stem}-${n}.${extension}`;
+  };
+  return Array.from({ length: count }, (_, k) => ({
+    role: "thumbnail" as const,
+    file: count === 1 ? workFile(id, container) : workFile(id, container, k + 1),
+    name: numbered(k + 1),
+    mediaType: container.mediaType,
+    expect,
+  }));
+}
+
+function build(part: EncodedVideo, picked: Pick, side: SideFile, graph: GraphContext): OutputArgs {
+  const { chains, args } = encodedVideoArgs(part, graph, null, picked.filters);
+  const { container } = side;
+  const extension = container.extensions[0] ?? container.name;
+  const target =
+    picked.count === 1
+      ? ["-f", container.muxer, { file: workFile(part.id, container) }]
+      : ["-f", "image2", "-start_number", "1", { file: `out/${part.id}-%d.${extension}`, form: "pattern" as const }];
+  const timing = picked.count === 1 ? [] : ["-fps_mode:v:0", "passthrough"];
+  return { chains, args: [...args, ...timing, "-frames:v:0", String(picked.count), "-map_metadata", "-1", ...target] };
+}
+
+export function draftThumbnail(
+  context: PlanContext,
+  side: SideFile & { readonly operation: Thumbnail },
+  id: number,
+  outputStem: string,
+): OutputDraft {
+  const { source, operations, capabilities, limits, threads } = context;
+  const { operation, index, container } = side;
+  const { video } = source;
+  if (video === null) throw invalidPlan("The input has no picture to take a thumbnail of.", `operations[${index}]`);
+  const choice = container.video.encodes[0] ?? null;
+  const encode = encodeVideo({
+    choice,
+    video,
+    container: containerNamed(container.name) ?? container,
+    capabilities,
+    transcode: null,
+    still: true,
+    quality: operation.quality ?? null,
+  });
+  const earlier = before(operations, index);
+  const { grid, pixelFormat } = encode;
+  const state = pictureAfter({ video, operations: [...earlier, ...sized(operation)], grid, pixelFormat });
+  const picture = finishPicture(state, encode, container, video, true);
+  const base = windowOf(operations.slice(0, index), source.durationSeconds).window;
+  const picked = pick(operation, base, context, index, video);
+  if (picked.count > limits.maxOutputs)
+    throw overLimit(`The thumbnails would be ${picked.count} files; at most ${limits.maxOutputs} are allowed.`);
+  const part: EncodedVideo = {
+    id,
+    video,
+    encode,
+    picture,
+    container,
+    window: picked.window,
+    frames: picked.count,
+    threads,
+    still: true,
+  };
+  const bits = videoBits(encode, picture.width * picture.height, 1, limits);
+  const heldMb = (picked.framesHeld * video.width * video.height * 3) / 1e6;
+  const { memory } = encode.encoder;
+  const files = filesOf(id, side, part, picked.count).map((file) =>
+    file.name?.startsWith("thumbnail-") === true && side.name === null
+      ? { ...file, name: `${outputStem}-${file.name}` }
+      : file,
+  );
+  return {
+    id,
+    container,
+    window: picked.window,
+    seek: "free",
+    keyframesOnly: picked.keyframesOnly,
+    durationSeconds: null,
+    memory: [
+      { model: { ...memory, baseMb: memory.baseMb + heldMb }, megapixels: (picture.width * picture.height) / 1e6 },
+    ],
+    bytesMax: fileBytes(bits.most, 1),
+    bytesLikely: fileBytes(bits.most, 1) * picked.count,
+    files,
+    warnings: picture.warnings,
+    copies: false,
+    twoPass: false,
+    build: (graph) => build(part, picked, side, graph),
+  };
+}
