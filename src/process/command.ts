@@ -54,7 +54,7 @@ child=$!
 ( read -r gone <&${DESCRIPTOR}; kill -KILL $child ) 2>/dev/null &
 dog=$!
 exec ${DESCRIPTOR}<&-
-code=0
+wait $child; code=$?
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 kill -KILL $dog 2>/dev/null
 exit $code`;
