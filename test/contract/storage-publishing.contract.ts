@@ -123,7 +123,7 @@ export function publishingContract(current: () => StorageSubject): void {
           expect(known.has(sha256Of(bytes))).toBe(true);
         }
       })();
-      for (const version of versions) await put(current(), KEY, version);
+      for (const version of [...versions, ...versions, ...versions]) await put(current(), KEY, version);
       done = true;
       await reading;
     });
@@ -216,12 +216,13 @@ export function publishingContract(current: () => StorageSubject): void {
 
     test("refuses a handle that no stage could have given", async () => {
       const { backend } = current();
-      const identity = await put(current(), "victim", "hello");
+      const victim = "folder/victim";
+      const identity = await put(current(), victim, "hello");
       const staged = await backend.stage(KEY, newOwner());
-      for (const handle of ["victim", "0:victim", "../x", `${staged.handle}/../../victim`]) {
+      for (const handle of [victim, `0:${victim}`, "../x", `${staged.handle}/../victim`]) {
         await backend.abort({ ...staged, handle }).catch(() => {});
       }
-      expect(await backend.stat("victim")).toMatchObject({ identity });
+      expect(await backend.stat(victim)).toMatchObject({ identity });
     });
   });
 

@@ -20,7 +20,7 @@ import {
 } from "./storage-subject.ts";
 
 const LARGE_BYTES = 192 * 1024 * 1024;
-const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+const GROWTH_BYTES_MAX = 48 * 1024 * 1024;
 
 export const ODD_NAMES = [
   "a name with spaces.mp4",

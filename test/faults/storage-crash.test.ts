@@ -66,9 +66,8 @@ async function runUntil(moment: Moment, argv: readonly string[]): Promise<Step[]
     if (steps.filter(({ step }) => step === moment.step).length < moment.count) continue;
     goOn(moment.later);
     child.kill("SIGKILL");
-    break;
+    // Read on: what it said before it died counts, as a row would that was committed.
   }
-  child.kill("SIGKILL");
   await child.exited;
   return steps;
 }

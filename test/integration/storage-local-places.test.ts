@@ -1,7 +1,7 @@
 /** What only a folder has: links that lead out, pipes, folders in the way, other names of one file, rights. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { link, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { link, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import type { StorageBackend } from "../../src/storage/port.ts";
@@ -17,6 +17,7 @@ import {
   type StorageSubject,
   stageAndFill,
 } from "../contract/storage-subject.ts";
+import { afterFile } from "../support/cleanup.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
@@ -35,6 +36,12 @@ beforeEach(async () => {
   await mkdir(join(folder, "outside"));
   await writeFile(join(folder, "outside/secret"), SECRET);
 });
+
+async function otherDisk(disk: string): Promise<string> {
+  const path = await mkdtemp(join(disk, "rendiff-storage-"));
+  afterFile(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
 
 const filesBelow = async (path: string): Promise<string[]> => (await readdir(path, { recursive: true })).sort();
 
@@ -189,12 +196,24 @@ describe("leaves nothing behind", () => {
   });
 
   test("staging and aborting in one new folder do not disturb each other", async () => {
-    const attempts = Array.from({ length: 30 }, async (_, i) => {
-      const staged = await backend.stage(`new/folder/${i}`, newOwner());
-      await backend.abort(staged);
+    const attempts = Array.from({ length: 16 }, async (_, i) => {
+      for (let n = 0; n < 50; n++) await backend.abort(await backend.stage(`new/folder/${i}`, newOwner()));
     });
     await Promise.all(attempts);
     expect((await filesBelow(root)).filter((path) => path.includes(".rendiff-"))).toEqual([]);
+  });
+
+  test("a fill that failed has given its bytes back before anyone aborts", async () => {
+    for (const disk of [subject.workDir, "/dev/shm"].filter((path) => path === subject.workDir || existsSync(path))) {
+      const controller = new AbortController();
+      const workDir = disk === subject.workDir ? disk : await otherDisk(disk);
+      const file = await makeFile({ ...subject, workDir }, "x".repeat(3_000_000));
+      const staged = await backend.stage("a", newOwner());
+      const onBytes = (): void => controller.abort(new Error("cancelled"));
+      const filling = backend.fill(staged, file, { mediaType: "", signal: controller.signal, onBytes });
+      await expect(filling).rejects.toThrow("cancelled");
+      expect(await filesBelow(root)).toEqual([]);
+    }
   });
 
   test("a crash between the link and the unlink of a publishing is rolled forward", async () => {

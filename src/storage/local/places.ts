@@ -7,12 +7,15 @@
  * (rename, link, unlink) acts on the name itself, whatever it is.
  */
 import { constants, type FileHandle, lstat, mkdir, open, readlink, realpath } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { RendiffError } from "../../errors.ts";
 import { problemOfKey } from "../key.ts";
 import { codeOf, named, unlessAbsent } from "./errors.ts";
 
 const DESCRIPTORS = process.platform === "linux" ? "/proc/self/fd" : null;
+
+/** At a link's target, while it is being replaced. */
+const LOOKS = 5;
 
 const escapes = (key: string): RendiffError =>
   new RendiffError({ kind: "storage.denied", publicMessage: `${named(key)} leads out of the storage folder.` });
@@ -74,13 +77,27 @@ export async function openPlaces(rootPath: string): Promise<Places> {
   const root = await realpath(rootPath);
   const within = (path: string): boolean => path === root || path.startsWith(root === sep ? root : root + sep);
 
+  /** Where a symbolic link leads in the end; null when that is nowhere. */
+  async function follow(link: string, key: string): Promise<string | null> {
+    for (let tries = LOOKS; tries > 0; tries--) {
+      const path = await unlessAbsent(realpath(link));
+      if (path === null) return null;
+      if (!within(path)) throw escapes(key);
+      if ((await unlessAbsent(lstat(path))) !== null) return path;
+    }
+    return null;
+  }
+
   async function resolve(key: string): Promise<string | null> {
-    checkKey(key);
-    const path = await unlessAbsent(realpath(join(root, key)));
-    if (path === null) return null;
-    if (!within(path)) throw escapes(key);
-    const stat = await unlessAbsent(lstat(path));
-    if (stat === null) return null;
+    const folder = await parent(key);
+    if (folder === null) return null;
+    // The name itself is looked at, and resolved only if it is a link: a file that is replaced while its path is resolved
+    // seems to be gone (Linux then calls it "(deleted)").
+    const name = join(folder, basename(key));
+    const isLink = (await unlessAbsent(lstat(name)))?.isSymbolicLink() === true;
+    const path = isLink ? await follow(name, key) : name;
+    const stat = path === null ? null : await unlessAbsent(lstat(path));
+    if (stat === null || stat.isSymbolicLink()) return null;
     const kind = kindOf(stat);
     if (kind !== null) throw notAFile(key, kind);
     return path;
