@@ -66,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "domain",
-    files: /^src\/(jobs|events|security|idempotency)\//,
+    files: /^src\/((jobs|events|security|idempotency)\/|storage\/same-object\.ts$)/,
     may: WORDS,
     types: ["config", "telemetry"],
     why: "The rules of a job depend on ports; which database or store is behind them is decided in boot.",

@@ -71,31 +71,21 @@ async function makeFolder(path: string): Promise<boolean> {
   }
 }
 
-/** `root` is made when it is missing. */
-export async function openPlaces(rootPath: string): Promise<Places> {
-  await mkdir(rootPath, { recursive: true });
-  const root = await realpath(rootPath);
-  const within = (path: string): boolean => path === root || path.startsWith(root === sep ? root : root + sep);
+class FolderPlaces implements Places {
+  readonly root: string;
 
-  /** Where a symbolic link leads in the end; null when that is nowhere. */
-  async function follow(link: string, key: string): Promise<string | null> {
-    for (let tries = LOOKS; tries > 0; tries--) {
-      const path = await unlessAbsent(realpath(link));
-      if (path === null) return null;
-      if (!within(path)) throw escapes(key);
-      if ((await unlessAbsent(lstat(path))) !== null) return path;
-    }
-    return null;
+  constructor(root: string) {
+    this.root = root;
   }
 
-  async function resolve(key: string): Promise<string | null> {
-    const folder = await parent(key);
+  async resolve(key: string): Promise<string | null> {
+    const folder = await this.parent(key);
     if (folder === null) return null;
     // The name itself is looked at, and resolved only if it is a link: a file that is replaced while its path is resolved
     // seems to be gone (Linux then calls it "(deleted)").
     const name = join(folder, basename(key));
     const isLink = (await unlessAbsent(lstat(name)))?.isSymbolicLink() === true;
-    const path = isLink ? await follow(name, key) : name;
+    const path = isLink ? await this.#follow(name, key) : name;
     const stat = path === null ? null : await unlessAbsent(lstat(path));
     if (stat === null || stat.isSymbolicLink()) return null;
     const kind = kindOf(stat);
@@ -103,21 +93,15 @@ export async function openPlaces(rootPath: string): Promise<Places> {
     return path;
   }
 
-  async function check(handle: FileHandle, key: string): Promise<void> {
-    const kind = kindOf(await handle.stat());
-    if (kind !== null) throw notAFile(key, kind);
-    if (DESCRIPTORS !== null && !within(await readlink(join(DESCRIPTORS, String(handle.fd))))) throw escapes(key);
-  }
-
-  async function openFile(key: string): Promise<FileHandle | null> {
-    const path = await resolve(key);
+  async openFile(key: string): Promise<FileHandle | null> {
+    const path = await this.resolve(key);
     if (path === null) return null;
     // Without O_NONBLOCK a pipe that took the file's place would hold the call for ever.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const handle = await unlessAbsent(open(path, flags));
     if (handle === null) return null;
     try {
-      await check(handle, key);
+      await this.#check(handle, key);
       return handle;
     } catch (error) {
       await handle.close();
@@ -125,23 +109,23 @@ export async function openPlaces(rootPath: string): Promise<Places> {
     }
   }
 
-  async function parent(key: string): Promise<string | null> {
+  async parent(key: string): Promise<string | null> {
     checkKey(key);
-    const folder = await unlessAbsent(realpath(dirname(join(root, key))));
-    if (folder !== null && !within(folder)) throw escapes(key);
+    const folder = await unlessAbsent(realpath(dirname(join(this.root, key))));
+    if (folder !== null && !this.#holds(folder)) throw escapes(key);
     return folder;
   }
 
-  async function makeParent(key: string): Promise<{ folder: string; made: number }> {
+  async makeParent(key: string): Promise<{ folder: string; made: number }> {
     checkKey(key);
-    let folder = root;
+    let folder = this.root;
     let made = 0;
     for (const name of key.split("/").slice(0, -1)) {
       const path = join(folder, name);
       const isNew = await makeFolder(path);
       // Before anything is made below it: a link here may lead out.
       const real = await realpath(path);
-      if (!within(real)) throw escapes(key);
+      if (!this.#holds(real)) throw escapes(key);
       if (isNew) await syncFolder(folder);
       made = isNew ? made + 1 : 0;
       folder = real;
@@ -149,5 +133,31 @@ export async function openPlaces(rootPath: string): Promise<Places> {
     return { folder, made };
   }
 
-  return { root, resolve, openFile, parent, makeParent };
+  #holds(path: string): boolean {
+    return path === this.root || path.startsWith(this.root === sep ? sep : this.root + sep);
+  }
+
+  /** Where a symbolic link leads in the end; null when that is nowhere. */
+  async #follow(link: string, key: string): Promise<string | null> {
+    for (let tries = LOOKS; tries > 0; tries--) {
+      const path = await unlessAbsent(realpath(link));
+      if (path === null) return null;
+      if (!this.#holds(path)) throw escapes(key);
+      if ((await unlessAbsent(lstat(path))) !== null) return path;
+    }
+    return null;
+  }
+
+  async #check(handle: FileHandle, key: string): Promise<void> {
+    const kind = kindOf(await handle.stat());
+    if (kind !== null) throw notAFile(key, kind);
+    if (DESCRIPTORS === null) return;
+    if (!this.#holds(await readlink(join(DESCRIPTORS, String(handle.fd))))) throw escapes(key);
+  }
+}
+
+/** `root` is made when it is missing. */
+export async function openPlaces(root: string): Promise<Places> {
+  await mkdir(root, { recursive: true });
+  return new FolderPlaces(await realpath(root));
 }
