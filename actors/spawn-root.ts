@@ -19,7 +19,7 @@ export function spawnRoot<Logic extends AnyActorLogic>(logic: Logic, options: Ro
     if (event.type !== "@xstate.snapshot") return;
     const { snapshot, actorRef } = event;
     if (snapshot.status === "error")
-      logger.error({ err: snapshot.error, actor: actorRef.sessionId }, "an actor failed");
+      logger.debug({ err: snapshot.error, actor: actorRef.sessionId }, "an actor failed");
   };
   // biome-ignore lint/suspicious/noExplicitAny: XState's options are conditional on the logic's input type.
   const actor = createActor(logic, { id, input, inspect } as any) as Actor<Logic>;

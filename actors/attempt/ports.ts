@@ -39,7 +39,11 @@ export interface MediaTools {
     at: { workDir: string; readOnly: readonly ReadOnlyFile[]; signal: AbortSignal },
   ): Promise<MediaInfo>;
   run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null }>;
-  verify(output: PlannedOutput, at: { workDir: string; signal: AbortSignal }): Promise<MediaInfo>;
+  /** `copied`: its streams were not re-encoded, so what cannot be decoded was so in the input. */
+  verify(
+    output: PlannedOutput,
+    at: { workDir: string; copied: boolean; niceness: number; signal: AbortSignal },
+  ): Promise<MediaInfo>;
 }
 
 export interface AttemptPorts {

@@ -33,10 +33,8 @@ async function sweepStaging({ sql, storage, logger, tickIntervalMs, reapAfterTic
   const graceMs = tickIntervalMs * reapAfterTicks * 4;
   for (const row of await orphanStaging(sql, BATCH, graceMs)) {
     const backend = storage.backend(row.backend);
-    const owner = { jobId: row.jobId, leaseToken: row.leaseToken };
-    // Only the intent is on record: a store whose handles follow from the owner finds the same place again.
-    const staged = row.staged ?? (await backend.stage(row.key, owner));
-    await backend.abort(staged);
+    // Without a handle only the intent is on record: whatever this job and token staged there is removed.
+    await backend.abort(row.staged ?? { ...row, handle: "" });
     await deleteStagingRow(sql, row);
     logger.info({ jobId: row.jobId, leaseToken: row.leaseToken }, "swept staged bytes that nobody will publish");
   }

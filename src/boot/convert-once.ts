@@ -69,5 +69,6 @@ export async function convertOnce({ config, logger, spec, signal, onReport }: On
   const cancel = (): void => actor.send({ type: "cancel.requested" });
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
-  return toPromise(actor);
+  // Awaited here: what was opened is closed only after it.
+  return await toPromise(actor);
 }

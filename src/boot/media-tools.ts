@@ -1,4 +1,5 @@
 /** Binds FFmpeg, ffprobe and the sandbox of this machine to what attempts and the front end ask of them. */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
@@ -11,6 +12,7 @@ import type { Capabilities, MediaInfo } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { placeInput } from "../work-folders/place-input.ts";
 
 export interface Media {
   readonly runner: ProcessRunner;
@@ -28,18 +30,33 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   ]);
   const capabilities = await exerciseCapabilities({ runner, tools, cacheDir: join(process.dataDir, "cache") });
   const { inputFormats } = capabilities;
-  const probe = (file: string, signal: AbortSignal): Promise<MediaInfo> =>
-    probeFile({ runner, tools, file, inputFormats, limits, signal });
+  const sandboxed = runner.sandbox.mode === "bubblewrap";
+  const probeAt = (file: string, source: string, signal: AbortSignal): Promise<MediaInfo> =>
+    probeFile({ runner, tools, file, source, inputFormats, limits, signal });
   return {
     runner,
     capabilities,
-    probe,
+    async probe(sourcePath, signal) {
+      // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
+      await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
+      const workDir = await mkdtemp(join(worker.tempDir, "probe-"));
+      try {
+        await mkdir(join(workDir, "in"));
+        const { file } = await placeInput({ workDir, index: 0, sourcePath, sandboxed });
+        return await probeAt(join(workDir, file), sourcePath, signal);
+      } finally {
+        await rm(workDir, { recursive: true, force: true });
+      }
+    },
     tools: {
-      sandboxed: runner.sandbox.mode === "bubblewrap",
-      probe: (file, { workDir, readOnly, signal }) => probe(readOnly[0]?.source ?? join(workDir, file), signal),
+      sandboxed,
+      probe: (file, { workDir, readOnly, signal }) => {
+        const path = join(workDir, file);
+        return probeAt(path, readOnly[0]?.source ?? path, signal);
+      },
       run: (run) =>
         runStep({ runner, tools, stallTimeoutMs: limits.stallTimeoutMs, timeoutMs: limits.jobTimeoutMs, ...run }),
-      verify: (output, { workDir, signal }) => verifyOutput({ runner, tools, workDir, output, signal }),
+      verify: (output, at) => verifyOutput({ runner, tools, output, ...at }),
     },
   };
 }

@@ -16,9 +16,13 @@ const ANALYZE_MICROSECONDS = 10_000_000;
 export interface ProbeRun {
   readonly runner: ProcessRunner;
   readonly ffprobePath: string;
-  /** Absolute path. */
+  /** Absolute path, as ffprobe sees it. */
   readonly file: string;
+  /** Where the bytes lie, when that is elsewhere; absolute. */
+  readonly source?: string;
   readonly inputFormats: readonly string[];
+  /** The one format it must have; absent: found by its content. */
+  readonly demuxer?: string;
   /** Pixels of a picture that a decoder may allocate; null for FFmpeg's own limit. */
   readonly pixelsMax: number | null;
   /** What to show; `-of json` is added. */
@@ -41,6 +45,7 @@ function argsOf(run: ProbeRun): string[] {
   args.push("-protocol_whitelist", "file,pipe", "-format_whitelist", run.inputFormats.join(","));
   args.push("-probesize", `${PROBE_BYTES}`, "-analyzeduration", `${ANALYZE_MICROSECONDS}`);
   if (run.pixelsMax !== null) args.push("-max_pixels", `${run.pixelsMax}`);
+  if (run.demuxer !== undefined) args.push("-f", run.demuxer);
   // One thread starts faster than two, and looking at headers keeps no second one busy.
   args.push("-threads", `${run.threads ?? 1}`, "-i", `file:${run.file}`);
   return args;
@@ -60,7 +65,7 @@ export async function runFfprobe(run: ProbeRun): Promise<ProbeAnswer> {
     runner: run.runner,
     program: run.ffprobePath,
     args: argsOf(run),
-    readOnly: [run.file],
+    readOnly: [{ source: run.source ?? run.file, target: run.file }],
     limits: {
       addressSpaceBytes: ADDRESS_SPACE_BYTES,
       fileBytes: 0,
@@ -91,7 +96,7 @@ export async function runFfprobe(run: ProbeRun): Promise<ProbeAnswer> {
       stderrTail: exit.stderrTail,
       task: "probe",
       memoryBytesMax: ADDRESS_SPACE_BYTES,
-      hiddenPaths: [run.file],
+      hiddenPaths: [run.file, run.source ?? run.file],
     });
   }
   return { json, stderr: exit.stderrTail, cpuMs: exit.cpuMs ?? 0 };

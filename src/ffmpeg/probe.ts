@@ -13,8 +13,10 @@ export const PROBE_TIMEOUT_MS = 30_000;
 export interface ProbeRequest {
   readonly runner: ProcessRunner;
   readonly tools: MediaTools;
-  /** Absolute path; its name is never looked at. */
+  /** Absolute path, as ffprobe sees it: FFmpeg guesses by extensions too, so it should have none. */
   readonly file: string;
+  /** Where the bytes lie, when that is elsewhere; absolute. */
+  readonly source?: string;
   /** `capabilities.inputFormats`. */
   readonly inputFormats: readonly string[];
   /** The operator's limits; null for a file of our own making. */
@@ -61,12 +63,13 @@ function assertUsable(media: MediaInfo): void {
  * `signal` once ffprobe is dead.
  */
 export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
-  await assertFile(request.file);
+  await assertFile(request.source ?? request.file);
   const { limits } = request;
   const { json } = await runFfprobe({
     runner: request.runner,
     ffprobePath: request.tools.ffprobePath,
     file: request.file,
+    ...(request.source === undefined ? {} : { source: request.source }),
     inputFormats: request.inputFormats,
     pixelsMax: limits === null ? null : limits.maxWidth * limits.maxHeight,
     show: ["-show_format", "-show_streams", "-show_chapters"],

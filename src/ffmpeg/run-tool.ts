@@ -5,12 +5,18 @@ import type { ProcessExit, ProcessLimits, ProcessRunner } from "../process/port.
 const OUTPUT_LENGTH_MAX = 16 * 1024 * 1024;
 const STDERR_BYTES_MAX = 64 * 1024;
 
+/** Absolute paths: where it lies, and where the program sees it. */
+export interface ReadOnlyFile {
+  readonly source: string;
+  readonly target: string;
+}
+
 export interface ToolRun {
   readonly runner: ProcessRunner;
   readonly program: string;
   readonly args: readonly string[];
   readonly workDir?: string | null;
-  readonly readOnly?: readonly string[];
+  readonly readOnly?: readonly ReadOnlyFile[];
   readonly limits: ProcessLimits;
   readonly timeoutMs: number;
   readonly niceness?: number;
@@ -35,7 +41,7 @@ export async function runTool(run: ToolRun): Promise<ToolResult> {
     program: run.program,
     args: run.args,
     workDir: run.workDir ?? null,
-    readOnly: (run.readOnly ?? []).map((path) => ({ source: path, target: path })),
+    readOnly: run.readOnly ?? [],
     limits: run.limits,
     sandbox: "default",
     niceness: run.niceness ?? 0,

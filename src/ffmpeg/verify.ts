@@ -112,6 +112,8 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
   const run = {
     ...{ runner, ffprobePath: tools.ffprobePath, file, inputFormats: ALLOWED_DEMUXERS, pixelsMax: null },
     ...{ niceness: request.niceness ?? 0, signal: request.signal, threads: DECODE_THREADS },
+    // By its extension FFmpeg would take a picture for a numbered series.
+    ...(expect.still && expect.demuxers.length === 1 ? { demuxer: expect.demuxers[0] as string } : {}),
     timeoutMs: TIMEOUT_MS + (info.size / BYTES_PER_SECOND_MIN) * 1000,
   };
   const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];

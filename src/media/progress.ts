@@ -33,6 +33,9 @@ function outSecondsOf(values: ReadonlyMap<string, string>): number | null {
   return micros === null ? null : Math.max(0, micros / 1_000_000);
 }
 
+/** FFmpeg prints 0 until it has run for a second: it does not know yet. */
+const known = (value: number | null): number | null => (value === 0 ? null : value);
+
 const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
 export function makeProgressParser({ durationSeconds, frameCount = null }: ProgressOptions): ProgressParser {
@@ -56,7 +59,7 @@ export function makeProgressParser({ durationSeconds, frameCount = null }: Progr
     percent = Math.max(percent, round(reached, 1));
     const left = durationSeconds !== null && outSeconds !== null ? Math.max(0, durationSeconds - outSeconds) : null;
     const eta = left !== null && speed !== null && speed > 0 ? round(left / speed, 1) : null;
-    return { percent, frame, fps: read(values, "fps"), speed, etaSeconds: last ? 0 : eta, outSeconds };
+    return { percent, frame, fps: known(read(values, "fps")), speed, etaSeconds: last ? 0 : eta, outSeconds };
   };
 
   return {

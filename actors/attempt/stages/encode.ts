@@ -7,7 +7,7 @@ import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 
 /** Urgent jobs run beside background ones at their own speed. */
-const NICENESS = { high: 0, normal: 5, low: 15 } as const;
+export const NICENESS = { high: 0, normal: 5, low: 15 } as const;
 
 export async function encode(
   ports: AttemptPorts,

@@ -3,11 +3,13 @@ import type { MediaInfo, Plan } from "../../../src/media/types.ts";
 import { requireUnchanged } from "../../../src/storage/same-object.ts";
 import { type AttemptContext, type Held, held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
+
 import { workDirOf } from "../scope.ts";
+import { NICENESS } from "./encode.ts";
 
 export async function verify(
   ports: AttemptPorts,
-  { plan, inputs, scope }: AttemptContext,
+  { claim, plan, inputs, scope }: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<readonly MediaInfo[]>> {
   for (const { ref, identity } of inputs) {
@@ -15,6 +17,10 @@ export async function verify(
   }
   const workDir = workDirOf(scope);
   const verified: MediaInfo[] = [];
-  for (const output of (plan as Plan).outputs) verified.push(await ports.tools.verify(output, { workDir, signal }));
+  const { outputs, copiesOnly } = plan as Plan;
+  const niceness = NICENESS[claim.job.priority];
+  for (const output of outputs) {
+    verified.push(await ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal }));
+  }
   return held(verified);
 }
