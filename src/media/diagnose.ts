@@ -32,6 +32,8 @@ export function toEvidence(line: string, hiddenPaths: readonly string[] = []): s
     text
       .replace(/ @ 0x[0-9a-f]+/gi, "")
       .replace(/(^|\s)\[(trace|debug|verbose|info|warning|error|fatal|panic)\]\s/g, "$1")
+      // x264 and x265 mark their own lines.
+      .replace(/^(x26[45]) \[\w+\]:/, "$1:")
       // A path starts at a slash that stands at the beginning of a word.
       .replace(/(^|[\s'"`(=,:])(?:file:)?(?:\/[^\s'"`(),:;]+)+\/?/g, "$1(file)")
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed.

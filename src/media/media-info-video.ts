@@ -31,6 +31,7 @@ export function bitDepthOf(pixelFormat: string | null, rawBits: number | null): 
   const name = pixelFormat?.replace(/(le|be)$/, "") ?? null;
   if (name === null) return rawBits ?? 8;
   if (EIGHT_BITS.test(name)) return 8;
+  if (name === "nv20") return 10;
   if (/^(rgb48|bgr48|rgba64|bgra64|ayuv64)$/.test(name)) return 16;
   const depth = /(?:^|[a-z]|[024])(9|10|12|14|16|32)$/.exec(name)?.[1];
   return depth === undefined ? 8 : Number(depth);
