@@ -1,0 +1,42 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { compile } from "../../src/media/compile.ts";
+import { testEnv } from "../support/env.ts";
+import { makeClip } from "../support/media.ts";
+import { argvOf, caseNames, loadCase, loadMedia, requestOf, runPlan, toArgvs, verifyPlan } from "./harness.ts";
+
+const VERSIONS = [5, 9] as const;
+const program = (major: 5 | 9): string => (major === 5 ? testEnv().ffmpeg : testEnv().ffmpeg9);
+
+describe("plans are what they were", () => {
+  for (const name of caseNames()) {
+    test(name, async () => {
+      const one = await loadCase(name);
+      const plan = compile(requestOf(one, await loadMedia(one), 9));
+      const golden = toArgvs(await Bun.file(join(one.folder, "argv.txt")).text());
+      expect(argvOf(plan)).toEqual(golden);
+      expect(plan.steps.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1);
+    });
+  }
+});
+
+for (const major of VERSIONS) {
+  describe(`plans run on FFmpeg ${major}`, () => {
+    for (const name of caseNames()) {
+      test.concurrent(name, async () => {
+        const one = await loadCase(name);
+        if (!(one.spec.versions ?? VERSIONS).includes(major)) {
+          expect(() => compileFor(one, major)).toThrow();
+          return;
+        }
+        const plan = await compileFor(one, major);
+        const ran = await runPlan(plan, await makeClip(one.spec.input), program(major));
+        expect(await verifyPlan(plan, ran)).toEqual([]);
+      });
+    }
+  });
+}
+
+async function compileFor(one: Awaited<ReturnType<typeof loadCase>>, major: 5 | 9) {
+  return compile(requestOf(one, await loadMedia(one), major));
+}

@@ -1,0 +1,177 @@
+/**
+ * A case is a folder: `spec.json` (the request, and the recipe of a tiny input that shows what it is about),
+ * `media-info.json` (that input, probed), `argv.txt` (the plan, one argument a line, steps parted by an empty line; a
+ * newline inside an argument is written as \n).
+ */
+import { readdirSync } from "node:fs";
+import { mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { fixedHead, printArgv } from "../../src/media/argv.ts";
+import { type CompileRequest, compile } from "../../src/media/compile.ts";
+import { parseMediaInfo } from "../../src/media/media-info.ts";
+import { parseOperations } from "../../src/media/operations/parse.ts";
+import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
+import type { Expectation, MediaInfo, Plan } from "../../src/media/types.ts";
+import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
+import { testEnv } from "../support/env.ts";
+import { type ClipSpec, makeClip } from "../support/media.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+
+export interface Spec {
+  readonly about: string;
+  readonly input: ClipSpec;
+  readonly output: string;
+  readonly operations: readonly unknown[];
+  readonly options?: ConvertOptions;
+  /** Versions that can do it; default both. */
+  readonly versions?: readonly (5 | 9)[];
+}
+
+export interface Case {
+  readonly name: string;
+  readonly folder: string;
+  readonly spec: Spec;
+}
+
+const FOLDER = import.meta.dir;
+const WORK = "/work";
+
+export function caseNames(): string[] {
+  return readdirSync(FOLDER, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+export async function loadCase(name: string): Promise<Case> {
+  const folder = join(FOLDER, name);
+  return { name, folder, spec: (await Bun.file(join(folder, "spec.json")).json()) as Spec };
+}
+
+export const loadMedia = async ({ folder }: Case): Promise<MediaInfo> =>
+  (await Bun.file(join(folder, "media-info.json")).json()) as MediaInfo;
+
+export function requestOf({ spec }: Case, media: MediaInfo, major: 5 | 9): CompileRequest {
+  return {
+    operations: parseOperations(spec.operations),
+    options: spec.options ?? {},
+    outputName: spec.output,
+    inputs: [{ file: "in/0", media }],
+    capabilities: sampleCapabilities(major),
+    limits: sampleLimits,
+    threads: 1,
+  };
+}
+
+/** Without the fixed head, which is the same in all. */
+export const argvOf = (plan: Plan): string[][] =>
+  plan.steps.map((step) => printArgv(step, WORK).slice(fixedHead.length));
+
+export const toText = (argvs: readonly (readonly string[])[]): string =>
+  `${argvs.map((argv) => argv.map((one) => one.replaceAll("\n", "\\n")).join("\n")).join("\n\n")}\n`;
+
+export const toArgvs = (text: string): string[][] =>
+  text
+    .trimEnd()
+    .split("\n\n")
+    .map((step) => step.split("\n").map((one) => one.replaceAll("\\n", "\n")));
+
+export interface Ran {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+const TIMEOUT_MS = 30_000;
+
+async function run(program: string, args: readonly string[]): Promise<Ran & { stdout: string }> {
+  const child = Bun.spawn([program, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: TIMEOUT_MS });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, code };
+}
+
+export async function probe(path: string, prober = testEnv().ffprobe): Promise<MediaInfo> {
+  const args = ["-v", "error", "-show_streams", "-show_format", "-show_chapters", "-of", "json", path];
+  const { stdout, stderr, code } = await run(prober, args);
+  if (code !== 0) throw new Error(`ffprobe ${path}: ${stderr}`);
+  return parseMediaInfo(JSON.parse(stdout));
+}
+
+/** Frames that really come out of a decoder. */
+export async function countFrames(path: string): Promise<number> {
+  const args = ["-v", "error", "-count_frames", "-select_streams", "v:0", "-show_entries", "stream=nb_read_frames"];
+  const { stdout } = await run(testEnv().ffprobe, [...args, "-of", "csv=p=0", path]);
+  return Number.parseInt(stdout, 10);
+}
+
+export interface PlanRun {
+  readonly workDir: string;
+}
+
+/** Runs every step in a folder of its own; throws with FFmpeg's words when one fails. */
+export async function runPlan(plan: Plan, input: string, ffmpeg: string, workDir?: string): Promise<PlanRun> {
+  const folder = workDir ?? (await makeTempDir());
+  await mkdir(join(folder, "in"), { recursive: true });
+  await mkdir(join(folder, "out"), { recursive: true });
+  await symlink(input, join(folder, "in/0"));
+  for (const step of plan.steps) {
+    const argv = printArgv(step, folder);
+    const limit = `--as=${step.memoryBytesMax}`;
+    const { code, stderr } = await run("prlimit", [limit, `--fsize=${Math.ceil(step.fileBytesMax)}`, ffmpeg, ...argv]);
+    if (code !== 0) throw new Error(`${step.id} ended with ${code}\n${argv.join("\n")}\n${stderr}`);
+  }
+  return { workDir: folder };
+}
+
+/** Everything in which a probed file is not what was planned. */
+export function differences(media: MediaInfo, expect: Expectation): string[] {
+  const found: string[] = [];
+  const same = (what: string, actual: unknown, wanted: unknown): void => {
+    if (wanted !== null && actual !== wanted) found.push(`${what} is ${actual}, not ${wanted}`);
+  };
+  if (!media.demuxers.some((name) => expect.demuxers.includes(name))) found.push(`demuxers ${media.demuxers}`);
+  const video = media.streams.filter((stream) => stream.kind === "video");
+  const audio = media.streams.filter((stream) => stream.kind === "audio");
+  same("video streams", video.length, expect.video.length);
+  same("audio streams", audio.length, expect.audio.length);
+  same("subtitles", media.streams.filter((stream) => stream.kind === "subtitle").length, expect.subtitles);
+  expect.video.forEach((wanted, n) => {
+    same(`video ${n} codec`, video[n]?.codec, wanted.codec);
+    same(`video ${n} width`, video[n]?.width, wanted.width);
+    same(`video ${n} height`, video[n]?.height, wanted.height);
+    const fps = video[n]?.averageFps ?? null;
+    if (wanted.fps !== null && (fps === null || Math.abs(fps - wanted.fps) > 0.02 * wanted.fps + 0.01)) {
+      found.push(`video ${n} has ${fps} fps, not ${wanted.fps}`);
+    }
+  });
+  expect.audio.forEach((wanted, n) => {
+    same(`audio ${n} codec`, audio[n]?.codec, wanted.codec);
+    same(`audio ${n} channels`, audio[n]?.channels, wanted.channels);
+    same(`audio ${n} rate`, audio[n]?.sampleRate, wanted.sampleRate);
+  });
+  const { durationSeconds: wanted, durationToleranceSeconds: tolerance } = expect;
+  if (wanted !== null && (media.durationSeconds === null || Math.abs(media.durationSeconds - wanted) > tolerance)) {
+    found.push(`lasts ${media.durationSeconds} s, not ${wanted} ± ${tolerance}`);
+  }
+  return found;
+}
+
+export async function verifyPlan(plan: Plan, { workDir }: PlanRun): Promise<string[]> {
+  const found = await Promise.all(
+    plan.outputs.map(async (output) =>
+      differences(await probe(join(workDir, output.file)), output.expect).map((one) => `${output.file}: ${one}`),
+    ),
+  );
+  const sizes = plan.outputs.reduce((sum, { file }) => sum + Bun.file(join(workDir, file)).size, 0);
+  return [...found.flat(), ...(sizes > plan.workBytesMax ? [`takes ${sizes} bytes, not ${plan.workBytesMax}`] : [])];
+}
+
+/** Writes what the program makes of a case today: for a new case, or a change that is meant. */
+export async function record(one: Case): Promise<void> {
+  const media = await probe(await makeClip(one.spec.input));
+  await Bun.write(join(one.folder, "media-info.json"), `${JSON.stringify(media, null, 2)}\n`);
+  await Bun.write(join(one.folder, "argv.txt"), toText(argvOf(compile(requestOf(one, media, 9)))));
+}
