@@ -12,7 +12,7 @@ export interface Layer {
   readonly why: string;
 }
 
-const WORDS = ["errors", "media", "ports", "words", "validation"];
+const WORDS = ["errors", "media", "ports", "words", "validation", "version"];
 const DOMAIN = [...WORDS, "domain", "telemetry"];
 
 const adapter = (folder: string, more: readonly string[] = []): Layer => ({
@@ -73,11 +73,12 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "services",
-    files: /^src\/(work-folders)\//,
+    files: /^src\/(work-folders|ffmpeg)\//,
     may: DOMAIN,
     types: ["config"],
     why: "A service of one process, used by actors; it knows ports, not adapters.",
   },
+  { name: "version", files: /^src\/version\.ts$/, may: [], why: "One constant, from package.json." },
   { name: "migrations", files: /^migrations\//, may: [], why: "A migration is text that runs against a database." },
   adapter("database", ["migrations"]),
   adapter("storage"),
