@@ -37,6 +37,7 @@ describe("terminated connections", () => {
       [process.execPath, join(import.meta.dir, "fixtures/postgres-load.ts"), url, "victim", "4", "2000"],
       { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
     );
+    afterFile(() => load.kill("SIGKILL"));
     const lines = load.stdout.pipeThrough(new TextDecoderStream());
     let output = "";
     const reading = (async () => {
@@ -55,10 +56,17 @@ describe("terminated connections", () => {
             ).length > 0,
           { timeoutMs: 10_000, intervalMs: 2, what: "two open transactions" },
         );
-        killed += (
-          await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE datname = ${name} AND application_name = 'victim'`
-        ).length;
+        const victims = await sql<{ pid: number }[]>`
+          SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = ${name} AND application_name = 'victim'`;
+        killed += victims.length;
+        // A dying backend is still listed: without this a round would end what the one before had ended already.
+        const pids = victims.map(({ pid }) => pid);
+        await until(async () => (await sql`SELECT 1 FROM pg_stat_activity WHERE pid = ANY(${pids})`).length === 0, {
+          timeoutMs: 10_000,
+          intervalMs: 2,
+          what: "the terminated backends to be gone",
+        });
       }
     });
     load.stdin.end();
