@@ -6,7 +6,7 @@
  * that bubblewrap reaps it and no zombie is left to whatever runs as init in a container.
  */
 import { closeSync, readSync } from "node:fs";
-import { CHILD_ENVIRONMENT, type Command } from "./command.ts";
+import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
 import type { ProcessExit, ProcessHandle, ProcessRequest } from "./port.ts";
 
@@ -21,7 +21,7 @@ function spawnChild(command: Command, request: ProcessRequest) {
   const stdout = request.onLine === undefined ? "ignore" : "pipe";
   return Bun.spawn([...command.argv], {
     stdio: command.wrapper === "none" ? ["ignore", stdout, "pipe"] : ["ignore", stdout, "pipe", "pipe"],
-    env: CHILD_ENVIRONMENT,
+    env: environmentOf(request.program),
     cwd: request.workDir ?? "/",
     detached: true,
   });

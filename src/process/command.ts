@@ -3,7 +3,7 @@
  * by the next, so the child keeps one pid; only bubblewrap stays, as the parent of the program.
  */
 import type { HostTools } from "./host.ts";
-import { realPath } from "./host.ts";
+import { isStaticProgram, realPath } from "./host.ts";
 import type { ProcessLimits, ProcessRequest } from "./port.ts";
 
 export interface Box {
@@ -22,7 +22,15 @@ export interface Command {
 const DESCRIPTOR = 3;
 
 /** All that a child's environment holds; two arenas save 15 to 35 % of FFmpeg's memory. */
-export const CHILD_ENVIRONMENT = { LC_ALL: "C.UTF-8", MALLOC_ARENA_MAX: "2" } as const;
+const ENVIRONMENT = { LC_ALL: "C.UTF-8", MALLOC_ARENA_MAX: "2" } as const;
+/**
+ * A static glibc that converts characters loads the system's modules, made for another glibc, and crashes: a static ffprobe
+ * does so on every MPEG-TS that has a service name. Without modules it takes the text as it is.
+ */
+const STATIC_ENVIRONMENT = { ...ENVIRONMENT, GCONV_PATH: "/nonexistent" } as const;
+
+export const environmentOf = (program: string): Readonly<Record<string, string>> =>
+  isStaticProgram(program) ? STATIC_ENVIRONMENT : ENVIRONMENT;
 
 function prlimitArgs(limits: ProcessLimits): string[] {
   const args = ["--core=0"];

@@ -1,5 +1,5 @@
 /** What this machine has for boxing a child in; looked up once, before the first start. */
-import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { closeSync, existsSync, lstatSync, openSync, readlinkSync, readSync, realpathSync } from "node:fs";
 
 export interface HostTools {
   readonly bwrap: string | null;
@@ -67,4 +67,43 @@ export function systemBinds(): readonly string[] {
 /** The file itself where `path` may be a link, because only the file is shown to the child. */
 export function realPath(path: string): string {
   return realpathSync(path);
+}
+
+const PROGRAM_HEADER_INTERPRETER = 3;
+
+/** Whether an ELF file names no loader (System V ABI, program header PT_INTERP); false for what is no 64-bit ELF. */
+export function isStaticElf(head: Buffer): boolean {
+  const is64 = head.length >= 64 && head.readUInt32BE(0) === 0x7f454c46 && head[4] === 2 && head[5] === 1;
+  if (!is64) return false;
+  const start = Number(head.readBigUInt64LE(32));
+  const size = head.readUInt16LE(54);
+  const count = head.readUInt16LE(56);
+  for (let index = 0; index < count; index += 1) {
+    const at = start + index * size;
+    if (at + 4 > head.length) return false;
+    if (head.readUInt32LE(at) === PROGRAM_HEADER_INTERPRETER) return false;
+  }
+  return true;
+}
+
+const statics = new Map<string, boolean>();
+
+function readHead(path: string): Buffer {
+  const head = Buffer.alloc(4096);
+  let file: number | null = null;
+  try {
+    file = openSync(path, "r");
+    return head.subarray(0, readSync(file, head, 0, head.length, 0));
+  } catch {
+    // A program that may be run but not read.
+    return Buffer.alloc(0);
+  } finally {
+    if (file !== null) closeSync(file);
+  }
+}
+
+export function isStaticProgram(path: string): boolean {
+  const answer = statics.get(path) ?? isStaticElf(readHead(path));
+  statics.set(path, answer);
+  return answer;
 }
