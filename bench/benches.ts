@@ -1,0 +1,5 @@
+/** Every bench, in the order of a whole run. */
+import { jobBench } from "./job.ts";
+import type { Bench } from "./lib/bench.ts";
+
+export const BENCHES: readonly Bench[] = [jobBench];
