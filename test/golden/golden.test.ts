@@ -23,7 +23,7 @@ describe("plans are what they were", () => {
 for (const major of VERSIONS) {
   describe(`plans run on FFmpeg ${major}`, () => {
     for (const name of caseNames()) {
-      test.concurrent(name, async () => {
+      test(name, async () => {
         const one = await loadCase(name);
         if (!(one.spec.versions ?? VERSIONS).includes(major)) {
           expect(() => compileFor(one, major)).toThrow();

@@ -60,6 +60,7 @@ export const av1: VideoEncoder = {
   pixelFormats: ["yuv420p", "yuv420p10le"],
   frameRates: [],
   sizeMax: 16_384,
+  sizeMin: { libsvtav1: 64 },
   memory: { baseMb: 1_500, perMegapixelMb: 350, perThreadMb: 250, perThreadMegapixelMb: 60 },
   bitsPerPixelMax: ({ crf }) => bitsOfCrf(0.25, 35, 9, crf ?? 35),
   pixelFormat: ({ bitDepth }) => (bitDepth > 8 ? "yuv420p10le" : "yuv420p"),

@@ -76,6 +76,8 @@ export interface VideoEncoder {
   /** Frame rates it can hold; empty for any. */
   readonly frameRates: readonly (readonly [number, number])[];
   readonly sizeMax: number;
+  /** Shortest side that an encoder takes, by FFmpeg's name; others take any. */
+  readonly sizeMin?: Readonly<Record<string, number>>;
   readonly memory: MemoryModel;
   /** Of what is neither said by bitrate nor by the codec: bits a pixel that ordinary films stay below. */
   bitsPerPixelMax(settings: VideoSettings): number;

@@ -3,6 +3,7 @@ import {
   type EncodeContext,
   type EncoderArg,
   optional,
+  type Pass,
   passArgs,
   rateArgs,
   type VideoEncoder,
@@ -13,7 +14,9 @@ const DEADLINES = ["best", "good", "realtime"];
 const SPEEDS = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
 
 /** A preset is one of libvpx's deadlines or a speed of its `good` deadline; realtime has speeds of its own. */
-function speed(preset: string | null, fallback: string): string[] {
+function speed(preset: string | null, fallback: string, pass: Pass | null): string[] {
+  // Its realtime deadline has no passes: the fastest that has stands in for faster ones.
+  if (pass !== null && preset !== null && Number(preset) > 5) return ["-deadline:v:0", "good", "-cpu-used:v:0", "5"];
   if (preset === null) return ["-deadline:v:0", "good", "-cpu-used:v:0", fallback];
   if (preset === "realtime") return ["-deadline:v:0", "realtime", "-cpu-used:v:0", "8"];
   if (DEADLINES.includes(preset)) return ["-deadline:v:0", preset];
@@ -35,7 +38,7 @@ function rate(settings: VideoSettings, otherwise: number): string[] {
 function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContext): EncoderArg[] {
   const columns = Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(1, width / 256)))));
   return [
-    ...speed(settings.preset, "3"),
+    ...speed(settings.preset, "3", pass),
     ...optional([["-profile:v:0", settings.profile]]),
     ...common(settings),
     ...rate(settings, 0),
@@ -52,7 +55,7 @@ function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContex
 function vp8Args(settings: VideoSettings, { width, height, fps, threads, pass }: EncodeContext): EncoderArg[] {
   const ceiling = Math.max(1_000_000, Math.round(width * height * fps * 0.3));
   return [
-    ...speed(settings.preset, "2"),
+    ...speed(settings.preset, "2", pass),
     ...common(settings),
     ...rate(settings, settings.maxBitrate ?? ceiling),
     "-threads:v:0",

@@ -133,6 +133,7 @@ function checkRate({ transcode, limits, at }: TranscodeCheck, encoder: VideoEnco
   if (buffer !== undefined && buffer > 2_000_000_000) at("buffer_size", "must be at most 2G bits");
   if (!asksTwoPass(transcode)) return;
   if (!encoder.twoPass) at("two_pass", `is not available for ${encoder.codec}`);
+  else if (transcode.preset === "realtime") at("two_pass", "is not available with preset realtime");
   else if (rate === undefined) at("two_pass", "needs a video_bitrate to spread over the film");
 }
 

@@ -4,7 +4,6 @@
  */
 import type { ErrorDetail } from "../../errors.ts";
 import { invalidRequest } from "../../validation/parse.ts";
-import type { Container } from "../containers.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
 import { type AudioChoice, audioChoice, checkTranscode, type VideoChoice, videoChoice } from "./check-codec.ts";
@@ -164,15 +163,6 @@ function requireEncoders(
   }
 }
 
-/** Animated WebP can be written by all, but be read again, and so be verified, by new versions only. */
-function requireReadable(container: Container, capabilities: Capabilities, unsupported: ErrorDetail[]): void {
-  if (container.name !== "webp" || capabilities.demuxers.includes("webp_anim")) return;
-  unsupported.push({
-    path: "output_path",
-    message: `is WebP, and FFmpeg ${capabilities.ffmpegVersion} cannot read animations in it back to verify them`,
-  });
-}
-
 function checkAbilities(
   { operations }: CheckRequest,
   shape: Shape,
@@ -188,7 +178,6 @@ function checkAbilities(
   for (const { muxer, name } of new Set(containers)) {
     requireAbility(capabilities.muxers[muxer], "output_path", `the container ${name}`, unsupported);
   }
-  if (shape.hasPrimary) requireReadable(shape.container, capabilities, unsupported);
 }
 
 /** Null for the shape when there is something invalid. */

@@ -7,14 +7,14 @@ import { isGuessed, toleranceSeconds } from "./expect.ts";
 import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
-import { invalidPlan } from "./refuse.ts";
+import { invalidPlan, unsupportedPlan } from "./refuse.ts";
 import { copiedBytes, fileBytes, videoBits } from "./resources.ts";
 import { changesSound, wishesOf } from "./sound.ts";
 import { bitsOf, expectedAudio, type Sound, soundOf, soundPart } from "./sound-part.ts";
 import { fpsOf } from "./source.ts";
 import { muxerArgs, needsKeyedTags, soundTagArgs, tagArgs } from "./tags.ts";
 import { lengthOf, windowOf } from "./timeline.ts";
-import { encodeVideo, obstacleToCopy } from "./video-choice.ts";
+import { encoderForSize, encodeVideo, obstacleToCopy } from "./video-choice.ts";
 import {
   type EncodedVideo,
   encodedVideoArgs,
@@ -59,6 +59,18 @@ function requirePicture({ source, operations, shape }: PlanContext): void {
     throw invalidPlan(`The input has no picture, so it cannot become ${shape.container.name}.`);
 }
 
+/** The first ffprobe that reads animated WebP. */
+const WEBP_PROBER_MAJOR = 9;
+
+/** Animated WebP can be written by all, but be read back, and so be verified, by new versions only. */
+function requireReadable({ shape, capabilities }: PlanContext): void {
+  const prober = Number.parseInt(capabilities.ffprobeVersion.replace(/^\D*/, ""), 10);
+  if (shape.container.name !== "webp" || !(prober < WEBP_PROBER_MAJOR)) return;
+  throw unsupportedPlan(
+    "Animated WebP cannot be verified here, because ffprobe is too old to read it; use gif or webm.",
+  );
+}
+
 function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
   const { source, shape, operations, capabilities, threads } = context;
   const { container } = shape;
@@ -81,21 +93,20 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
     };
   }
   const transcode = shape.transcode?.operation ?? null;
-  const encode = encodeVideo({ choice, video, container, capabilities, transcode, still: video.still, quality: null });
-  const { grid, pixelFormat } = encode;
-  const picture = finishPicture(
-    pictureAfter({ video, operations, grid, pixelFormat }),
-    encode,
-    container,
-    video,
-    video.still,
-  );
+  const still = video.still || container.still;
+  if (!still) requireReadable(context);
+  const wanted = encodeVideo({ choice, video, container, capabilities, transcode, still, quality: null });
+  const { grid, pixelFormat } = wanted;
+  const after = pictureAfter({ video, operations, grid, pixelFormat });
+  const picture = finishPicture(after, wanted, container, video, still);
+  const encode = encoderForSize(wanted, picture, capabilities);
+  const countedInput = source.media.demuxers.includes("avi");
   const seconds = lengthOf(window, source.durationSeconds);
   const fps = picture.fps === null ? fpsOf(video) : picture.fps.num / picture.fps.den;
   const frames = seconds === null ? null : Math.ceil(seconds * fps) + 1;
   return {
     kind: "encode",
-    part: { id: 0, video, encode, picture, container, window, frames, threads, still: video.still },
+    part: { id: 0, video, encode, picture, container, window, frames, threads, still, countedInput },
   };
 }
 
@@ -134,7 +145,8 @@ function warningsOf(context: PlanContext, picture: Picture, sound: Sound, passen
   }
   if (options.faststart === true && !shape.container.takesFaststart)
     warnings.push(`${shape.container.name} has no index to put in front; faststart has no effect.`);
-  if (shape.container.still) warnings.push("Only the first picture is written; a thumbnail operation chooses others.");
+  if (shape.container.still && source.video?.still === false)
+    warnings.push("Only the first picture is written; a thumbnail operation chooses others.");
   return warnings;
 }
 
@@ -220,7 +232,7 @@ function expectedPictures(picture: Picture, passengers: Passengers): ExpectedVid
     codec: video.codec,
     width: video.width,
     height: video.height,
-    fps: video.isVariableFps ? null : video.averageFps,
+    fps: null,
   }));
   return [...copies, ...covers];
 }

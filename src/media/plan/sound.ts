@@ -22,25 +22,29 @@ export const NO_WISHES: SoundWishes = { volume: 1, channels: null, sampleRate: n
 
 /** Of the operations that are about the main sound; an extract keeps its own to itself. */
 export function wishesOf(operations: readonly Operation[]): SoundWishes {
-  return operations.reduce((wishes, operation): SoundWishes => {
-    if (operation.type === "transcode") {
-      return {
-        ...wishes,
-        channels: operation.audio_channels ?? wishes.channels,
-        sampleRate: operation.audio_sample_rate ?? wishes.sampleRate,
-        bitrate: operation.audio_bitrate ?? wishes.bitrate,
-      };
-    }
-    if (operation.type !== "audio") return wishes;
-    if (operation.extract) return { ...wishes, removed: wishes.removed || operation.remove };
+  let wishes = NO_WISHES;
+  for (const operation of operations) wishes = withWishes(wishes, operation);
+  return wishes;
+}
+
+function withWishes(wishes: SoundWishes, operation: Operation): SoundWishes {
+  if (operation.type === "transcode") {
     return {
       ...wishes,
-      volume: wishes.volume * (operation.volume ?? 1),
-      channels: operation.channels ?? wishes.channels,
-      sampleRate: operation.sample_rate ?? wishes.sampleRate,
-      removed: wishes.removed || operation.remove,
+      channels: operation.audio_channels ?? wishes.channels,
+      sampleRate: operation.audio_sample_rate ?? wishes.sampleRate,
+      bitrate: operation.audio_bitrate ?? wishes.bitrate,
     };
-  }, NO_WISHES);
+  }
+  if (operation.type !== "audio") return wishes;
+  if (operation.extract) return { ...wishes, removed: wishes.removed || operation.remove };
+  return {
+    ...wishes,
+    volume: wishes.volume * (operation.volume ?? 1),
+    channels: operation.channels ?? wishes.channels,
+    sampleRate: operation.sample_rate ?? wishes.sampleRate,
+    removed: wishes.removed || operation.remove,
+  };
 }
 
 export const changesSound = ({ volume, channels, sampleRate }: SoundWishes): boolean =>

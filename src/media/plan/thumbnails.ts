@@ -203,6 +203,7 @@ export function draftThumbnail(
     frames: picked.count,
     threads,
     still: true,
+    countedInput: false,
   };
   const bits = videoBits(encode, picture.width * picture.height, 1, limits);
   const heldMb = (picked.framesHeld * video.width * video.height * 3) / 1e6;

@@ -117,3 +117,20 @@ export function encodeVideo(
     warnings: warningsFor(encoder, video, pixelFormat, transcode?.pixel_format !== undefined),
   };
 }
+
+/** Very small pictures are beyond some encoders: another of the same codec may take them. */
+export function encoderForSize(
+  encode: VideoEncode,
+  { width, height }: { readonly width: number; readonly height: number },
+  capabilities: Capabilities,
+): VideoEncode {
+  const { encoders, sizeMin = {}, codec } = encode.encoder;
+  const side = Math.min(width, height);
+  const takes = (name: string): boolean => side >= (sizeMin[name] ?? 1);
+  if (takes(encode.name)) return encode;
+  const { name, ability } = chooseEncoder(encoders.filter(takes), capabilities);
+  if (ability.ok) return { ...encode, name };
+  throw unsupportedPlan(
+    `${codec} takes no picture of ${width}x${height} here; its sides must be at least ${sizeMin[encode.name]}.`,
+  );
+}

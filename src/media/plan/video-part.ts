@@ -22,6 +22,8 @@ export interface EncodedVideo {
   readonly frames: number | null;
   readonly threads: number;
   readonly still: boolean;
+  /** The input counts frames and has no times: a missing one stands for the one before it. */
+  readonly countedInput: boolean;
 }
 
 /** A palette over the whole film needs all its frames at once; beyond this each frame gets its own. */
@@ -80,11 +82,22 @@ export const outputFps = ({ picture, video, still }: EncodedVideo): number | nul
   return video.isVariableFps ? null : fpsOf(video);
 };
 
+/** Frames come at one rate, whatever the input does. */
+const isCounted = ({ container, encode, countedInput }: EncodedVideo): boolean =>
+  countedInput || !container.variableFps || encode.encoder.frameRates.length > 0;
+
+/** A rate is only sure where it is made: an input's own may have holes. */
+function expectedFps(part: EncodedVideo): number | null {
+  const { codec } = part.encode.encoder;
+  if (codec === "gif" || codec === "webp") return null;
+  return part.picture.fps !== null || isCounted(part) ? outputFps(part) : null;
+}
+
 export const expectedVideo = (part: EncodedVideo): ExpectedVideo => ({
   codec: part.encode.encoder.probed,
   width: part.picture.width,
   height: part.picture.height,
-  fps: part.encode.encoder.codec === "gif" || part.encode.encoder.codec === "webp" ? null : outputFps(part),
+  fps: expectedFps(part),
 });
 
 export const paletteBytes = ({ picture, frames }: EncodedVideo): number =>
@@ -118,9 +131,10 @@ function chainsOf(part: EncodedVideo, { seekSeconds, input }: GraphContext, extr
 const FINE_CLOCK = new Set(["h264", "h265", "vp8", "vp9"]);
 
 /** Frames keep the times they have, unless the container counts them. */
-function timingArgs({ container, encode, video, picture, still }: EncodedVideo): string[] {
+function timingArgs(part: EncodedVideo): string[] {
+  const { encode, video, picture, still } = part;
   if (still) return [];
-  const counted = !container.variableFps || encode.encoder.frameRates.length > 0;
+  const counted = isCounted(part);
   const fine = !counted && video.isVariableFps && picture.fps === null && FINE_CLOCK.has(encode.encoder.codec);
   return ["-fps_mode:v:0", counted ? "cfr" : "vfr", ...(fine ? ["-enc_time_base:v:0", "1/90000"] : [])];
 }
