@@ -2,7 +2,7 @@
  * `./dev bench [name…] [--long]`: measures what the README claims and what the goals ask for, prints a table, and ends with
  * 0 (nothing missed), 1 (a goal missed beyond the run's own noise, or a bench failed) or 3 (too noisy for a verdict).
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BENCHES } from "./benches.ts";
@@ -51,6 +51,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const chosen = names.length === 0 ? BENCHES : BENCHES.filter(({ name }) => names.includes(name));
   const folder = await mkdtemp(join(tmpdir(), "bench-"));
+  // Postgres runs as another user when we are root, and has to reach its folder.
+  await chmod(folder, 0o711);
   try {
     const { rows, failed } = await runAll(chosen, folder, args.includes("--long"));
     console.log(`\n${formatTable(rows)}`);
