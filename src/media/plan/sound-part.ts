@@ -67,7 +67,7 @@ export function soundPart(
   const chains: Chain[] = [];
   const args: string[] = [];
   tracks.forEach(({ stream, way }, n) => {
-    const filters = way.kind === "encode" ? [...cutSound(window, seekSeconds), ...way.filters] : [];
+    const filters = way.kind === "encode" ? [...cutSound(window, seekSeconds, stream.sampleRate), ...way.filters] : [];
     const source = `${input}:${stream.index}`;
     if (filters.length === 0) {
       args.push("-map", source, ...soundArgs(way, n));

@@ -85,14 +85,20 @@ export function cutPicture({ start, end }: Window, seekSeconds: number): Filter[
   ];
 }
 
-/** Cuts decoded sound to the part, to the sample. */
-export function cutSound({ start, end }: Window, seekSeconds: number): Filter[] {
+/**
+ * Cuts decoded sound to the part, to the sample: times say where it begins, and where a gap would carry it beyond the end;
+ * samples are counted for its length, because containers round times.
+ */
+export function cutSound({ start, end }: Window, seekSeconds: number, sampleRate: number): Filter[] {
   const offset = start - seekSeconds;
-  const until = end === null ? undefined : end - seekSeconds;
-  return [
-    ...(offset > 0 || until !== undefined
-      ? [filter("atrim", { start: offset > 0 ? offset : undefined, end: until })]
-      : []),
-    ...(offset > 0 ? [filter("asetpts", { expr: shift(offset) })] : []),
-  ];
+  const filters: Filter[] = [];
+  if (offset > 0 || end !== null) {
+    const until = end === null ? undefined : end - seekSeconds + SLACK_SECONDS;
+    filters.push(filter("atrim", { start: offset > 0 ? offset : undefined, end: until }));
+  }
+  if (offset > 0) filters.push(filter("asetpts", { expr: shift(offset) }));
+  if (end !== null && sampleRate > 0) {
+    filters.push(filter("atrim", { end_sample: Math.round((end - start) * sampleRate) }));
+  }
+  return filters;
 }
