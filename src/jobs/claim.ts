@@ -3,9 +3,26 @@
  *
  * `FOR UPDATE SKIP LOCKED` over the partial index of queued rows: claimers never wait for one another, and the cost does
  * not grow with the queue. Times are the database's.
+ *
+ * A key may have a limit on its running jobs. Counting them is not enough: two claimers would count the same and both go
+ * on. So a claim under a limit also writes the key's row as its statement saw it (`KEY_IS_UNCHANGED`): of two rivals one
+ * waits for the other, sees that the row has changed and looks again. Rejected: an advisory lock in the statement, which
+ * leaves the count as old as the statement's snapshot; a counter in the row, which every end of a job would have to keep.
+ *
+ * All that in each claim would cost keys without a limit a tenth on Postgres and half as much again on PGlite (most of it
+ * planning), so the first statement only refuses where the first job's key has a limit, and the second one looks at them.
  */
 import type { SqlParam, SqlRow, SqlRunner } from "../database/sql.ts";
-import { CLAIMER_HAS_NOT_LEFT, IS_DUE, IS_QUEUED, NOT_CANCELLED } from "./guards.ts";
+import {
+  CLAIMER_HAS_NOT_LEFT,
+  IS_DUE,
+  IS_PROCESSING,
+  IS_QUEUED,
+  KEY_HAS_ROOM,
+  KEY_IS_LIMITED,
+  KEY_IS_UNCHANGED,
+  NOT_CANCELLED,
+} from "./guards.ts";
 import { appendEvent } from "./statements.ts";
 import { JOB_COLUMNS, priorityNumber, toJob } from "./store.ts";
 import type { Claim, JobId, JobType, Priority, WorkerId } from "./types.ts";
@@ -19,23 +36,58 @@ export interface ClaimRequest {
   readonly jobId?: JobId;
 }
 
-function claimText(condition: string): string {
+/** What a claim looks at: the rows before and after `next`, the job to take, and whether it may be taken. */
+interface Look {
+  readonly before: string;
+  readonly columns: string;
+  readonly condition: string;
+  readonly after: string;
+  /** Over `next n`. */
+  readonly may: string;
+}
+
+const WITHOUT_LIMITS: Look = {
+  before: "",
+  columns: `j.id, ${KEY_IS_LIMITED} AS is_limited`,
+  condition: "",
+  after: "",
+  may: "NOT n.is_limited",
+};
+
+const WITH_LIMITS: Look = {
+  before: `full_keys AS (
+  SELECT j.key_id FROM jobs j JOIN api_keys k ON k.id = j.key_id
+  WHERE ${IS_PROCESSING} AND k.max_concurrent_jobs IS NOT NULL
+  GROUP BY j.key_id, k.max_concurrent_jobs HAVING count(*) >= k.max_concurrent_jobs),`,
+  columns: `j.id, j.key_id, ${KEY_IS_LIMITED} AS is_limited,
+    (SELECT k.xmin FROM api_keys k WHERE k.id = j.key_id) AS key_version`,
+  condition: `AND ${KEY_HAS_ROOM}`,
+  after: `under_limit AS (
+  UPDATE api_keys k SET max_concurrent_jobs = k.max_concurrent_jobs
+  FROM next n WHERE n.is_limited AND k.id = n.key_id AND ${KEY_IS_UNCHANGED}
+  RETURNING k.id),`,
+  may: "(NOT n.is_limited OR n.key_id IN (SELECT u.id FROM under_limit u))",
+};
+
+function claimText({ before, columns, condition, after, may }: Look, which: string): string {
   return `
-WITH next AS (
-  SELECT j.id FROM jobs j
+WITH ${before}
+next AS (
+  SELECT ${columns} FROM jobs j
   WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT}
     AND ($2::text[] IS NULL OR j.type = ANY ($2::text[]))
     AND ($3::smallint[] IS NULL OR j.priority = ANY ($3::smallint[]))
-    ${condition}
+    ${condition} ${which}
   ORDER BY j.priority, j.queue_rank, j.id
   LIMIT 1
   FOR UPDATE SKIP LOCKED),
+${after}
 claimed AS (
   UPDATE jobs j SET status = 'processing', worker_id = $1, lease_token = j.lease_token + 1, attempt = j.attempt + 1,
     stage = CASE WHEN j.manifest IS NULL THEN 'downloading' ELSE 'publishing' END,
     progress = CASE WHEN j.manifest IS NULL THEN 0 ELSE j.progress END,
     started_at = coalesce(j.started_at, now()), updated_at = now(), log_seq = j.log_seq + 1
-  FROM next WHERE j.id = next.id
+  FROM next n WHERE j.id = n.id AND ${may}
   RETURNING j.*),
 attempted AS (
   INSERT INTO job_attempts (job_id, attempt, lease_token, worker_id)
@@ -45,15 +97,19 @@ ${appendEvent(
   "'job.started'",
   "jsonb_build_object('attempt', u.attempt, 'worker_id', u.worker_id, 'stage', u.stage)",
 )}
-SELECT ${JOB_COLUMNS} FROM claimed`;
+SELECT ${JOB_COLUMNS}, n.found FROM (SELECT EXISTS (SELECT FROM next) AS found) n LEFT JOIN claimed ON true`;
 }
 
-const CLAIM_NEXT = claimText("");
-const CLAIM_THIS = claimText("AND j.id = $4");
+/** Each time a rival was faster one job was claimed, so this many in a row means that others take them all. */
+const TRIES_MAX = 20;
+
+const THIS = "AND j.id = $4";
+const CLAIM_NEXT = { first: claimText(WITHOUT_LIMITS, ""), limited: claimText(WITH_LIMITS, "") };
+const CLAIM_THIS = { first: claimText(WITHOUT_LIMITS, THIS), limited: claimText(WITH_LIMITS, THIS) };
 
 /**
- * Takes one queued job that is due and not to be cancelled, and gives its lease; null when there is none, or the hinted
- * one is gone. After a lost reply the job is held by this worker without its knowledge: its next heartbeat says so, and
+ * Takes one queued job that is due, not to be cancelled and not of a key that runs as many jobs as it may, and gives its
+ * lease; null when there is none, or the hinted one is gone or has to wait for its key's other jobs. After a lost reply the job is held by this worker without its knowledge: its next heartbeat says so, and
  * it gives the job back.
  */
 export async function claimJob(sql: SqlRunner, request: ClaimRequest): Promise<Claim | null> {
@@ -62,10 +118,17 @@ export async function claimJob(sql: SqlRunner, request: ClaimRequest): Promise<C
     request.jobTypes,
     request.priorities === null ? null : request.priorities.map(priorityNumber),
   ];
-  const hinted = request.jobId !== undefined;
+  const text = request.jobId === undefined ? CLAIM_NEXT : CLAIM_THIS;
   if (request.jobId !== undefined) params.push(request.jobId);
-  const [row] = await sql.query<SqlRow>(hinted ? CLAIM_THIS : CLAIM_NEXT, params);
-  if (row === undefined) return null;
-  const job = toJob(row);
-  return { job, lease: { jobId: job.id, leaseToken: job.leaseToken, workerId: request.workerId } };
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const [row] = await sql.query<SqlRow>(tries === 0 ? text.first : text.limited, params);
+    if (row === undefined) return null;
+    if (row.id !== null) {
+      const job = toJob(row);
+      return { job, lease: { jobId: job.id, leaseToken: job.leaseToken, workerId: request.workerId } };
+    }
+    // Found and not claimed: the job's key has a limit; from the second time on, a rival claimed another of its jobs.
+    if (row.found !== true) return null;
+  }
+  return null;
 }

@@ -29,6 +29,17 @@ export const IS_FINAL = "j.status IN ('completed', 'failed', 'cancelled')";
 /** A worker that is known to have left takes no more jobs, however late its claim arrives. */
 export const CLAIMER_HAS_NOT_LEFT = "NOT EXISTS (SELECT FROM workers w WHERE w.id = $1 AND w.left_at IS NOT NULL)";
 
+/** The key of `j` has a limit on how many of its jobs run at once. */
+export const KEY_IS_LIMITED = `EXISTS (
+  SELECT FROM api_keys k WHERE k.id = j.key_id AND k.max_concurrent_jobs IS NOT NULL)`;
+/** Passes over the jobs of keys that already run as many as they may. */
+export const KEY_HAS_ROOM = `NOT (${KEY_IS_LIMITED} AND j.key_id IN (SELECT f.key_id FROM full_keys f))`;
+/**
+ * Nobody claimed a job of this key since this statement began to look: each claim under a limit makes a new version of
+ * the key's row, for which a rival waits and which it then does not recognise.
+ */
+export const KEY_IS_UNCHANGED = "k.xmin = n.key_version";
+
 /** Dead: its row is missing or says that it left, or it is `$1` ticks behind. Seconds are never counted. */
 export const WORKER_IS_GONE = "(w.id IS NULL OR w.left_at IS NOT NULL)";
 export const WORKER_IS_BEHIND = "w.seen_tick <= (SELECT l.tick FROM liveness l) - $1::bigint";

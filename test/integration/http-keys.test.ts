@@ -79,7 +79,7 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
     write_backends: null,
     rate_limit: 10,
     max_concurrent_jobs: 2,
-    weight: 2.5,
+    weight: 1,
     monthly_limit_minutes: 600,
     expires_at: "2999-01-01T00:00:00.000Z",
   };
@@ -114,6 +114,11 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
     ]) {
       expect([body, (await call("POST", "/admin/api-keys", body)).status]).toEqual([body, 400]);
     }
+  });
+
+  test("a share of the workers is refused by name while there are none", async () => {
+    const { status, body } = await call("POST", "/admin/api-keys", { name: "heavy", weight: 2 });
+    expect([status, JSON.stringify(body)]).toEqual([422, expect.stringContaining('"weight"')]);
   });
 
   test("a revoked key stops at once, keeps its first time, and cannot be the caller's own", async () => {
