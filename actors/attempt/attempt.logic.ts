@@ -47,8 +47,7 @@ export function makeAttemptLogic(ports: AttemptPorts) {
       cancel: ending((recorder, context) => cancel(ports, recorder, context)),
       fail: ending((recorder, context) => fail(ports, recorder, context)),
       snooze: ending((recorder, context) => snooze(ports, recorder, context)),
-      // Without patience: a database that is away must not keep an abandoned attempt around.
-      abandon: fromPromise<void, AttemptContext>(({ input }) => abandon(ports, ports.recorder(input.claim), input)),
+      abandon: fromPromise<void, AttemptContext>(({ input }) => abandon(ports, input)),
     },
     delays: { jobTimeout: ports.limits.jobTimeoutMs },
   });

@@ -87,6 +87,7 @@ export const attemptMachine = setup({
     manifest: input.claim.job.manifest,
     error: null,
     outcome: null,
+    drainExpired: false,
     scope: makeScope(),
   }),
   initial: "claimed",
@@ -176,6 +177,8 @@ export const attemptMachine = setup({
       },
     },
     fencing: {
+      // The fence is on its way: only its answer says whether the job can still be put back.
+      on: { "drain.expired": { actions: assign({ drainExpired: true }) } },
       invoke: {
         id: "fence",
         src: "fence",
@@ -186,11 +189,13 @@ export const attemptMachine = setup({
           { guard: ({ event }) => event.output.outcome === "wait", target: "waitingForKey" },
           { target: "abandoning" },
         ],
-        // An unknown outcome: the row may carry the manifest, so whoever holds the job next decides.
-        onError: { target: "abandoning", actions: "recordError" },
+        // Whether the manifest is in the row or not, `fail` asks the row: with it the job is only put back, without it
+        // the failure counts, so that a fence that can never pass does not run the job for ever.
+        onError: { target: "failing", actions: "recordError" },
       },
     },
     waitingForKey: {
+      always: { guard: ({ context }) => context.drainExpired, target: "snoozing" },
       on: { "cancel.requested": "cancelling", "drain.expired": "snoozing" },
       after: { keyRetry: "fencing" },
     },

@@ -46,6 +46,8 @@ export interface AttemptContext {
   readonly manifest: PublishManifest | null;
   readonly error: RendiffError | null;
   readonly outcome: AttemptOutcome | null;
+  /** The drain deadline passed while the fence was under way. */
+  readonly drainExpired: boolean;
   readonly scope: AttemptScope;
 }
 

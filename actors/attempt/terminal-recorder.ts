@@ -1,5 +1,6 @@
 /** The recorder of `rendiff convert`: nothing is stored, nobody else can take the job, and the terminal hears of it all. */
 import type { LiveProgress, PublishManifest } from "../../src/jobs/types.ts";
+import type { StagedObject } from "../../src/storage/port.ts";
 import type { Recorder } from "./recorder.ts";
 
 export type TerminalReport =
@@ -8,6 +9,8 @@ export type TerminalReport =
   | { readonly type: "completed"; readonly manifest: PublishManifest };
 
 export function makeTerminalRecorder(report: (report: TerminalReport) => void): Recorder {
+  // Nobody comes after this process to sweep: what it staged and did not publish it removes itself.
+  let own: readonly StagedObject[] = [];
   const stage = (name: LiveProgress["stage"]): void => report({ type: "stage", stage: name });
   return {
     async stage(name) {
@@ -15,20 +18,26 @@ export function makeTerminalRecorder(report: (report: TerminalReport) => void): 
       return true;
     },
     progress: (progress) => report({ type: "progress", ...progress }),
-    staged: async () => true,
+    async staged(objects) {
+      own = objects;
+      return true;
+    },
     async fence() {
       stage("publishing");
       return { outcome: "fenced" };
     },
     async complete(manifest) {
+      own = [];
       report({ type: "completed", manifest });
       return true;
     },
     fail: async () => "failed",
     publishOverdue: async () => true,
     failPublishing: async () => "failed",
-    ownStaging: async () => [],
-    forgetStaging: async () => {},
+    ownStaging: async () => own,
+    async forgetStaging(object) {
+      own = own.filter((other) => other !== object);
+    },
     cancelled: async () => true,
     snoozed: async () => true,
   };

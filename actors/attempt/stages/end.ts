@@ -9,19 +9,19 @@ import { abortStaged, cleanOwnStaging, stopWork } from "./clean-up.ts";
 /** The answer to a cancel goes out when the row says so: FFmpeg is dead and nothing is left by then. */
 export async function cancel(ports: AttemptPorts, recorder: Recorder, context: AttemptContext): Promise<Held<null>> {
   await stopWork(ports, context);
-  await abortStaged(ports, context.scope.staged);
+  await abortStaged(ports, context);
   if (!(await recorder.cancelled())) return LEASE_LOST;
   context.scope.ended = true;
-  await cleanOwnStaging(ports, recorder);
+  await cleanOwnStaging(ports, context);
   return held(null);
 }
 
 export async function snooze(ports: AttemptPorts, recorder: Recorder, context: AttemptContext): Promise<Held<null>> {
   await stopWork(ports, context);
-  await abortStaged(ports, context.scope.staged);
+  await abortStaged(ports, context);
   if (!(await recorder.snoozed())) return LEASE_LOST;
   context.scope.ended = true;
-  await cleanOwnStaging(ports, recorder);
+  await cleanOwnStaging(ports, context);
   return held(null);
 }
 
@@ -32,17 +32,17 @@ export async function fail(
 ): Promise<"failed" | "retrying" | "cancelled" | "lost"> {
   await stopWork(ports, context);
   // With a manifest the row names these bytes, and a later attempt publishes them.
-  if (context.manifest === null) await abortStaged(ports, context.scope.staged);
+  if (context.manifest === null) await abortStaged(ports, context);
   const error = toRendiffError(context.error);
   const outcome = await recorder.fail(toFailure(error), error.retry);
   if (outcome === "lost") return outcome;
   context.scope.ended = true;
-  await cleanOwnStaging(ports, recorder);
+  await cleanOwnStaging(ports, context);
   return outcome;
 }
 
 /** The job is somebody else's by now: only what is certainly ours is removed. */
-export async function abandon(ports: AttemptPorts, recorder: Recorder, context: AttemptContext): Promise<void> {
+export async function abandon(ports: AttemptPorts, context: AttemptContext): Promise<void> {
   await stopWork(ports, context);
-  await cleanOwnStaging(ports, recorder);
+  await cleanOwnStaging(ports, context);
 }
