@@ -1,0 +1,226 @@
+/**
+ * The program under test as a child process: the compiled binary where there is one, else the sources. Everything that a
+ * server starts carries its folder in its arguments, environment or working folder, so that nothing can hide.
+ */
+import { closeSync, existsSync, openSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { afterFile } from "./cleanup.ts";
+import { createDatabase } from "./postgres.ts";
+import { mediaProcessesWith, type ProcessInfo } from "./processes.ts";
+import { freePort } from "./servers.ts";
+import { makeTempDir } from "./temp-dir.ts";
+import { until, within } from "./until.ts";
+
+export type Profile = "embedded" | "postgres";
+export const PROFILES: readonly Profile[] = ["embedded", "postgres"];
+
+const ROOT = resolve(import.meta.dir, "../..");
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+const OUTPUT_LINES = 30;
+
+/** The words that start Rendiff. */
+function programWords(): readonly string[] {
+  const named = Bun.env.RENDIFF_BINARY ?? Bun.env.TEST_BINARY ?? join(ROOT, "dist/rendiff");
+  if (existsSync(named)) return [resolve(named)];
+  return [process.execPath, join(ROOT, "src/main.ts")];
+}
+
+export const PROGRAM = programWords();
+
+export interface CommandResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/** Nothing that the developer or the runner has set for Rendiff. */
+function environment(extra: Readonly<Record<string, string>>): Record<string, string> {
+  const kept = ["PATH", "LANG", "TMPDIR"].flatMap((name) => {
+    const value = Bun.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+/** Starts a command in the background. `cwd` should be a folder of the test's own: it is also HOME. */
+export function startCommand(args: readonly string[], { cwd, env = {} }: CommandOptions) {
+  return Bun.spawn([...PROGRAM, ...args], {
+    cwd,
+    env: environment({ HOME: cwd, ...env }),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached: true,
+  });
+}
+
+/** Runs a command to its end. */
+export async function runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  const child = startCommand(args, options);
+  const all = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  try {
+    const [stdout, stderr] = await within(all, options.timeoutMs ?? 60_000, `rendiff ${args.join(" ")} to end`);
+    return { exitCode: child.exitCode, stdout, stderr };
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** A place for one server's files: data, work folders and storage below one folder. */
+export interface Site {
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly storage: string;
+  readonly tempDir: string;
+  readonly profile: Profile;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function makeSite(profile: Profile, env: Readonly<Record<string, string>> = {}): Promise<Site> {
+  const folder = await makeTempDir("site");
+  const storage = join(folder, "storage");
+  const dataDir = join(folder, "data");
+  const tempDir = join(dataDir, "tmp");
+  await mkdir(storage, { recursive: true });
+  const database = profile === "postgres" ? { DATABASE_URL: (await createDatabase()).url } : {};
+  return {
+    ...{ folder, dataDir, storage, tempDir, profile },
+    env: {
+      ...{ RENDIFF_ENV: "test", DATA_DIR: dataDir, STORAGE_PATH: storage, TEMP_STORAGE: tempDir, LOG_FORMAT: "json" },
+      ...{ DRAIN_DELAY: "0s", DRAIN_TIMEOUT: "20s", LEASE_TTL: "3s", WORKER_CONCURRENCY: "2" },
+      ...{ RATE_LIMIT: "100000/min", ADDRESS_RATE_LIMIT: "100000/min", API_HOST: "127.0.0.1" },
+      ...database,
+      ...env,
+    },
+  };
+}
+
+export interface KeyOptions {
+  readonly role?: "admin" | "user" | "readonly";
+}
+
+/** With an embedded database only while no server runs on the site. */
+export async function makeKey(site: Site, { role = "user" }: KeyOptions = {}): Promise<string> {
+  const args = ["keys", "create", "--json", "--role", role, "--name", "e2e"];
+  const { exitCode, stdout, stderr } = await runCommand(args, { cwd: site.folder, env: site.env });
+  if (exitCode !== 0) throw new Error(`rendiff keys create ended with ${exitCode}:\n${stdout}${stderr}`);
+  return (JSON.parse(stdout) as { key: string }).key;
+}
+
+export interface RunningServer extends AsyncDisposable {
+  readonly site: Site;
+  /** Without a slash at the end. */
+  readonly url: string;
+  readonly pid: number;
+  readonly exited: Promise<number>;
+  /** FFmpeg and ffprobe processes of this site, whoever is their parent. */
+  media(): ProcessInfo[];
+  log(): Promise<string>;
+  signal(signal: NodeJS.Signals): void;
+  /** SIGKILL to the server alone, as the kernel's OOM killer does it. */
+  kill(): Promise<void>;
+  /** SIGTERM, and the exit code. Kills it when it does not end in time. */
+  stop(): Promise<number>;
+}
+
+export const isReady = async (url: string): Promise<boolean> =>
+  (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok;
+
+const running = new Set<Bun.Subprocess>();
+let sweeping = false;
+
+function untilFileEnds(): void {
+  if (sweeping) return;
+  sweeping = true;
+  afterFile(async () => {
+    sweeping = false;
+    const left = [...running];
+    for (const child of left) child.kill("SIGKILL");
+    await Promise.all(left.map(({ exited }) => exited));
+  });
+}
+
+let starts = 0;
+
+/** Resolves when it is ready. */
+export async function startServer(site: Site, env: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+  untilFileEnds();
+  const port = freePort();
+  const logPath = join(site.folder, `server-${++starts}.log`);
+  const sink = openSync(logPath, "a");
+  const child = Bun.spawn([...PROGRAM, "serve"], {
+    cwd: site.folder,
+    env: environment({ HOME: site.folder, ...site.env, API_PORT: `${port}`, ...env }),
+    stdin: "ignore",
+    stdout: sink,
+    stderr: sink,
+    detached: true,
+  });
+  closeSync(sink);
+  running.add(child);
+  const url = `http://127.0.0.1:${port}`;
+  const log = () => Bun.file(logPath).text();
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+    running.delete(child);
+  };
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await within(child.exited, STOP_TIMEOUT_MS, "the server to end after SIGTERM").catch(async (error: unknown) => {
+      await kill();
+      throw error;
+    });
+    running.delete(child);
+    return child.exitCode ?? -1;
+  };
+  try {
+    const ready = until(() => child.exitCode !== null || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 20 });
+    await ready;
+    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}.`);
+  } catch (error) {
+    await kill();
+    const tail = (await log()).trim().split("\n").slice(-OUTPUT_LINES).join("\n");
+    throw new Error(`The server did not start:\n${tail}`, { cause: error });
+  }
+  return {
+    ...{ site, url, pid: child.pid, exited: child.exited, log, kill, stop },
+    media: () => mediaProcessesWith(site.folder),
+    signal: (signal) => child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      if (running.has(child) && child.exitCode === null && child.signalCode === null) await stop();
+      running.delete(child);
+    },
+  };
+}
+
+/** What is left of jobs that are over: work folders, staging files, media processes. Empty when all is clean. */
+export async function leftovers({ folder, tempDir, storage }: Site): Promise<string[]> {
+  const files = async (root: string) => await readdir(root, { recursive: true }).catch(() => []);
+  const work = (await readdir(tempDir).catch(() => [])).map((name) => `work folder ${name}`);
+  const staging = (await files(storage))
+    .filter((name) => /(^|\/)\.rendiff-/.test(name))
+    .map((name) => `staging ${name}`);
+  const media = mediaProcessesWith(folder).map(({ pid, commandLine }) => `process ${pid} ${commandLine}`);
+  return [...work, ...staging, ...media];
+}
+
+/** Waits until nothing is left; fails with the list of what is. */
+export async function untilClean(site: Site, timeoutMs = 10_000): Promise<void> {
+  let left: string[] = [];
+  const clean = async () => {
+    left = await leftovers(site);
+    return left.length === 0;
+  };
+  await until(clean, { timeoutMs, intervalMs: 50 }).catch(() => {
+    throw new Error(`Left behind: ${left.join("; ")}`);
+  });
+}
