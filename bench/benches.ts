@@ -1,6 +1,21 @@
 /** Every bench, in the order of a whole run. */
+import { claimBench } from "./claim.ts";
+import { controlBench } from "./control.ts";
+import { dispatchBench } from "./dispatch.ts";
+import { footprintBench } from "./footprint.ts";
 import { jobBench } from "./job.ts";
 import type { Bench } from "./lib/bench.ts";
+import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
+import { thumbnailsBench } from "./thumbnails.ts";
 
-export const BENCHES: readonly Bench[] = [submitBench, jobBench];
+export const BENCHES: readonly Bench[] = [
+  jobBench,
+  dispatchBench,
+  sandboxBench,
+  submitBench,
+  claimBench,
+  footprintBench,
+  thumbnailsBench,
+  controlBench,
+];

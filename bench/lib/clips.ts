@@ -47,3 +47,10 @@ export async function makeClip(clip: Clip): Promise<string> {
   await rename(making, path);
   return path;
 }
+
+/** Writes at `path` a file of about `bytes` that repeats `source` without encoding it again. */
+export async function loopClip(source: string, bytes: number, path: string): Promise<void> {
+  const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"];
+  const size = ["-c", "copy", "-fs", `${Math.round(bytes)}`];
+  await timeRun([programs.ffmpegStatic, ...quiet, "-stream_loop", "-1", "-i", source, ...size, path], CACHE);
+}

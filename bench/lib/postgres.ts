@@ -7,6 +7,7 @@ export const startDurablePostgres = (folder: string): Promise<TestServer> =>
     fsync: "on",
     synchronous_commit: "on",
     full_page_writes: "on",
+    track_commit_timestamp: "on",
     shared_preload_libraries: "pg_stat_statements",
     shared_buffers: "256MB",
   });
