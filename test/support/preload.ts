@@ -5,6 +5,8 @@ import { descendantsOf } from "./processes.ts";
 import { until } from "./until.ts";
 
 const GRACE_MS = 2_000;
+/** Dropping a file's databases takes a while on a busy machine. */
+const CLEAN_UP_MS = 60_000;
 
 /** A file that leaves a process running fails by name; the next file starts with none. */
 async function endChildren(): Promise<void> {
@@ -22,4 +24,4 @@ async function endChildren(): Promise<void> {
 afterAll(async () => {
   await cleanUp();
   await endChildren();
-});
+}, CLEAN_UP_MS);

@@ -78,16 +78,33 @@ async function firstContact(session: ConnectionOptions) {
 const makeFirstLook = (connection: Connection) =>
   connection.query<{ ms: number }>("SELECT reset_val::int8 AS ms FROM pg_settings WHERE name = 'statement_timeout'");
 
-function makePool(options: PostgresOptions, connectionOptions: ConnectionOptions, first: Connection | null): Sql {
-  const places = makePlaces(options.poolSize, options.poolSize * WAITERS_PER_CONNECTION);
+interface Connections {
+  /** One of the pool, waited for in turn. */
+  withPooled<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
+  /** One of its own, outside the pool, with limits of its own. */
+  withOwn<T>(limits: Partial<ConnectionOptions>, work: (connection: Connection) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+function makeConnections(
+  { poolSize, statementTimeoutMs }: PostgresOptions,
+  connectionOptions: ConnectionOptions,
+  first: Connection | null,
+): Connections {
+  const places = makePlaces(poolSize, poolSize * WAITERS_PER_CONNECTION);
   const open = new Set<Connection>();
   const idle: Connection[] = [];
+  let closing: Promise<void> | null = null;
   const adopt = (connection: Connection): Connection => {
     open.add(connection);
     return connection;
   };
   if (first !== null) idle.push(adopt(first));
 
+  const drop = (connection: Connection): void => {
+    open.delete(connection);
+    connection.discard();
+  };
   const take = (): Connection => {
     for (let found = idle.pop(); found !== undefined; found = idle.pop()) {
       if (found.usable && performance.now() - found.openedAtMs < CONNECTION_LIFETIME_MS) return found;
@@ -95,58 +112,56 @@ function makePool(options: PostgresOptions, connectionOptions: ConnectionOptions
     }
     return adopt(makeConnection(connectionOptions));
   };
-  const drop = (connection: Connection): void => {
-    open.delete(connection);
-    connection.discard();
-  };
-  const withConnection = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
-    const release = await places.acquire(options.statementTimeoutMs);
-    try {
-      const connection = take();
-      try {
-        return await work(connection);
-      } finally {
-        if (connection.usable) idle.push(connection);
-        else drop(connection);
-      }
-    } finally {
-      release();
-    }
-  };
-  /** A connection of its own, outside the pool, with limits of its own. */
-  const withOwnConnection = async <T>(
-    limits: Partial<ConnectionOptions>,
-    work: (connection: Connection) => Promise<T>,
-  ): Promise<T> => {
-    if (closing !== null) throw databaseUnavailable(new Error("The database was closed."));
-    const connection = adopt(makeConnection({ ...connectionOptions, setLimits: true, ...limits }));
-    try {
-      return await work(connection);
-    } finally {
-      drop(connection);
-    }
-  };
-
-  let closing: Promise<void> | null = null;
-  const closePool = async (): Promise<void> => {
+  const closeAll = async (): Promise<void> => {
     await places.close();
     for (const connection of open) drop(connection);
   };
+  return {
+    async withPooled(work) {
+      const release = await places.acquire(statementTimeoutMs);
+      try {
+        const connection = take();
+        try {
+          return await work(connection);
+        } finally {
+          if (connection.usable) idle.push(connection);
+          else drop(connection);
+        }
+      } finally {
+        release();
+      }
+    },
+    async withOwn(limits, work) {
+      if (closing !== null) throw databaseUnavailable(new Error("The database was closed."));
+      const connection = adopt(makeConnection({ ...connectionOptions, setLimits: true, ...limits }));
+      try {
+        return await work(connection);
+      } finally {
+        drop(connection);
+      }
+    },
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
+  };
+}
 
+function makePool(options: PostgresOptions, connectionOptions: ConnectionOptions, first: Connection | null): Sql {
+  const { withPooled, withOwn, close } = makeConnections(options, connectionOptions, first);
   const sql: Sql = {
     engine: "postgres",
     durability: "fsync",
     query<Row extends object>(text: string, params: readonly SqlParam[] = []) {
-      return withConnection((connection) => connection.query<Row>(text, params));
+      return withPooled((connection) => connection.query<Row>(text, params));
     },
-    transaction: (work) => withConnection((connection) => connection.transaction(work)),
+    transaction: (work) => withPooled((connection) => connection.transaction(work)),
     script: (text) =>
-      withOwnConnection(
-        { statementTimeoutMs: SCRIPT_TIMEOUT_MS, outerTimeoutMs: SCRIPT_TIMEOUT_MS + GRACE_MS },
-        (connection) => connection.script(text),
+      withOwn({ statementTimeoutMs: SCRIPT_TIMEOUT_MS, outerTimeoutMs: SCRIPT_TIMEOUT_MS + GRACE_MS }, (connection) =>
+        connection.script(text),
       ),
     withAdvisoryLock: (lockId, waitMs, work) =>
-      withOwnConnection(
+      withOwn(
         {
           statementTimeoutMs: Math.max(waitMs, GRACE_MS),
           idleInTransactionMs: 0,
@@ -154,10 +169,7 @@ function makePool(options: PostgresOptions, connectionOptions: ConnectionOptions
         },
         (connection) => holdLock(connection, connectionOptions.pooling, lockId, waitMs, () => work(sql)),
       ),
-    close() {
-      closing ??= closePool();
-      return closing;
-    },
+    close,
   };
   return sql;
 }
