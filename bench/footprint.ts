@@ -107,7 +107,6 @@ async function overManyJobs(subject: Subject, jobs: number): Promise<Claim> {
 }
 
 async function footprint({ folder, long, say }: BenchContext): Promise<Claim[]> {
-  if (programs.binary === null) throw new Error("dist/rendiff is not there: ./dev build makes it.");
   const claims = await startUp(folder, long);
   await using subject = await startSubject({ folder: join(folder, "jobs"), env: FAST() });
   await Bun.sleep(SETTLE_MS);

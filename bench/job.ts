@@ -17,6 +17,8 @@ interface Case {
   readonly ffmpeg: string;
   readonly ffprobe: string;
   readonly rounds: RoundsOptions;
+  /** Both run once before anything counts. */
+  readonly warmsUp: boolean;
 }
 
 /** What step.ts puts before every plan's arguments. */
@@ -44,9 +46,10 @@ async function measure(folder: string, one: Case) {
   await link(one.clip, source).catch(() => copyFile(one.clip, source));
   const body = { input_path: "in.mp4", output_path: "out.mp4", operations: one.operations };
   const bare = await makeBare(folder, one, await dryRun(subject, body));
-  // Both have run once before anything counts.
-  await bare.run();
-  await completeJob(subject, body);
+  if (one.warmsUp) {
+    await bare.run();
+    await completeJob(subject, body);
+  }
   const samples = await interleave(
     { bare: () => bare.run(), api: () => throughApi(subject, body), bareAgain: () => bare.run() },
     one.rounds,
@@ -71,7 +74,8 @@ async function longJob({ folder, long, say }: BenchContext): Promise<Claim> {
     operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast", audio_codec: "aac" }],
     ffmpeg: programs.ffmpeg,
     ffprobe: programs.ffprobe,
-    rounds: { roundsMin: 3, roundsMax: long ? 15 : 5, budgetMs: long ? 900_000 : 60_000 },
+    rounds: { roundsMin: 3, roundsMax: long ? 15 : 5, budgetMs: long ? 900_000 : 50_000 },
+    warmsUp: false,
   });
   return {
     kind: "ratio",
@@ -97,6 +101,7 @@ async function tinyJob({ folder, long, say }: BenchContext, what: string, ffprob
     ffmpeg: programs.ffmpeg,
     ffprobe,
     rounds: { roundsMin: 20, roundsMax: long ? 300 : 40, budgetMs: long ? 120_000 : 15_000 },
+    warmsUp: true,
   });
   const alone = median([...walls(bare), ...walls(bareAgain)]);
   return {

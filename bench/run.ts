@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BENCHES } from "./benches.ts";
 import type { Bench } from "./lib/bench.ts";
+import { buildIfStale } from "./lib/build.ts";
 import { formatTable } from "./lib/table.ts";
 import { EXIT_MISSED, exitCodeOf, type Row, toRow } from "./lib/verdict.ts";
 
@@ -49,6 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`Unknown: ${unknown.join(" ")}\nUsage: ./dev bench [--long] [name…]\n${list}`);
     return USAGE_EXIT_CODE;
   }
+  await buildIfStale();
   const chosen = names.length === 0 ? BENCHES : BENCHES.filter(({ name }) => names.includes(name));
   const folder = await mkdtemp(join(tmpdir(), "bench-"));
   // Postgres runs as another user when we are root, and has to reach its folder.

@@ -1,9 +1,6 @@
 /** Programs that the benches start, apart from the product; found by ./dev (scripts/services.ts). */
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { testEnv } from "../../test/support/env.ts";
-
-const BINARY = resolve("dist/rendiff");
 
 export const programs = {
   get ffmpeg() {
@@ -18,14 +15,8 @@ export const programs = {
   get ffprobeStatic() {
     return testEnv().ffprobeStatic;
   },
-  /** Null before ./dev build. */
-  get binary() {
-    return existsSync(BINARY) ? BINARY : null;
-  },
-  /** The product: the binary, or the sources where it is not built. */
-  get rendiff(): readonly string[] {
-    return existsSync(BINARY) ? [BINARY] : [process.execPath, resolve("src/main.ts")];
-  },
+  /** The product; see build.ts. */
+  rendiff: resolve("dist/rendiff"),
 };
 
 export interface Run {

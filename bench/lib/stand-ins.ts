@@ -3,8 +3,8 @@
  * there is nothing they could tell it to.
  */
 
-import { createReadStream } from "node:fs";
-import { chmod, type FileHandle, open, rename } from "node:fs/promises";
+import { createReadStream, openSync, writeSync } from "node:fs";
+import { chmod, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -29,8 +29,10 @@ export async function listenForStarts(folder: string): Promise<Starts> {
   const pipe = join(folder, "starts");
   Bun.spawnSync(["mkfifo", "-m", "622", pipe]);
   // Open for both, so that it does not end whenever the last writer does.
-  const handle: FileHandle = await open(pipe, "r+");
-  const stream = createReadStream(pipe, { fd: handle.fd, autoClose: false });
+  const descriptor = openSync(pipe, "r+");
+  const stream = createReadStream(pipe, { fd: descriptor });
+  const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
+  stream.on("error", () => {});
   const all: Start[] = [];
   const waiting = new Map<string, (start: Start) => void>();
   const lines = createInterface({ input: stream });
@@ -50,8 +52,8 @@ export async function listenForStarts(folder: string): Promise<Starts> {
       lines.close();
       stream.destroy();
       // Wakes the read that still waits.
-      await handle.write("\n");
-      await handle.close();
+      writeSync(descriptor, "\n");
+      await closed;
     },
   };
 }

@@ -48,7 +48,7 @@ export async function startSubject({ folder, env = {} }: SubjectOptions): Promis
   const sink = openSync(log, "a");
   const startedAt = performance.now();
   // The working folder is its own: a .env file of the checkout does not count.
-  const server = Bun.spawn([...programs.rendiff, "serve"], {
+  const server = Bun.spawn([programs.rendiff, "serve"], {
     cwd: folder,
     env: {
       PATH: Bun.env.PATH ?? "",
