@@ -123,10 +123,10 @@ export async function convertCommand(
 
 /** A failed job as a terminal shows it. */
 export function describeFailure(error: RendiffError): string {
-  const { kind, message, evidence, hint } = toFailure(error);
-  const name = error.kind.startsWith("request.") ? error.kind : kind;
+  const { message, evidence, hint } = toFailure(error);
   return [
-    `error: ${message} [${name}]`,
+    // Its own kind: a job has none for what the command line itself meets.
+    `error: ${message} [${error.kind}]`,
     evidence === null ? null : `  ${evidence}`,
     hint === null ? null : `  hint: ${hint}`,
   ]
