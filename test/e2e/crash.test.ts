@@ -5,7 +5,7 @@ import { testEnv } from "../support/env.ts";
 import { mediaProcessesWith } from "../support/processes.ts";
 import { makeKey, makeSite, PROFILES, type RunningServer, startServer, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { ffprobe, put, SLOW_CLIP, stored } from "./harness.ts";
+import { ffprobe, put, stored } from "./harness.ts";
 
 const FINAL_EVENT = /^job\.(completed|failed|cancelled)$/;
 const ROUNDS = testEnv().long ? 30 : 10;
@@ -14,11 +14,13 @@ const JOBS_PER_KILL = 5;
 /** Crashes are what happens here: none of them is the job's fault. */
 const ENV = { POISON_AFTER: "1000", LEASE_TTL: "1500ms" };
 
-/** A second or so of encoding. */
+/** Long enough to be hit while FFmpeg encodes it, short enough to be encoded again and again. */
+const CLIP = { durationSeconds: 12, video: { width: 320, height: 240 } } as const;
+
 const encode = (input: string, output: string) => ({
   input,
   output,
-  operations: [{ type: "transcode", video_codec: "h264", preset: "fast", crf: 23 }],
+  operations: [{ type: "transcode", video_codec: "h264", preset: "medium", crf: 23 }],
 });
 
 async function expectOneEnd(api: Api, id: string): Promise<void> {
@@ -43,7 +45,7 @@ for (const profile of PROFILES) {
       async () => {
         const site = await makeSite(profile, ENV);
         const key = await makeKey(site);
-        const input = await put(site, "in.mp4", SLOW_CLIP);
+        const input = await put(site, "in.mp4", CLIP);
         let server = await startServer(site);
         for (let round = 0; round < ROUNDS; round++) {
           const output = `round-${round}.mp4`;
