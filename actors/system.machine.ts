@@ -1,7 +1,7 @@
 /**
  * The system: the services of a role, started together and stopped in order.
  *
- *   serving ── drain ▶ (worker drains) ▶ stopped
+ *   serving ── drain ▶ (worker drains) ▶ closing (the reconciler ends its round) ▶ stopped
  *
  * The reconciler goes on until the worker has ended, so that a drain that lasts does not stop the ticks.
  */
@@ -18,11 +18,20 @@ export const systemMachine = setup({
   initial: "serving",
   states: {
     serving: {
-      on: { drain: { actions: sendTo("worker", { type: "drain" }) } },
-      invoke: [
-        { id: "worker", src: "worker", input: ({ context }) => ({ slots: context.slots }), onDone: "stopped" },
-        { id: "reconciler", src: "reconciler", input: () => ({}) },
-      ],
+      initial: "working",
+      invoke: { id: "reconciler", src: "reconciler", input: () => ({}), onDone: "stopped" },
+      states: {
+        working: {
+          on: { drain: { actions: sendTo("worker", { type: "drain" }) } },
+          invoke: {
+            id: "worker",
+            src: "worker",
+            input: ({ context }) => ({ slots: context.slots }),
+            onDone: "closing",
+          },
+        },
+        closing: { entry: sendTo("reconciler", { type: "stop" }) },
+      },
     },
     stopped: { type: "final" },
   },

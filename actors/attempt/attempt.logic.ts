@@ -1,5 +1,6 @@
 /** Gives the attempt's chart its hands. A missing port is a type error. */
 import { fromPromise } from "xstate";
+import { timerMs } from "../timer.ts";
 import { attemptMachine } from "./attempt.machine.ts";
 import type { AttemptContext } from "./attempt.types.ts";
 import { withPatience } from "./patience.ts";
@@ -49,7 +50,7 @@ export function makeAttemptLogic(ports: AttemptPorts) {
       snooze: ending((recorder, context) => snooze(ports, recorder, context)),
       abandon: fromPromise<void, AttemptContext>(({ input }) => abandon(ports, input)),
     },
-    delays: { jobTimeout: ports.limits.jobTimeoutMs },
+    delays: { jobTimeout: timerMs(ports.limits.jobTimeoutMs) },
   });
 }
 

@@ -19,6 +19,7 @@ import { assign, fromPromise, setup } from "xstate";
 import { RendiffError, toRendiffError } from "../../src/errors.ts";
 import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
 import type { MediaInfo, Plan } from "../../src/media/types.ts";
+import { TIMER_MS_MAX } from "../timer.ts";
 import type {
   AttemptContext,
   AttemptEvent,
@@ -66,7 +67,7 @@ export const attemptMachine = setup({
     snooze: stage<null>("snooze"),
     abandon: fromPromise<void, AttemptContext>(missing("abandon")),
   },
-  delays: { jobTimeout: () => Number.POSITIVE_INFINITY, keyRetry: 500 },
+  delays: { jobTimeout: TIMER_MS_MAX, keyRetry: 500 },
   guards: {
     hasManifest: ({ context }) => context.claim.job.manifest !== null,
     isLost,

@@ -1,9 +1,9 @@
 /** What a round of the reconciler does. Each part is safe to run anywhere, at any time, twice at once. */
-import { fromPromise } from "xstate";
+import { fromCallback, fromPromise } from "xstate";
 import { type Coordination, channels } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { publishChange } from "../../src/events/messages.ts";
-import { takeTurn } from "../../src/jobs/leases.ts";
+import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
 import { nextDueAt, readyHints } from "../../src/jobs/ready.ts";
 import { type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
@@ -11,7 +11,7 @@ import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
-import { type RoundInput, reconcilerMachine } from "./reconciler.machine.ts";
+import { reconcilerMachine } from "./reconciler.machine.ts";
 import { tidy } from "./tidy.ts";
 
 export interface ReconcilerPorts {
@@ -31,11 +31,12 @@ export interface ReconcilerPorts {
   readonly retentionOutputsMs: number | null;
 }
 
+const TURN = "reconciler";
 const REAP_LIMIT = 200;
 const HINT_LIMIT = 1_000;
 const ROUND_MS_MIN = 50;
 /** Sweeping and retention look at more rows and hurry nobody. */
-const TIDY_EVERY_ROUNDS = 12;
+const TIDY_EVERY_TICKS = 12;
 
 export async function tellReaped(
   { coordination, logger, metrics }: Pick<ReconcilerPorts, "coordination" | "logger" | "metrics">,
@@ -54,10 +55,14 @@ export async function tellReaped(
 }
 
 async function mend(ports: ReconcilerPorts): Promise<void> {
-  const { sql, coordination, reapAfterTicks, poisonAfter } = ports;
+  const { sql, reapAfterTicks, poisonAfter } = ports;
   const reaped = await reapDeadWorkers(sql, { ticksBehind: reapAfterTicks, poisonAfter, limit: REAP_LIMIT });
   if (reaped.length > 0) await tellReaped(ports, reaped);
-  // Lost hints and retries that have become due: adding one that is there already changes nothing.
+  await offerReady(ports);
+}
+
+/** Lost hints, those passed over, and retries that have become due: adding one that is there already changes nothing. */
+export async function offerReady({ sql, coordination }: Pick<ReconcilerPorts, "sql" | "coordination">): Promise<void> {
   const hints = await readyHints(sql, { limit: HINT_LIMIT });
   if (hints.length > 0) await coordination.readyQueue.add(hints);
 }
@@ -68,14 +73,15 @@ async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise
   return Math.min(tickIntervalMs, Math.max(ROUND_MS_MIN, due.getTime() - Date.now()));
 }
 
-export async function runRound(ports: ReconcilerPorts, { round }: RoundInput): Promise<number> {
+/** Resolves to the milliseconds until the next round is due. `tidies`: also sweeps and deletes what has expired. */
+export async function runRound(ports: ReconcilerPorts, { tidies }: { readonly tidies: boolean }): Promise<number> {
   const { sql, coordination, tickIntervalMs, holder } = ports;
   const tick = await advanceTick(sql, tickIntervalMs);
   if (tick !== null) await coordination.bus.publish(channels.tick, { tick });
   // The turn saves work between replicas; it protects nothing.
-  if (!(await takeTurn(sql, { name: "reconciler", holder, ttlMs: tickIntervalMs * 2 }))) return tickIntervalMs;
+  if (!(await takeTurn(sql, { name: TURN, holder, ttlMs: tickIntervalMs * 2 }))) return tickIntervalMs;
   await mend(ports);
-  if (round % TIDY_EVERY_ROUNDS === 0) {
+  if (tidies) {
     await retireSilentWorkers(sql, ports.reapAfterTicks * 4);
     await tidy(ports);
   }
@@ -83,16 +89,29 @@ export async function runRound(ports: ReconcilerPorts, { round }: RoundInput): P
 }
 
 export function makeReconcilerLogic(ports: ReconcilerPorts) {
+  // By time and not by rounds: a storm of retries makes many of those.
+  let tidyAtMs = Number.NEGATIVE_INFINITY;
   return reconcilerMachine.provide({
     actors: {
-      round: fromPromise<number, RoundInput>(async ({ input }) => {
+      round: fromPromise<number>(async () => {
+        const nowMs = performance.now();
+        const tidies = nowMs >= tidyAtMs;
+        if (tidies) tidyAtMs = nowMs + TIDY_EVERY_TICKS * ports.tickIntervalMs;
         try {
-          return await runRound(ports, input);
+          return await runRound(ports, { tidies });
         } catch (error) {
           ports.logger.warn({ err: error }, "a round of the reconciler failed; the next one tries again");
           throw error;
         }
       }),
+      listen: fromCallback(({ sendBack }) => {
+        const subscription = ports.coordination.bus.subscribe(channels.due, () => sendBack({ type: "due.changed" }));
+        subscription.catch((error: unknown) =>
+          ports.logger.warn({ err: error }, "the reconciler could not subscribe to the bus"),
+        );
+        return () => void subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
+      }),
+      endTurn: fromPromise(() => endTurn(ports.sql, { name: TURN, holder: ports.holder })),
     },
   });
 }

@@ -18,10 +18,13 @@ export interface DispatchPorts {
   readonly jobTypes: readonly JobType[];
   readonly priorities: readonly Priority[];
   readonly leaseTtlMs: number;
+  /** Between looks at the rows when no hint comes; default 5 s. */
+  readonly pollIntervalMs?: number;
 }
 
-/** Between looks at the rows when no hint comes. */
 const POLL_INTERVAL_MS = 5_000;
+/** How long a hint is waited for where the rows are about to be looked at anyway. */
+const LOOK_MS = 10;
 const ERROR_DELAY_MS = 1_000;
 
 export function startDispatch(
@@ -33,33 +36,65 @@ export function startDispatch(
   const stopping = new AbortController();
   const { signal } = stopping;
   let free = slots;
-  let wake: (() => void) | null = null;
-
-  const slotFreed = (): void => {
-    free += 1;
-    wake?.();
-  };
+  /** Ends the wait for a slot or for a hint. */
+  let wake = (): void => {};
+  /**
+   * The rows may hold a job that no hint names: after the start, after a job ended (its key may have room again, and
+   * the hints that were passed over are gone), and as long as looking finds something.
+   */
+  let worthALook = true;
 
   async function slot(): Promise<void> {
     while (free === 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         wake = resolve;
-        signal.addEventListener("abort", () => resolve(), { once: true });
       });
     }
   }
 
+  /** Null when none came in time. Neither timer nor listener outlives the wait, however many waits there are. */
   async function nextHint(): Promise<ReadyHint | null> {
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(POLL_INTERVAL_MS)]);
-    return coordination.readyQueue.take(ports.priorities, patience);
+    const patience = new AbortController();
+    wake = () => patience.abort();
+    const timer = setTimeout(wake, worthALook ? LOOK_MS : (ports.pollIntervalMs ?? POLL_INTERVAL_MS));
+    try {
+      return await coordination.readyQueue.take(ports.priorities, patience.signal);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async function claim(hint: ReadyHint | null): Promise<Claim | null> {
-    ledger.claiming += 1;
+    const request = { workerId, jobTypes: ports.jobTypes, priorities: ports.priorities };
+    if (hint === null) return claimJob(sql, request);
+    const lock = names.jobLock(hint.jobId);
+    // So that replicas do not race for one hint; it never decides.
+    if (!(await coordination.locks.acquire(lock, workerId, ports.leaseTtlMs))) return null;
+    let claimed: Claim | null = null;
     try {
-      const which = hint === null ? {} : { jobId: hint.jobId as JobId };
-      return await claimJob(sql, { workerId, jobTypes: ports.jobTypes, priorities: ports.priorities, ...which });
+      claimed = await claimJob(sql, { ...request, jobId: hint.jobId as JobId });
+      return claimed;
     } finally {
+      if (claimed === null) await coordination.locks.release(lock, workerId).catch(() => {});
+    }
+  }
+
+  async function fill(hint: ReadyHint | null): Promise<void> {
+    ledger.claiming += 1;
+    // Before the look: a slot that is freed during it makes the next one worth while.
+    if (hint === null) worthALook = false;
+    try {
+      const claimed = await claim(hint);
+      if (hint === null && claimed !== null) worthALook = true;
+      if (claimed === null) return;
+      if (signal.aborted) {
+        await giveBack(sql, claimed.lease);
+        return;
+      }
+      free -= 1;
+      onClaim(claimed);
+    } finally {
+      // Only now: a heartbeat in between would take the job for one whose claim was lost.
       ledger.claiming -= 1;
     }
   }
@@ -68,21 +103,8 @@ export function startDispatch(
     await slot();
     if (signal.aborted) return;
     const hint = await nextHint();
-    if (signal.aborted) {
-      if (hint !== null) await coordination.readyQueue.add([hint]);
-      return;
-    }
-    // So that replicas do not race for one hint; it never decides.
-    if (hint !== null && !(await coordination.locks.acquire(names.jobLock(hint.jobId), workerId, ports.leaseTtlMs)))
-      return;
-    const claimed = await claim(hint);
-    if (claimed === null) return;
-    if (signal.aborted) {
-      await giveBack(sql, claimed.lease);
-      return;
-    }
-    free -= 1;
-    onClaim(claimed);
+    if (!signal.aborted) await fill(hint);
+    else if (hint !== null) await coordination.readyQueue.add([hint]);
   }
 
   async function run(): Promise<void> {
@@ -90,13 +112,24 @@ export function startDispatch(
       try {
         await round();
       } catch (error) {
-        if (signal.aborted) return;
         logger.warn({ err: error }, "claiming failed; trying again");
+        // What was hinted may wait in the rows now.
+        worthALook = true;
         await delay(ERROR_DELAY_MS, undefined, { signal }).catch(() => {});
       }
     }
   }
 
-  void run();
-  return { slotFreed, stop: () => stopping.abort() };
+  ledger.dispatched = run();
+  return {
+    slotFreed() {
+      free += 1;
+      worthALook = true;
+      wake();
+    },
+    stop() {
+      stopping.abort();
+      wake();
+    },
+  };
 }

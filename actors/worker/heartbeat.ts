@@ -46,13 +46,16 @@ export function startHeartbeat(
     }
     acceptedTick = answer.tick;
     const { giveBack: stray, kill } = reconcileHeld(answer.held, sent, claiming || ledger.claiming > 0);
-    for (const { jobId } of kill) send({ type: "lease.lost", jobId });
-    for (const lease of stray) {
-      // Claimed after the heartbeat was sent, and running by now.
-      if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
+    for (const lease of kill) {
+      // Unless it has ended meanwhile and this worker runs the job again under a new lease.
+      if (runs(ledger, lease)) send({ type: "lease.lost", jobId: lease.jobId });
     }
     for (const { jobId, cancelRequested } of answer.held) {
       if (cancelRequested) send({ type: "cancel.requested", jobId });
+    }
+    for (const lease of stray) {
+      // Claimed after the heartbeat was sent, and running by now.
+      if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
     }
     for (const jobId of ledger.running.keys()) {
       await coordination.locks.renew(names.jobLock(jobId), workerId, ports.leaseTtlMs);

@@ -6,11 +6,13 @@ import type { JobId, Lease } from "../../src/jobs/types.ts";
 
 export interface Ledger {
   readonly running: Map<JobId, Lease>;
-  /** Claims whose answer has not come yet. */
+  /** Claims that are neither known to run nor given back yet. */
   claiming: number;
+  /** Resolves when the last dispatcher has stopped and no claim of its is under way. */
+  dispatched: Promise<void>;
 }
 
-export const makeLedger = (): Ledger => ({ running: new Map(), claiming: 0 });
+export const makeLedger = (): Ledger => ({ running: new Map(), claiming: 0, dispatched: Promise.resolve() });
 
 /** Whether this very lease is among those that run. */
 export function runs(ledger: Ledger, { jobId, leaseToken }: Pick<Lease, "jobId" | "leaseToken">): boolean {

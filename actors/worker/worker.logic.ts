@@ -1,14 +1,16 @@
 /** Gives the worker's chart its hands. */
 import { type DoneActorEvent, fromCallback, fromPromise } from "xstate";
-import { names } from "../../src/coordination/ports.ts";
+import { channels, names } from "../../src/coordination/ports.ts";
 import { registerWorker, workerLeft } from "../../src/jobs/liveness.ts";
 import type { WorkerId } from "../../src/jobs/types.ts";
 import type { Capabilities } from "../../src/media/types.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { AttemptLogic } from "../attempt/attempt.logic.ts";
 import type { AttemptOutput } from "../attempt/attempt.types.ts";
+import { timerMs } from "../timer.ts";
 import { type DispatchPorts, startDispatch } from "./dispatch.ts";
 import { type HeartbeatPorts, startHeartbeat } from "./heartbeat.ts";
+import type { Ledger } from "./ledger.ts";
 import { attemptOf, type ServiceInput, workerMachine } from "./worker.machine.ts";
 
 export interface WorkerPorts extends DispatchPorts, HeartbeatPorts {
@@ -20,25 +22,28 @@ export interface WorkerPorts extends DispatchPorts, HeartbeatPorts {
   readonly drainTimeoutMs: number;
 }
 
+/** After DRAIN_TIMEOUT: to stop FFmpeg and to record that the job was put back. */
+const PUT_BACK_MS = 10_000;
+
+async function register(ports: WorkerPorts, slots: number): Promise<WorkerId> {
+  const { logger, role, version, jobTypes, priorities, capabilities } = ports;
+  const workerId = Bun.randomUUIDv7() as WorkerId;
+  try {
+    await registerWorker(ports.sql, { workerId, role, version, slots, jobTypes, priorities, capabilities });
+  } catch (error) {
+    logger.warn({ err: error }, "the worker could not register; trying again");
+    throw error;
+  }
+  logger.info({ workerId, slots }, "the worker takes jobs");
+  return workerId;
+}
+
 export function makeWorkerLogic(ports: WorkerPorts) {
   const { sql, logger, metrics, coordination } = ports;
   return workerMachine.provide({
     actors: {
       attempt: ports.attempt,
-      register: fromPromise<WorkerId, { slots: number }>(async ({ input }) => {
-        const workerId = Bun.randomUUIDv7() as WorkerId;
-        await registerWorker(sql, {
-          workerId,
-          role: ports.role,
-          version: ports.version,
-          slots: input.slots,
-          jobTypes: ports.jobTypes,
-          priorities: ports.priorities,
-          capabilities: ports.capabilities,
-        });
-        logger.info({ workerId, slots: input.slots }, "the worker takes jobs");
-        return workerId;
-      }),
+      register: fromPromise<WorkerId, { slots: number }>(({ input }) => register(ports, input.slots)),
       dispatch: fromCallback<{ type: "slot.freed" }, ServiceInput>(({ input, sendBack, receive }) => {
         const dispatch = startDispatch(ports, input, (claim) => sendBack({ type: "job.claimed", claim }));
         receive(() => dispatch.slotFreed());
@@ -47,11 +52,16 @@ export function makeWorkerLogic(ports: WorkerPorts) {
       heartbeat: fromCallback<{ type: "none" }, ServiceInput>(
         ({ input, sendBack }) => startHeartbeat(ports, input, sendBack).stop,
       ),
-      leave: fromPromise<void, { workerId: WorkerId | null }>(async ({ input }) => {
+      leave: fromPromise<void, { workerId: WorkerId | null; ledger: Ledger }>(async ({ input }) => {
+        // A claim that was under way is given back first: the jobs of a worker that left count as crashed.
+        await input.ledger.dispatched;
         if (input.workerId !== null) await workerLeft(sql, input.workerId);
       }),
     },
-    delays: { drainTimeout: ports.drainTimeoutMs },
+    delays: {
+      drainTimeout: timerMs(ports.drainTimeoutMs),
+      drainLimit: timerMs(ports.drainTimeoutMs + PUT_BACK_MS),
+    },
     actions: {
       noteClaim: ({ context, event }) => {
         if (event.type !== "job.claimed") return;
@@ -78,6 +88,8 @@ export function makeWorkerLogic(ports: WorkerPorts) {
         } else if (outcome === "retrying") {
           const kind = output?.error?.kind ?? "internal";
           metrics.jobRetried(kind as Parameters<Metrics["jobRetried"]>[0]);
+          // The reconciler sleeps until the next job it knows of is due; this one may be due before.
+          coordination.bus.publish(channels.due, { job_id: job.id }).catch(() => {});
         } else if (outcome === "abandoned") {
           metrics.leaseLost();
         }

@@ -78,6 +78,8 @@ function tellAll(context: WorkerContext, type: "lease.lost" | "drain.expired"): 
 
 const isIdle = ({ context }: { context: WorkerContext }): boolean => Object.keys(context.active).length === 0;
 
+const endAttempt = ["noteOutcome", "forgetAttempt", "stopAttempt", "freeSlot"] as const;
+
 export const workerMachine = setup({
   types: {} as {
     context: WorkerContext;
@@ -89,10 +91,10 @@ export const workerMachine = setup({
     register: fromPromise<WorkerId, { slots: number }>(missing("register")),
     dispatch: fromCallback<{ type: "slot.freed" }, ServiceInput>(missing("dispatch")),
     heartbeat: fromCallback<{ type: "none" }, ServiceInput>(missing("heartbeat")),
-    leave: fromPromise<void, { workerId: WorkerId | null }>(missing("leave")),
+    leave: fromPromise<void, { workerId: WorkerId | null; ledger: Ledger }>(missing("leave")),
   },
-  delays: { drainTimeout: 0, registerRetry: 1_000 },
-  guards: { isIdle },
+  delays: { drainTimeout: 0, drainLimit: 0, registerRetry: 1_000 },
+  guards: { isIdle, isAttempt: ({ context, event }) => attemptOf(context, event) !== null },
   actions: {
     /** Logs and counts; provided by the logic. */
     noteClaim: () => {},
@@ -129,8 +131,9 @@ export const workerMachine = setup({
     "lease.lost": { actions: "tellAttempt" },
     "cancel.requested": { actions: "tellAttempt" },
     "leases.lost": { actions: "loseAll" },
-    "xstate.done.actor.*": { actions: ["noteOutcome", "forgetAttempt", "stopAttempt", "freeSlot"] },
-    "xstate.error.actor.*": { actions: ["noteOutcome", "forgetAttempt", "stopAttempt", "freeSlot"] },
+    "xstate.done.actor.*": { guard: "isAttempt", actions: endAttempt },
+    // An attempt that fails in a way it should not ends alone; its job is given back by the next heartbeat.
+    "xstate.error.actor.*": { guard: "isAttempt", actions: endAttempt },
   },
   states: {
     registering: {
@@ -158,14 +161,19 @@ export const workerMachine = setup({
     clearing: { entry: "loseAll", on: { drain: "draining" }, always: { guard: "isIdle", target: "registering" } },
     draining: {
       invoke: { id: "heartbeat", src: "heartbeat", input: serviceInput(true) },
-      after: { drainTimeout: { actions: "expireAll" } },
+      on: { evicted: { actions: "loseAll" } },
+      after: {
+        drainTimeout: { actions: "expireAll" },
+        // What cannot even be put back, because the database is away, must not keep the process from ending.
+        drainLimit: { actions: "loseAll" },
+      },
       always: { guard: "isIdle", target: "leaving" },
     },
     leaving: {
       invoke: {
         id: "leave",
         src: "leave",
-        input: ({ context }) => ({ workerId: context.workerId }),
+        input: ({ context }) => ({ workerId: context.workerId, ledger: context.ledger }),
         onDone: "stopped",
         onError: "stopped",
       },

@@ -5,7 +5,12 @@
  */
 import { makeAttemptLogic } from "../../actors/attempt/attempt.logic.ts";
 import { makeSqlRecorder } from "../../actors/attempt/sql-recorder.ts";
-import { makeReconcilerLogic, type ReconcilerPorts, tellReaped } from "../../actors/reconciler/reconciler.logic.ts";
+import {
+  makeReconcilerLogic,
+  offerReady,
+  type ReconcilerPorts,
+  tellReaped,
+} from "../../actors/reconciler/reconciler.logic.ts";
 import { type RunningSystem, startSystem } from "../../actors/system.ts";
 import { makeWorkerLogic } from "../../actors/worker/worker.logic.ts";
 import { makeApp } from "../../plugins/app.ts";
@@ -14,6 +19,7 @@ import type { Config } from "../config/config.ts";
 import { makeMemoryCoordination } from "../coordination/memory/memory.ts";
 import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
+import { RendiffError } from "../errors.ts";
 import { processingAttempts } from "../jobs/processing.ts";
 import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
@@ -52,7 +58,10 @@ interface Parts {
   readonly metrics: Metrics;
 }
 
-/** A combined process: it is alone, so whatever the rows say is running died with the process before. */
+/**
+ * A combined process: it is alone, so whatever the rows say is running died with the process before. What was queued
+ * gets its hints back, which died with it too.
+ */
 async function recover(parts: Parts): Promise<void> {
   const { sql, config } = parts;
   const { poisonAfter } = config.queue;
@@ -60,8 +69,9 @@ async function recover(parts: Parts): Promise<void> {
   for (;;) {
     const reaped = await reapDeadWorkers(sql, { ticksBehind: 0, poisonAfter, limit });
     if (reaped.length > 0) await tellReaped(parts, reaped);
-    if (reaped.length < limit) return;
+    if (reaped.length < limit) break;
   }
+  await offerReady(parts);
 }
 
 async function startActors(parts: Parts): Promise<RunningSystem> {
@@ -100,7 +110,12 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
   });
 }
 
-async function openFront(parts: Parts, isDraining: () => boolean): Promise<Listening[]> {
+/** `state` is what `/health/ready` answers: null when ready, else why not. */
+async function openFront(
+  parts: Parts,
+  opened: AsyncDisposableStack,
+  state: () => "starting" | "draining" | null,
+): Promise<Listening> {
   const { config, logger, sql, coordination, metrics, media, storage } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const app = makeApp({
@@ -108,12 +123,33 @@ async function openFront(parts: Parts, isDraining: () => boolean): Promise<Liste
     capabilities: () => media.capabilities,
     media: makeMediaService({ media, storage, limits: config.limits, threads: threadsOf(config) }),
     signingSecret: secret,
-    readiness: () => (isDraining() ? { ready: false, reasons: ["draining"] } : { ready: true, reasons: [] }),
+    readiness: () => {
+      const reason = state();
+      return { ready: reason === null, reasons: reason === null ? [] : [reason] };
+    },
     healthChecks: makeHealthChecks({ sql, storage, media }),
   });
   const { host, port, metricsPort } = config.http;
-  const main = listen(app, { host, port });
-  return metricsPort === null ? [main] : [main, listen(app, { host, port: metricsPort, metricsOnly: true })];
+  const main = open(opened, port, () => listen(app, { host, port }));
+  if (metricsPort !== null)
+    open(opened, metricsPort, () => listen(app, { host, port: metricsPort, metricsOnly: true }));
+  return main;
+}
+
+function open(opened: AsyncDisposableStack, port: number, start: () => Listening): Listening {
+  try {
+    const listening = start();
+    opened.defer(() => listening.stop(true));
+    return listening;
+  } catch (cause) {
+    const inUse = (cause as { code?: unknown }).code === "EADDRINUSE";
+    throw new RendiffError({
+      kind: "service.unavailable",
+      publicMessage: inUse ? `Port ${port} is in use by another program.` : `Port ${port} cannot be listened on.`,
+      hint: "Choose another with API_PORT or METRICS_PORT, or check API_HOST.",
+      cause,
+    });
+  }
 }
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
@@ -138,33 +174,34 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
 export async function serve(config: Config, logger: Logger): Promise<Server> {
   await using opened = new AsyncDisposableStack();
   const parts = await openParts(config, logger, opened);
-  const sole = await claimSoleProcess(parts.sql);
+  const sole = await claimSoleProcess(parts.sql, logger);
   opened.defer(() => sole.release());
   const { adminKeyPath } = await ensureBootstrap(parts.sql, config);
   await recover(parts);
-  let draining = false;
+  let state: "starting" | "draining" | null = "starting";
+  // Before any job is claimed: a port that is taken must not cost a running job.
+  const main = await openFront(parts, opened, () => state);
   const system = await startActors(parts);
   opened.defer(() => system.drain());
-  const listening = await openFront(parts, () => draining);
+  state = null;
   const closing = opened.move();
-  const [main] = listening;
   let drained: Promise<void> | null = null;
 
   async function drain(): Promise<void> {
-    draining = true;
+    state = "draining";
     logger.info({}, "draining: no new jobs are taken");
     const ended = system.drain();
+    // Heard of below, where everything is closed whatever became of it.
+    ended.catch(() => {});
     // Requests are still served while load balancers learn of it.
     await Bun.sleep(config.process.drainDelayMs);
-    await ended;
-    for (const server of listening) await server.stop(true);
     await closing.disposeAsync();
     logger.info({}, "drained");
   }
   return {
-    url: main?.url ?? "",
+    url: main.url,
     adminKeyPath,
-    ended: system.ended,
+    ended: Promise.race([system.ended, sole.lost]),
     drain: () => {
       drained ??= drain();
       return drained;

@@ -14,6 +14,9 @@ export async function serveCommand(context: CommandContext, options: { role?: st
     if (context.signal.aborted) resolve();
     context.signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  await Promise.race([stop, server.ended]);
-  await server.drain();
+  try {
+    await Promise.race([stop, server.ended]);
+  } finally {
+    await server.drain();
+  }
 }

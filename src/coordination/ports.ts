@@ -91,6 +91,8 @@ export const channels = {
   cancel: "cancel",
   /** `{tick}`: the tick that Postgres counts has moved on. */
   tick: "tick",
+  /** `{job_id}`: a job was put back until its `run_at`; whoever wakes due jobs should look when that is. */
+  due: "due",
   /** `{key_id}`: a key was revoked or changed; drop it from caches. */
   keys: "keys",
 } as const;
