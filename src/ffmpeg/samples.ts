@@ -4,8 +4,14 @@ import type { MediaInfo, MediaStream } from "../media/types.ts";
 
 const WINDOW_SECONDS = 0.5;
 const END_SECONDS = 1;
-/** The last picture may be shown for a while, and streams need not end together. */
-const END_SLACK_SECONDS = 2;
+/** A sound has ended when less than this is missing: what encoders add and containers hide at either end. */
+const SOUND_SLACK_SECONDS = 0.15;
+/** A picture is shown until the next one; the last of a slow film for long. */
+const PICTURE_SLACK_SECONDS = 0.15;
+const PICTURE_SLACK_FRAMES = 3;
+
+/** What is shown of each decoded frame; 5.1 and later name the time alike, the best guess is for streams without one. */
+export const FRAME_ENTRIES = "frame=stream_index,pts_time,best_effort_timestamp_time,nb_samples";
 
 /** ffprobe's arguments: the frames of the start, of the middle, and of the end. Each window begins at a keyframe before. */
 export function sampleWindows(media: MediaInfo): readonly string[] {
@@ -15,37 +21,47 @@ export function sampleWindows(media: MediaInfo): readonly string[] {
     const end = media.startSeconds + Math.max(0, media.durationSeconds - END_SECONDS);
     intervals.push(`${middle.toFixed(3)}%+${WINDOW_SECONDS}`, `${end.toFixed(3)}%`);
   }
-  const entries = "frame=stream_index,pts_time,best_effort_timestamp_time";
-  return ["-read_intervals", intervals.join(","), "-show_entries", entries];
+  return ["-read_intervals", intervals.join(","), "-show_entries", FRAME_ENTRIES];
 }
 
-function endOf(stream: MediaStream, media: MediaInfo): number | null {
-  const seconds = stream.durationSeconds ?? media.durationSeconds;
-  return seconds === null ? null : media.startSeconds + seconds;
+type Played = Exclude<MediaStream, { kind: "subtitle" | "other" }>;
+
+/** Where the stream itself says that it ends; null where only the file as a whole says so. */
+function endOf(stream: Played): number | null {
+  return stream.durationSeconds === null ? null : stream.startSeconds + stream.durationSeconds;
 }
 
-/** Problems as ends of a sentence: streams without a decodable frame, pictures that stop before the end. */
-export function checkSamples(media: MediaInfo, json: unknown): string[] {
-  const last = new Map<number, number>();
+function slackOf(stream: Played): number {
+  if (stream.kind === "audio") return SOUND_SLACK_SECONDS;
+  return PICTURE_SLACK_SECONDS + PICTURE_SLACK_FRAMES / (stream.averageFps ?? 1);
+}
+
+/** Where decoding got to in each stream, by its index. */
+function reachedBy(json: unknown, streams: readonly MediaStream[]): ReadonlyMap<number, number> {
+  const reached = new Map<number, number>();
   for (const frame of recordsOf(recordOf(json).frames)) {
     const index = numberOf(frame.stream_index);
+    const stream = streams.find((one) => one.index === index);
+    if (stream === undefined) continue;
     const time = numberOf(frame.pts_time) ?? numberOf(frame.best_effort_timestamp_time) ?? Number.NEGATIVE_INFINITY;
-    if (index !== null) last.set(index, Math.max(last.get(index) ?? Number.NEGATIVE_INFINITY, time));
+    const samples = stream.kind === "audio" ? (numberOf(frame.nb_samples) ?? 0) / Math.max(1, stream.sampleRate) : 0;
+    reached.set(stream.index, Math.max(reached.get(stream.index) ?? Number.NEGATIVE_INFINITY, time + samples));
   }
+  return reached;
+}
+
+/** Problems as ends of a sentence: streams without a decodable frame, and those that stop before their end. */
+export function checkSamples(media: MediaInfo, json: unknown): string[] {
+  const reached = reachedBy(json, media.streams);
   const problems: string[] = [];
   for (const stream of media.streams) {
-    if ((stream.kind !== "video" && stream.kind !== "audio") || (stream.kind === "video" && stream.attachedPicture)) {
-      continue;
-    }
-    const reached = last.get(stream.index);
-    const end = endOf(stream, media);
-    if (reached === undefined) problems.push(`nothing of stream ${stream.index} can be decoded`);
-    else if (
-      stream.kind === "video" &&
-      end !== null &&
-      reached < end - END_SLACK_SECONDS - 2 / (stream.averageFps ?? 1)
-    ) {
-      problems.push(`the picture stops at ${reached.toFixed(2)} of ${end.toFixed(2)} seconds`);
+    if (stream.kind !== "video" && stream.kind !== "audio") continue;
+    if (stream.kind === "video" && (stream.attachedPicture || stream.still)) continue;
+    const last = reached.get(stream.index);
+    const end = endOf(stream);
+    if (last === undefined) problems.push(`nothing of stream ${stream.index} can be decoded`);
+    else if (end !== null && Number.isFinite(last) && last < end - slackOf(stream)) {
+      problems.push(`stream ${stream.index} stops at ${last.toFixed(2)} of ${end.toFixed(2)} seconds`);
     }
   }
   return problems;

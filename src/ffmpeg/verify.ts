@@ -8,6 +8,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RendiffError, type Retry } from "../errors.ts";
+import { type FileEnds, HEAD_BYTES, isWhole, TAIL_BYTES } from "../media/container-end.ts";
 import { toEvidence } from "../media/diagnose.ts";
 import { checkCounts, checkOutput, checkShape, type StreamCount } from "../media/expectation.ts";
 import { ALLOWED_DEMUXERS } from "../media/input-formats.ts";
@@ -16,7 +17,7 @@ import { numberOf, positive, recordOf, recordsOf } from "../media/media-info-fie
 import type { Expectation, MediaInfo, PlannedOutput } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { type ProbeRun, runFfprobe } from "./ffprobe.ts";
-import { checkSamples, sampleWindows } from "./samples.ts";
+import { checkSamples, FRAME_ENTRIES, sampleWindows } from "./samples.ts";
 import type { MediaTools } from "./tools.ts";
 
 /** What is decoded as a whole: below it, a second ffprobe would take longer than the decoding. */
@@ -83,6 +84,15 @@ function countsOf(json: unknown, decoded: boolean): readonly StreamCount[] {
   }));
 }
 
+async function readEnds(file: string, sizeBytes: number): Promise<FileEnds> {
+  const blob = Bun.file(file);
+  const [head, tail] = await Promise.all([
+    blob.slice(0, HEAD_BYTES).bytes(),
+    blob.slice(Math.max(0, sizeBytes - TAIL_BYTES)).bytes(),
+  ]);
+  return { sizeBytes, head, tail };
+}
+
 /** ffprobe's failures tell of an input; here the file is our own. */
 async function probeOwn(run: ProbeRun, output: PlannedOutput) {
   try {
@@ -117,10 +127,13 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
     timeoutMs: TIMEOUT_MS + (info.size / BYTES_PER_SECOND_MIN) * 1000,
   };
   const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];
-  const whole = await probeOwn({ ...run, show: full ? [...show, "-count_frames"] : show }, output);
+  const decode = ["-count_frames", "-show_entries", FRAME_ENTRIES];
+  const whole = await probeOwn({ ...run, show: full ? [...show, ...decode] : show }, output);
   const media = parseMediaInfo(whole.json);
   const counts = countsOf(whole.json, full);
   const problems = [...checkOutput(expect, media, counts), ...checkCounts(media, counts, expect)];
+  if (!isWhole(media.container, await readEnds(file, info.size))) problems.push("its end is missing");
+  if (full) problems.push(...checkSamples(media, whole.json));
   const complaints = [...complaintsOf(whole.stderr, copied)];
   if (!full && problems.length === 0 && complaints.length === 0) {
     const samples = await probeOwn({ ...run, show: sampleWindows(media) }, output);
