@@ -134,25 +134,10 @@ export interface RunningServer extends AsyncDisposable {
 export const isReady = async (url: string): Promise<boolean> =>
   (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok;
 
-const running = new Set<Bun.Subprocess>();
-let sweeping = false;
-
-function untilFileEnds(): void {
-  if (sweeping) return;
-  sweeping = true;
-  afterFile(async () => {
-    sweeping = false;
-    const left = [...running];
-    for (const child of left) child.kill("SIGKILL");
-    await Promise.all(left.map(({ exited }) => exited));
-  });
-}
-
 let starts = 0;
 
 /** Resolves when it is ready. */
 export async function startServer(site: Site, env: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
-  untilFileEnds();
   const port = freePort();
   const logPath = join(site.folder, `server-${++starts}.log`);
   const sink = openSync(logPath, "a");
@@ -165,13 +150,13 @@ export async function startServer(site: Site, env: Readonly<Record<string, strin
     detached: true,
   });
   closeSync(sink);
-  running.add(child);
+  // Registered after the site, and so run before its folder and its database go.
+  afterFile(() => kill());
   const url = `http://127.0.0.1:${port}`;
   const log = () => Bun.file(logPath).text();
   const kill = async () => {
     child.kill("SIGKILL");
     await child.exited;
-    running.delete(child);
   };
   const stop = async () => {
     child.kill("SIGTERM");
@@ -179,13 +164,12 @@ export async function startServer(site: Site, env: Readonly<Record<string, strin
       await kill();
       throw error;
     });
-    running.delete(child);
     return child.exitCode ?? -1;
   };
   try {
-    const ready = until(() => child.exitCode !== null || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 20 });
-    await ready;
-    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}.`);
+    const ended = () => child.exitCode !== null || child.signalCode !== null;
+    await until(() => ended() || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 20, what: "the server" });
+    if (ended()) throw new Error(`The server ended with ${child.exitCode ?? child.signalCode}.`);
   } catch (error) {
     await kill();
     const tail = (await log()).trim().split("\n").slice(-OUTPUT_LINES).join("\n");
@@ -196,8 +180,7 @@ export async function startServer(site: Site, env: Readonly<Record<string, strin
     media: () => mediaProcessesWith(site.folder),
     signal: (signal) => child.kill(signal),
     async [Symbol.asyncDispose]() {
-      if (running.has(child) && child.exitCode === null && child.signalCode === null) await stop();
-      running.delete(child);
+      if (child.exitCode === null && child.signalCode === null) await stop();
     },
   };
 }
