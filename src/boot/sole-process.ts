@@ -60,9 +60,9 @@ export async function claimSoleProcess(sql: Sql, logger: Logger, giveUpMs = GIVE
         heldSinceMs = null;
         logger.info({}, "this process is alone again");
       });
-    for (let held = first; !signal.aborted; held = again()) {
+    for (let held: Promise<void> | null = first; !signal.aborted; held = null) {
       try {
-        await held;
+        await (held ?? again());
       } catch (error) {
         if (signal.aborted) return;
         const nowMs = performance.now();
