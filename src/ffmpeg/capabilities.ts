@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { RendiffError } from "../errors.ts";
 import { ALLOWED_DEMUXERS } from "../media/input-formats.ts";
 import type { Ability, Capabilities } from "../media/types.ts";
@@ -143,11 +143,12 @@ async function readCache(path: string, key: string): Promise<Exercised | null> {
 async function writeCache(path: string, cached: Cached): Promise<void> {
   const scratch = `${path}.${Bun.randomUUIDv7()}`;
   try {
+    await mkdir(dirname(path), { recursive: true });
     await Bun.write(scratch, JSON.stringify(cached));
     await rename(scratch, path);
   } catch {
     // A start without a cache is slower, not wrong.
-    await rm(scratch, { force: true });
+    await rm(scratch, { force: true }).catch(() => {});
   }
 }
 
@@ -164,7 +165,6 @@ export async function exerciseCapabilities(request: CapabilityRequest): Promise<
   const workDir = await mkdtemp(join(tmpdir(), "rendiff-exercise-"));
   try {
     const capabilities = await exerciseAll(request, workDir);
-    await mkdir(request.cacheDir, { recursive: true });
     await writeCache(path, { key, capabilities });
     return { ...capabilities, sandbox };
   } finally {
