@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { makeMemoryBudget } from "../../actors/attempt/memory-budget.ts";
 import type { AttemptPorts } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
+import { killStrays } from "../process/strays.ts";
 import type { StorageRegistry } from "../storage/port.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -27,6 +28,8 @@ export interface AttemptParts {
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
   const { config, media, storage, logger, metrics, recorder } = parts;
   const { tempDir, tempLimitBytes, memoryLimitBytes } = config.worker;
+  const strays = await killStrays(tempDir);
+  if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
   return {
     recorder,
     storage,

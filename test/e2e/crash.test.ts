@@ -49,11 +49,13 @@ for (const profile of PROFILES) {
         let server = await startServer(site);
         for (let round = 0; round < ROUNDS; round++) {
           const output = `round-${round}.mp4`;
-          const { id } = await makeApi(server.url, key).convert(encode(input, output));
+          const before = makeApi(server.url, key);
+          const { id } = await before.convert(encode(input, output));
           await until(() => server.media().some(({ commandLine }) => commandLine.includes("libx264")), {
             timeoutMs: 20_000,
             intervalMs: 5,
-            what: "FFmpeg to encode",
+          }).catch(async () => {
+            throw new Error(`FFmpeg was not seen: ${JSON.stringify(await before.job(id))}\n${await server.log()}`);
           });
           await killHard(server);
           server = await startServer(site);

@@ -239,6 +239,20 @@ inBothProfiles("inputs", (stage) => {
     expect(message ?? "").toMatch(READABLE);
   });
 
+  test("one job makes several outputs, each where it says", async () => {
+    const { api, site } = stage();
+    await put(site, "in/several.mp4", both);
+    const operations = [...toH264, { type: "thumbnail", time: 0.5 }];
+    const job = await api.completed({ input: "in/several.mp4", output: "several/out.mp4", operations });
+    const outputs = await api.outputs(job.id);
+    expect(outputs.map(({ role }) => role)).toEqual(["primary", "thumbnail"]);
+    for (const { uri, bytes } of outputs) {
+      const path = stored(site, uri.replace("local://", ""));
+      expect(Bun.file(path).size).toBe(bytes);
+      expect(ffprobe(path).streams[0]?.codec_type).toBe("video");
+    }
+  });
+
   test("nothing is left behind", async () => {
     await untilClean(stage().site);
   });

@@ -7,7 +7,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterFile } from "./cleanup.ts";
 import { createDatabase } from "./postgres.ts";
-import { mediaProcessesWith, type ProcessInfo } from "./processes.ts";
+import { type ProcessInfo, processesWith } from "./processes.ts";
 import { freePort } from "./servers.ts";
 import { makeTempDir } from "./temp-dir.ts";
 import { until, within } from "./until.ts";
@@ -121,7 +121,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   readonly exited: Promise<number>;
-  /** FFmpeg and ffprobe processes of this site, whoever is their parent. */
+  /** As `mediaOf`. */
   media(): ProcessInfo[];
   log(): Promise<string>;
   signal(signal: NodeJS.Signals): void;
@@ -130,6 +130,10 @@ export interface RunningServer extends AsyncDisposable {
   /** SIGTERM, and the exit code. Kills it when it does not end in time. */
   stop(): Promise<number>;
 }
+
+/** FFmpeg and ffprobe of the site, and the boxes they run in, whoever is their parent. */
+export const mediaOf = ({ folder }: Pick<Site, "folder">): ProcessInfo[] =>
+  processesWith(folder).filter(({ name }) => /^(ffmpeg|ffprobe|bwrap)/.test(name));
 
 export const isReady = async (url: string): Promise<boolean> =>
   (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2_000) })).ok;
@@ -177,7 +181,7 @@ export async function startServer(site: Site, env: Readonly<Record<string, strin
   }
   return {
     ...{ site, url, pid: child.pid, exited: child.exited, log, kill, stop },
-    media: () => mediaProcessesWith(site.folder),
+    media: () => mediaOf(site),
     signal: (signal) => child.kill(signal),
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) await stop();
@@ -186,13 +190,14 @@ export async function startServer(site: Site, env: Readonly<Record<string, strin
 }
 
 /** What is left of jobs that are over: work folders, staging files, media processes. Empty when all is clean. */
-export async function leftovers({ folder, tempDir, storage }: Site): Promise<string[]> {
+export async function leftovers(site: Site): Promise<string[]> {
+  const { tempDir, storage } = site;
   const files = async (root: string) => await readdir(root, { recursive: true }).catch(() => []);
   const work = (await readdir(tempDir).catch(() => [])).map((name) => `work folder ${name}`);
   const staging = (await files(storage))
     .filter((name) => /(^|\/)\.rendiff-/.test(name))
     .map((name) => `staging ${name}`);
-  const media = mediaProcessesWith(folder).map(({ pid, commandLine }) => `process ${pid} ${commandLine}`);
+  const media = mediaOf(site).map(({ pid, commandLine }) => `process ${pid} ${commandLine}`);
   return [...work, ...staging, ...media];
 }
 
