@@ -196,6 +196,7 @@ const CASES: Record<string, Case> = {
     allowed: [
       ["actors/spawn-root.ts", `export const a = createActor(machine);`],
       ["actors/worker/a.test.ts", `createActor(machine);`],
+      ["actors/worker/a.fixture.ts", `createActor(machine);`],
     ],
   },
   "named exports only": {
