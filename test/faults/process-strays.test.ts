@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { killStrays } from "../../src/process/strays.ts";
+import { isAlive, listProcesses, untilDead } from "../support/processes.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
+
+test("ends the inner process whose bubblewrap died before it was set up, and no other", async () => {
+  const folder = await makeTempDir("strays");
+  const pipe = join(folder, "pipe");
+  Bun.spawnSync(["mkfifo", pipe]);
+  const box = "--unshare-user --unshare-pid --die-with-parent --as-pid-1 --ro-bind / /";
+  // Both ends of the pipe in one, so that opening does not wait; nothing is ever written to it.
+  const script = `exec bwrap ${box} --bind "$1" "$1/work" --info-fd 4 --userns-block-fd 3 sleep 60 3<>"$2" 4>/dev/null`;
+  const outer = Bun.spawn(["sh", "-c", script, "sh", folder, pipe], {
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  });
+  try {
+    const inner = await until(() => listProcesses().find(({ parent }) => parent === outer.pid), {
+      what: "the inner one",
+    });
+    expect(await killStrays(folder)).toEqual([]);
+    outer.kill("SIGKILL");
+    await outer.exited;
+    expect(isAlive(inner.pid)).toBe(true);
+    expect(await killStrays(`${folder}-other`)).toEqual([]);
+    expect(await killStrays(folder)).toEqual([inner.pid]);
+    await untilDead(inner.pid);
+  } finally {
+    outer.kill("SIGKILL");
+    await killStrays(folder);
+  }
+});
