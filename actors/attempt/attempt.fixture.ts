@@ -1,6 +1,8 @@
 /** A claim, and a chart whose actors are gates: each stage waits until the test lets it settle. */
-import { type Actor, createActor, fromPromise, type SnapshotFrom } from "xstate";
+import { type Actor, fromPromise, type SnapshotFrom } from "xstate";
 import type { Claim, Job, JobId, KeyId, PublishManifest, WorkerId } from "../../src/jobs/types.ts";
+import { silentLogger } from "../../test/support/silent-logger.ts";
+import { spawnRoot } from "../spawn-root.ts";
 import { attemptMachine } from "./attempt.machine.ts";
 import type { AttemptContext } from "./attempt.types.ts";
 
@@ -69,8 +71,9 @@ export class Walk {
       actors: actors as never,
       delays: { jobTimeout: jobTimeoutMs, keyRetry: 1 },
     });
-    this.actor = createActor(logic as typeof attemptMachine, { input: { claim } });
-    this.actor.start();
+    this.actor = spawnRoot(logic as typeof attemptMachine, {
+      ...{ id: "attempt", input: { claim }, logger: silentLogger() },
+    });
   }
 
   get snapshot(): SnapshotFrom<typeof attemptMachine> {

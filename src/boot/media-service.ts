@@ -18,7 +18,14 @@ export interface MediaServicePorts {
 
 export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
   async function probe({ backend, key }: ObjectRef, signal: AbortSignal): Promise<MediaInfo> {
-    const path = await storage.backend(backend).localPath(key);
+    const store = storage.backend(backend);
+    if (!store.properties.inPlace) {
+      throw new RendiffError({
+        kind: "request.unsupported",
+        publicMessage: `Files in ${backend} cannot be looked at without a job in this version, only converted.`,
+      });
+    }
+    const path = await store.localPath(key);
     if (path === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
     }

@@ -1,0 +1,52 @@
+import { expect, test } from "bun:test";
+import type { Sql } from "../database/sql.ts";
+import type { StorageRegistry } from "../storage/port.ts";
+import { type HealthParts, makeHealthChecks } from "./health.ts";
+
+const { signal } = new AbortController();
+
+interface World {
+  readonly durability: Sql["durability"];
+  readonly freeBytes: number | null;
+  readonly waitSeconds: number;
+  readonly sandbox: "bubblewrap" | "none";
+}
+
+function checksIn({ durability, freeBytes, waitSeconds, sandbox }: World) {
+  const parts = {
+    sql: {
+      durability,
+      query: async () => [{ priority: 1, ready: 1, delayed: 0, oldest: waitSeconds, processing: 0 }],
+    },
+    storage: { names: ["local"], backend: () => ({ freeBytes: async () => freeBytes }) } as unknown as StorageRegistry,
+    media: {
+      capabilities: { ffmpegVersion: "5.1" },
+      runner: { sandbox: { mode: sandbox, reason: "no bubblewrap" } },
+    },
+  } as unknown as HealthParts;
+  return async () =>
+    Object.fromEntries(
+      await Promise.all(makeHealthChecks(parts).map(async ({ name, run }) => [name, await run(signal)])),
+    );
+}
+
+test("what is well says little", async () => {
+  const run = checksIn({ durability: "fsync", freeBytes: null, waitSeconds: 5, sandbox: "bubblewrap" });
+  expect(await run()).toMatchObject({ database: null, ffmpeg: "FFmpeg 5.1", storage: null, queue: null });
+});
+
+test("what an operator should know is said", async () => {
+  const run = checksIn({ durability: "process", freeBytes: 1e6, waitSeconds: 7_200, sandbox: "none" });
+  expect(await run()).toMatchObject({
+    database: expect.stringContaining("power failure"),
+    ffmpeg: expect.stringContaining("without a sandbox: no bubblewrap"),
+    storage: "local is nearly full",
+    queue: "a job has waited for 7200 s",
+  });
+});
+
+test("a server without its database or its storage is not well; without the rest it still is", () => {
+  const parts = {} as HealthParts;
+  const vital = makeHealthChecks(parts).filter((check) => check.vital);
+  expect(vital.map(({ name }) => name)).toEqual(["database", "storage"]);
+});

@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import { sampleCapabilities, sampleLimits } from "../../test/support/capabilities.ts";
+import type { StorageBackend } from "../storage/port.ts";
+import { makeStorageRegistry } from "../storage/registry.ts";
+import { makeMediaService } from "./media-service.ts";
+import type { Media } from "./media-tools.ts";
+
+function serviceOn(backend: Partial<StorageBackend>) {
+  const probed: string[] = [];
+  const media = {
+    capabilities: sampleCapabilities(5),
+    probe: async (file: string) => {
+      probed.push(file);
+      return { container: "mp4" };
+    },
+  } as unknown as Media;
+  const storage = makeStorageRegistry([{ name: "store", ...backend } as StorageBackend]);
+  return { service: makeMediaService({ media, storage, limits: sampleLimits, threads: 1 }), probed };
+}
+
+const properties = { type: "local", writable: true, publishing: "rename", conditionalDelete: true } as const;
+const ref = { backend: "store", key: "a.mp4" };
+const { signal } = new AbortController();
+
+test("a file is probed where it lies", async () => {
+  const { service, probed } = serviceOn({
+    properties: { ...properties, inPlace: true },
+    localPath: async (key) => `/files/${key}`,
+  });
+  expect(await service.probe(ref, signal)).toMatchObject({ container: "mp4" });
+  expect(probed).toEqual(["/files/a.mp4"]);
+});
+
+test("one that is not there is not found; one in a store that is not a disk is refused by the store's name", async () => {
+  const gone = serviceOn({ properties: { ...properties, inPlace: true }, localPath: async () => null });
+  await expect(gone.service.probe(ref, signal)).rejects.toMatchObject({ kind: "input.not_found" });
+  const remote = serviceOn({ properties: { ...properties, inPlace: false }, localPath: async () => null });
+  await expect(remote.service.probe(ref, signal)).rejects.toMatchObject({
+    kind: "request.unsupported",
+    publicMessage: expect.stringContaining("store"),
+  });
+});
