@@ -29,6 +29,9 @@ const BODY = {
 interface Sample {
   readonly spawned: number[];
   readonly claimed: number[];
+  /** From the claim's commit to ffprobe, and from ffprobe to FFmpeg. */
+  readonly probed: number[];
+  readonly planned: number[];
 }
 
 const times = async (count: number, once: () => Promise<number>): Promise<number[]> => {
@@ -45,11 +48,12 @@ function probeAnswer(clip: string): string {
 
 /** One after another, each on an idle worker. */
 async function dispatchJobs(subject: Subject, starts: Starts, sql: postgres.Sql): Promise<Sample> {
-  const started = new Map<string, number>();
+  const started = new Map<string, { readonly ffprobe: number; readonly ffmpeg: number }>();
   for (let index = 0; index < SAMPLES_A_ROUND; index++) {
-    const spawned = starts.next("ffmpeg");
+    const both = Promise.all([starts.next("ffprobe"), starts.next("ffmpeg")]);
     const { id } = await createJob(subject, BODY);
-    started.set(id, (await spawned).atMs);
+    const [ffprobe, ffmpeg] = await both;
+    started.set(id, { ffprobe: ffprobe.atMs, ffmpeg: ffmpeg.atMs });
     const isFinal = async () => (await sql`SELECT 1 FROM jobs WHERE id = ${id} AND completed_at IS NOT NULL`).length;
     await until(isFinal, { intervalMs: 2, what: "a job to end" });
   }
@@ -59,9 +63,15 @@ async function dispatchJobs(subject: Subject, starts: Starts, sql: postgres.Sql)
       extract(epoch FROM pg_xact_commit_timestamp(s.xmin)) * 1000 AS claimed
     FROM job_logs c JOIN job_logs s ON s.job_id = c.job_id AND s.seq = 2
     WHERE c.seq = 1 AND c.job_id = ANY (${[...started.keys()]}::uuid[])`;
+  const timed = rows.flatMap(({ id, created, claimed }) => {
+    const at = started.get(id);
+    return at === undefined ? [] : [{ ...at, created: Number(created), claimed: Number(claimed) }];
+  });
   return {
-    spawned: rows.map(({ id, created }) => (started.get(id) ?? Number.NaN) - Number(created)),
-    claimed: rows.map(({ created, claimed }) => Number(claimed) - Number(created)),
+    spawned: timed.map(({ created, ffmpeg }) => ffmpeg - created),
+    claimed: timed.map(({ created, claimed }) => claimed - created),
+    probed: timed.map(({ claimed, ffprobe }) => ffprobe - claimed),
+    planned: timed.map(({ ffprobe, ffmpeg }) => ffmpeg - ffprobe),
   };
 }
 
@@ -93,11 +103,14 @@ interface Series {
 function toClaims({ rendiff, bull, bullAgain, spawning, spawningAgain }: Series): Claim[] {
   const spawned = rendiff.flatMap((sample) => sample.spawned);
   const claimed = rendiff.flatMap((sample) => sample.claimed);
+  const part = (name: keyof Sample): number => median(rendiff.flatMap((sample) => sample[name]));
   const figure = { kind: "figure", goal: "P4", unit: "ms", isTime: true } as const;
   const ratio = { kind: "ratio", goal: "P4", unit: "ms", limit: 1.3, bound: "most" } as const;
   return [
     { ...figure, what: "created → FFmpeg spawned, p50", value: median(spawned), limit: 5 },
     { ...figure, what: "created → FFmpeg spawned, p99", value: p99(spawned), limit: 20 },
+    { ...figure, what: "of it, claimed → ffprobe spawned, p50", value: part("probed"), limit: null },
+    { ...figure, what: "of it, ffprobe → FFmpeg spawned, p50", value: part("planned"), limit: null },
     {
       ...ratio,
       what: "created → FFmpeg spawned",
