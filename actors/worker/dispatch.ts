@@ -27,49 +27,112 @@ const POLL_INTERVAL_MS = 5_000;
 const LOOK_MS = 10;
 const ERROR_DELAY_MS = 1_000;
 
-export function startDispatch(
-  ports: DispatchPorts,
-  { workerId, slots, ledger }: ServiceInput,
-  onClaim: (claim: Claim) => void,
-): { slotFreed(): void; stop(): void } {
-  const { sql, coordination, logger } = ports;
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let free = slots;
+class Dispatch {
+  readonly #ports: DispatchPorts;
+  readonly #service: ServiceInput;
+  readonly #onClaim: (claim: Claim) => void;
+  readonly #stopping = new AbortController();
+  #free: number;
   /** Ends the wait for a slot or for a hint. */
-  let wake = (): void => {};
+  #wake = (): void => {};
   /**
    * The rows may hold a job that no hint names: after the start, after a job ended (its key may have room again, and
    * the hints that were passed over are gone), and as long as looking finds something.
    */
-  let worthALook = true;
+  #worthALook = true;
 
-  async function slot(): Promise<void> {
-    while (free === 0 && !signal.aborted) {
+  constructor(ports: DispatchPorts, service: ServiceInput, onClaim: (claim: Claim) => void) {
+    this.#ports = ports;
+    this.#service = service;
+    this.#onClaim = onClaim;
+    this.#free = service.slots;
+  }
+
+  slotFreed(): void {
+    this.#free += 1;
+    this.#worthALook = true;
+    this.#wake();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#wake();
+  }
+
+  /** Resolves when it was stopped and no claim is under way. */
+  async run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#round();
+      } catch (error) {
+        this.#ports.logger.warn({ err: error }, "claiming failed; trying again");
+        // What was hinted may wait in the rows now.
+        this.#worthALook = true;
+        await delay(ERROR_DELAY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { signal } = this.#stopping;
+    await this.#slot();
+    if (signal.aborted) return;
+    const hint = await this.#nextHint();
+    if (!signal.aborted) await this.#fill(hint);
+    else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]);
+  }
+
+  async #slot(): Promise<void> {
+    while (this.#free === 0 && !this.#stopping.signal.aborted) {
       await new Promise<void>((resolve) => {
-        wake = resolve;
+        this.#wake = resolve;
       });
     }
   }
 
   /** Null when none came in time. Neither timer nor listener outlives the wait, however many waits there are. */
-  async function nextHint(): Promise<ReadyHint | null> {
+  async #nextHint(): Promise<ReadyHint | null> {
+    const { coordination, priorities, pollIntervalMs = POLL_INTERVAL_MS } = this.#ports;
     const patience = new AbortController();
-    wake = () => patience.abort();
-    const timer = setTimeout(wake, worthALook ? LOOK_MS : (ports.pollIntervalMs ?? POLL_INTERVAL_MS));
+    this.#wake = () => patience.abort();
+    const timer = setTimeout(this.#wake, this.#worthALook ? LOOK_MS : pollIntervalMs);
     try {
-      return await coordination.readyQueue.take(ports.priorities, patience.signal);
+      return await coordination.readyQueue.take(priorities, patience.signal);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async function claim(hint: ReadyHint | null): Promise<Claim | null> {
-    const request = { workerId, jobTypes: ports.jobTypes, priorities: ports.priorities };
+  async #fill(hint: ReadyHint | null): Promise<void> {
+    const { ledger } = this.#service;
+    ledger.claiming += 1;
+    // Before the look: a slot that is freed during it makes the next one worth while.
+    if (hint === null) this.#worthALook = false;
+    try {
+      const claimed = await this.#claim(hint);
+      if (hint === null && claimed !== null) this.#worthALook = true;
+      if (claimed === null) return;
+      if (this.#stopping.signal.aborted) {
+        await giveBack(this.#ports.sql, claimed.lease);
+        return;
+      }
+      this.#free -= 1;
+      this.#onClaim(claimed);
+    } finally {
+      // Only now: a heartbeat in between would take the job for one whose claim was lost.
+      ledger.claiming -= 1;
+    }
+  }
+
+  async #claim(hint: ReadyHint | null): Promise<Claim | null> {
+    const { sql, coordination, jobTypes, priorities, leaseTtlMs } = this.#ports;
+    const { workerId } = this.#service;
+    const request = { workerId, jobTypes, priorities };
     if (hint === null) return claimJob(sql, request);
     const lock = names.jobLock(hint.jobId);
     // So that replicas do not race for one hint; it never decides.
-    if (!(await coordination.locks.acquire(lock, workerId, ports.leaseTtlMs))) return null;
+    if (!(await coordination.locks.acquire(lock, workerId, leaseTtlMs))) return null;
     let claimed: Claim | null = null;
     try {
       claimed = await claimJob(sql, { ...request, jobId: hint.jobId as JobId });
@@ -78,58 +141,14 @@ export function startDispatch(
       if (claimed === null) await coordination.locks.release(lock, workerId).catch(() => {});
     }
   }
+}
 
-  async function fill(hint: ReadyHint | null): Promise<void> {
-    ledger.claiming += 1;
-    // Before the look: a slot that is freed during it makes the next one worth while.
-    if (hint === null) worthALook = false;
-    try {
-      const claimed = await claim(hint);
-      if (hint === null && claimed !== null) worthALook = true;
-      if (claimed === null) return;
-      if (signal.aborted) {
-        await giveBack(sql, claimed.lease);
-        return;
-      }
-      free -= 1;
-      onClaim(claimed);
-    } finally {
-      // Only now: a heartbeat in between would take the job for one whose claim was lost.
-      ledger.claiming -= 1;
-    }
-  }
-
-  async function round(): Promise<void> {
-    await slot();
-    if (signal.aborted) return;
-    const hint = await nextHint();
-    if (!signal.aborted) await fill(hint);
-    else if (hint !== null) await coordination.readyQueue.add([hint]);
-  }
-
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await round();
-      } catch (error) {
-        logger.warn({ err: error }, "claiming failed; trying again");
-        // What was hinted may wait in the rows now.
-        worthALook = true;
-        await delay(ERROR_DELAY_MS, undefined, { signal }).catch(() => {});
-      }
-    }
-  }
-
-  ledger.dispatched = run();
-  return {
-    slotFreed() {
-      free += 1;
-      worthALook = true;
-      wake();
-    },
-    stop() {
-      stopping.abort();
-      wake();
-    },
-  };
+export function startDispatch(
+  ports: DispatchPorts,
+  service: ServiceInput,
+  onClaim: (claim: Claim) => void,
+): { slotFreed(): void; stop(): void } {
+  const dispatch = new Dispatch(ports, service, onClaim);
+  service.ledger.dispatched = dispatch.run();
+  return dispatch;
 }

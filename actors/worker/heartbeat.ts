@@ -23,6 +23,19 @@ export interface HeartbeatPorts {
   readonly leaseTtlMs: number;
 }
 
+type Listener = (message: Readonly<Record<string, unknown>>) => void;
+
+/** Without the bus a worker learns the same from its heartbeats, only later. */
+function listenTo({ coordination, logger }: HeartbeatPorts, listeners: Readonly<Record<string, Listener>>): () => void {
+  const subscriptions = Object.entries(listeners).map(([name, listener]) => coordination.bus.subscribe(name, listener));
+  for (const subscription of subscriptions) {
+    subscription.catch((error: unknown) => logger.warn({ err: error }, "the worker could not subscribe to the bus"));
+  }
+  return () => {
+    for (const subscription of subscriptions) subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
+  };
+}
+
 export function startHeartbeat(
   ports: HeartbeatPorts,
   input: ServiceInput,
@@ -89,22 +102,14 @@ export function startHeartbeat(
     if (!stopped && ledger.running.has(jobId)) send({ type: "cancel.requested", jobId });
   };
 
-  const subscriptions = [
-    coordination.bus.subscribe(channels.tick, onTick),
-    coordination.bus.subscribe(channels.cancel, onCancel),
-  ];
-  for (const subscription of subscriptions) {
-    subscription.catch((error: unknown) => logger.warn({ err: error }, "the worker could not subscribe to the bus"));
-  }
+  const unsubscribe = listenTo(ports, { [channels.tick]: onTick, [channels.cancel]: onCancel });
   const timer = setInterval(() => void beat(), ports.tickIntervalMs);
   void beat();
   return {
     stop() {
       stopped = true;
       clearInterval(timer);
-      for (const subscription of subscriptions) {
-        subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
-      }
+      unsubscribe();
     },
   };
 }

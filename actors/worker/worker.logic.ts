@@ -47,7 +47,7 @@ export function makeWorkerLogic(ports: WorkerPorts) {
       dispatch: fromCallback<{ type: "slot.freed" }, ServiceInput>(({ input, sendBack, receive }) => {
         const dispatch = startDispatch(ports, input, (claim) => sendBack({ type: "job.claimed", claim }));
         receive(() => dispatch.slotFreed());
-        return dispatch.stop;
+        return () => dispatch.stop();
       }),
       heartbeat: fromCallback<{ type: "none" }, ServiceInput>(
         ({ input, sendBack }) => startHeartbeat(ports, input, sendBack).stop,
