@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Job } from "../support/api.ts";
 import { leftovers, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { inBothProfiles, put, SLOW_CLIP, type Stage, slowJob, stored } from "./harness.ts";
+import { inBothProfiles, passTime, put, SLOW_CLIP, type Stage, slowJob, stored } from "./harness.ts";
 
 const DEAD_WITHIN_MS = 2_000;
 
@@ -45,8 +45,7 @@ inBothProfiles("cancel", (stage) => {
     for (const delayMs of [0, 5, 20, 50, 100, 200, 400]) {
       const output = `soon-${delayMs}.mp4`;
       const job = await now.api.convert(slowJob(input, output));
-      // Not a wait for anything: the moments to be tried.
-      await Bun.sleep(delayMs);
+      await passTime(delayMs);
       await cancel(now, job, output);
     }
   });
@@ -73,7 +72,7 @@ inBothProfiles("cancel", (stage) => {
     for (let round = 0; round < 12; round++) {
       const output = `race-${round}.mp4`;
       const job = await now.api.convert({ input, output, operations });
-      await Bun.sleep(round * 30);
+      await passTime(round * 30);
       const { status } = await now.api.call<Job>("DELETE", `/jobs/${job.id}`);
       expect([200, 202, 409]).toContain(status);
       const done = await now.api.ended(job.id);

@@ -5,7 +5,7 @@ import { testEnv } from "../support/env.ts";
 import { mediaProcessesWith } from "../support/processes.ts";
 import { makeKey, makeSite, PROFILES, type RunningServer, startServer, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { ffprobe, put, stored } from "./harness.ts";
+import { ffprobe, passTime, put, stored } from "./harness.ts";
 
 const FINAL_EVENT = /^job\.(completed|failed|cancelled)$/;
 const ROUNDS = testEnv().long ? 30 : 10;
@@ -86,8 +86,7 @@ for (const profile of PROFILES) {
             const output = `stream-${kill}-${i}.mp4`;
             ids.set((await api.convert(encode(input, output))).id, output);
           }
-          // The moment is what is random; nothing is waited for.
-          await Bun.sleep(Math.random() * 1_500);
+          await passTime(Math.random() * 1_500);
           await killHard(server);
           server = await startServer(site);
         }

@@ -88,3 +88,9 @@ export const shortEncode = (input: string, output: string): object => ({
   output,
   operations: [{ type: "transcode", video_codec: "h264", preset: "veryfast", crf: 20 }],
 });
+
+/**
+ * Lets `ms` pass so that what follows hits a job at another moment. Not a wait: no test relies on anything having happened
+ * meanwhile, and each has to hold for every moment.
+ */
+export const passTime = (ms: number): Promise<void> => Bun.sleep(ms);
