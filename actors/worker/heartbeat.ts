@@ -8,7 +8,7 @@ import { type Coordination, channels, names } from "../../src/coordination/ports
 import type { Sql } from "../../src/database/sql.ts";
 import { giveBack } from "../../src/jobs/finish.ts";
 import { type Heartbeat, heartbeat } from "../../src/jobs/liveness.ts";
-import { isCutOff, reconcileHeld } from "../../src/jobs/liveness-rules.ts";
+import { type HeldLease, isCutOff, reconcileHeld } from "../../src/jobs/liveness-rules.ts";
 import type { JobId } from "../../src/jobs/types.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import { runs } from "./ledger.ts";
@@ -36,12 +36,27 @@ function listenTo({ coordination, logger }: HeartbeatPorts, listeners: Readonly<
   };
 }
 
+/** What an accepted heartbeat calls for: claims whose reply was lost go back, and the locks mirror the leases again. */
+async function settle(
+  { sql, coordination, leaseTtlMs }: HeartbeatPorts,
+  { workerId, ledger }: ServiceInput,
+  stray: readonly HeldLease[],
+): Promise<void> {
+  for (const lease of stray) {
+    // Claimed after the heartbeat was sent, and running by now.
+    if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
+  }
+  for (const jobId of ledger.running.keys()) {
+    await coordination.locks.renew(names.jobLock(jobId), workerId, leaseTtlMs);
+  }
+}
+
 export function startHeartbeat(
   ports: HeartbeatPorts,
   input: ServiceInput,
   send: (event: WorkerEvent) => void,
 ): { stop(): void } {
-  const { sql, coordination, logger, reapAfterTicks } = ports;
+  const { sql, logger, reapAfterTicks } = ports;
   const { workerId, ledger, draining } = input;
   let acceptedTick: number | null = null;
   let stopped = false;
@@ -66,18 +81,11 @@ export function startHeartbeat(
     for (const { jobId, cancelRequested } of answer.held) {
       if (cancelRequested) send({ type: "cancel.requested", jobId });
     }
-    for (const lease of stray) {
-      // Claimed after the heartbeat was sent, and running by now.
-      if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
-    }
-    for (const jobId of ledger.running.keys()) {
-      await coordination.locks.renew(names.jobLock(jobId), workerId, ports.leaseTtlMs);
-    }
+    await settle(ports, input, stray);
   }
 
   async function beat(): Promise<void> {
-    // A statement that is still waiting for its deadline is not joined by another.
-    if (beating || stopped) return;
+    if (beating || stopped) return; // One that waits for its deadline is not joined by another.
     beating = true;
     try {
       const sent = [...ledger.running.values()];
