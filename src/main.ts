@@ -46,4 +46,6 @@ try {
 } catch (error) {
   exitCode = exitCodeFor(error);
 }
+// A pipe takes 64 KiB at a time: what was printed must be out before the end. A reader that left ends the wait with an error.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
 process.exit(exitCode);

@@ -110,7 +110,7 @@ describe("rendiff", () => {
 
 describe("rendiff convert", () => {
   test("converts with its options, and says what came out", async () => {
-    const codec = ["--video-codec", "h265", "--crf", "28", "--preset", "ultrafast", "--width", "32", "--height", "24"];
+    const codec = ["--video-codec", "h265", "--crf", "28", "--preset", "ultrafast", "--width", "128", "--height", "96"];
     const { exitCode, stdout, stderr } = await rendiff(
       "convert",
       "in.mov",
@@ -123,7 +123,7 @@ describe("rendiff convert", () => {
     expect(stdout).toContain("out.mp4");
     expect(stderr).toContain("encoding");
     const { streams } = ffprobe(join(folder, "out.mp4"));
-    expect(streams).toMatchObject([{ codec_name: "hevc", width: 32, height: 24 }, { codec_name: "aac" }]);
+    expect(streams).toMatchObject([{ codec_name: "hevc", width: 128, height: 96 }, { codec_name: "aac" }]);
     expect(await readdir(temp)).toEqual([]);
   });
 
