@@ -20,8 +20,13 @@ process.on("unhandledRejection", (error) => {
   process.stderr.write(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}\n`);
 });
 
+/** A pipe takes 64 KiB at a time: all must be out before the end. A reader that has left ends it with an error. */
+let printed: Promise<unknown> = Promise.resolve();
+
 const context: CommandContext = {
-  out: (text) => void process.stdout.write(`${text}\n`),
+  out: (text) => {
+    printed = printed.then(() => Bun.write(Bun.stdout, `${text}\n`)).catch(() => {});
+  },
   err: (text) => void process.stderr.write(`${text}\n`),
   isTerminal: process.stderr.isTTY === true,
   signal: stopping.signal,
@@ -46,6 +51,5 @@ try {
 } catch (error) {
   exitCode = exitCodeFor(error);
 }
-// A pipe takes 64 KiB at a time: what was printed must be out before the end. A reader that left ends the wait with an error.
-await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
+await printed;
 process.exit(exitCode);
