@@ -104,9 +104,12 @@ for (const kind of RUNNER_KINDS) {
       const before = process.memoryUsage.rss();
       let lines = 0;
       let peak = before;
-      const watch = setInterval(() => {
+      let over = false;
+      const look = () => {
         peak = Math.max(peak, process.memoryUsage.rss());
-      }, 20);
+        return over;
+      };
+      const watch = until(look, { timeoutMs: 60_000, intervalMs: 20, what: "the floods to end" });
       const onLine = () => {
         lines += 1;
       };
@@ -117,7 +120,8 @@ for (const kind of RUNNER_KINDS) {
         // One line without end.
         flood(`head -c ${FLOOD_BYTES} /dev/zero`),
       ]);
-      clearInterval(watch);
+      over = true;
+      await watch;
       expect(stderr.stderrTail).toHaveLength(16_384);
       expect(lines).toBeGreaterThan(FLOOD_BYTES / 201);
       expect(peak - before).toBeLessThan(150 * MIB);
