@@ -108,7 +108,8 @@ export function readSources(): Source[] {
 }
 
 /** Tests and what only they use: free to reach everywhere. */
-export const isTest = ({ path }: { path: string }): boolean => path.startsWith("test/") || /\.(test|fixture)\.tsx?$/.test(path);
+export const isTest = ({ path }: { path: string }): boolean =>
+  path.startsWith("test/") || /\.(test|fixture)\.tsx?$/.test(path);
 
 /** What is delivered: not the tests, the tools and the benches. */
 export const isProduct = (source: { path: string }): boolean =>
