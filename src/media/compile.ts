@@ -17,7 +17,7 @@ import type { PlanContext } from "./plan/context.ts";
 import { draftExtract } from "./plan/extract.ts";
 import type { OutputDraft } from "./plan/output.ts";
 import { draftPrimary } from "./plan/primary.ts";
-import { overLimit, unsupportedInput } from "./plan/refuse.ts";
+import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
@@ -66,7 +66,12 @@ function contextOf(request: CompileRequest): PlanContext {
   if (input === undefined) throw unsupportedInput("There is no input.");
   checkInput(input.media, limits);
   const threads = Math.max(1, Math.min(request.threads, options.threads ?? request.threads));
-  return { operations, options, shape, source: toSource(input), capabilities, limits, threads };
+  const source = toSource(input);
+  const trim = operations.findIndex(({ type }) => type === "trim");
+  if (trim >= 0 && source.video?.still === true && source.audio.length === 0) {
+    throw invalidPlan("The input is a single picture, of which nothing can be trimmed.", `operations[${trim}]`);
+  }
+  return { operations, options, shape, source, capabilities, limits, threads };
 }
 
 function draftSide(context: PlanContext, side: SideFile, id: number, stem: string): OutputDraft {

@@ -185,18 +185,6 @@ const FILMS: readonly Container[] = [
     subtitles: { copies: ["dvd_subtitle"], encoder: null },
     variableFps: false,
   },
-  {
-    ...film,
-    name: "flv",
-    extensions: ["flv"],
-    muxer: "flv",
-    mediaType: "video/x-flv",
-    demuxers: ["flv"],
-    video: { copies: ["h264"], encodes: ["h264"] },
-    audio: { copies: ["aac", "mp3"], encodes: ["aac", "mp3"] },
-    subtitles: NO_SUBTITLES,
-    severalAudio: false,
-  },
 ];
 
 const SOUNDS: readonly Container[] = [

@@ -34,7 +34,7 @@ export interface Case {
 }
 
 const FOLDER = import.meta.dir;
-const WORK = "/work";
+const WORK = "/job";
 
 export function caseNames(): string[] {
   return readdirSync(FOLDER, { withFileTypes: true })
@@ -82,9 +82,17 @@ export interface Ran {
 }
 
 const TIMEOUT_MS = 30_000;
+/** As src/process starts its children: address space is counted with it. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
 
 async function run(program: string, args: readonly string[]): Promise<Ran & { stdout: string }> {
-  const child = Bun.spawn([program, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: TIMEOUT_MS });
+  const child = Bun.spawn([program, ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: TIMEOUT_MS,
+    env: ENVIRONMENT,
+  });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

@@ -66,7 +66,7 @@ export const h264: VideoEncoder = {
   pixelFormats: ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"],
   frameRates: [],
   sizeMax: 16_384,
-  memory: { baseMb: 900, perMegapixelMb: 110, perThreadMb: 80, perThreadMegapixelMb: 30 },
+  memory: { baseMb: 575, perMegapixelMb: 61, perThreadMb: 35, perThreadMegapixelMb: 15 },
   bitsPerPixelMax: ({ crf }) => bitsOfCrf(0.4, 23, 6, crf ?? 23),
   // Ten bits or full chroma play on few devices: whoever wants them names the pixel format.
   pixelFormat: () => "yuv420p",

@@ -60,7 +60,9 @@ export const h265: VideoEncoder = {
   pixelFormats: ["yuv420p", "yuv420p10le", "yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"],
   frameRates: [],
   sizeMax: 16_384,
-  memory: { baseMb: 1_050, perMegapixelMb: 130, perThreadMb: 80, perThreadMegapixelMb: 25 },
+  // Below a width of 64 it writes beyond its memory.
+  sizeMin: { libx265: [64, 16] },
+  memory: { baseMb: 670, perMegapixelMb: 75, perThreadMb: 35, perThreadMegapixelMb: 15 },
   bitsPerPixelMax: ({ crf }) => bitsOfCrf(0.25, 28, 6, crf ?? 28),
   pixelFormat: ({ bitDepth }) => (bitDepth > 8 ? "yuv420p10le" : "yuv420p"),
   args,

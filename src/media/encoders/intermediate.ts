@@ -48,7 +48,7 @@ export const prores: VideoEncoder = {
   pixelFormats: [...YUV422, ...YUV444],
   frameRates: [],
   sizeMax: 16_384,
-  memory: { baseMb: 800, perMegapixelMb: 110, perThreadMb: 80, perThreadMegapixelMb: 30 },
+  memory: { baseMb: 150, perMegapixelMb: 40, perThreadMb: 30, perThreadMegapixelMb: 10 },
   bitsPerPixelMax: ({ profile }) => (profile?.startsWith("4444") ? 12 : 6),
   pixelFormat: ({ hasAlpha, chroma }) => {
     if (hasAlpha) return "yuva444p10le";
@@ -97,7 +97,7 @@ export const mpeg2: VideoEncoder = {
     [60, 1],
   ],
   sizeMax: 4_095,
-  memory: { baseMb: 800, perMegapixelMb: 80, perThreadMb: 80, perThreadMegapixelMb: 20 },
+  memory: { baseMb: 150, perMegapixelMb: 40, perThreadMb: 30, perThreadMegapixelMb: 10 },
   bitsPerPixelMax: () => 1,
   pixelFormat: ({ chroma }) => (chroma === "422" ? "yuv422p" : "yuv420p"),
   args: mpeg2Args,

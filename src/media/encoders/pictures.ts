@@ -14,7 +14,7 @@ const base = {
   levels: [],
   frameRates: [],
   sizeMax: 65_535,
-  memory: { baseMb: 800, perMegapixelMb: 60, perThreadMb: 80, perThreadMegapixelMb: 15 },
+  memory: { baseMb: 150, perMegapixelMb: 40, perThreadMb: 30, perThreadMegapixelMb: 10 },
 } as const;
 
 export const gif: VideoEncoder = {

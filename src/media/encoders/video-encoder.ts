@@ -37,6 +37,7 @@ export interface Pass {
 export interface EncodeContext {
   /** FFmpeg's name, the one of `encoders` that this FFmpeg has. */
   readonly encoder: string;
+  readonly pixelFormat: string;
   readonly width: number;
   readonly height: number;
   readonly fps: number;
@@ -76,8 +77,8 @@ export interface VideoEncoder {
   /** Frame rates it can hold; empty for any. */
   readonly frameRates: readonly (readonly [number, number])[];
   readonly sizeMax: number;
-  /** Shortest side that an encoder takes, by FFmpeg's name; others take any. */
-  readonly sizeMin?: Readonly<Record<string, number>>;
+  /** Width and height that an encoder needs, by FFmpeg's name; others take any. */
+  readonly sizeMin?: Readonly<Record<string, readonly [number, number]>>;
   readonly memory: MemoryModel;
   /** Of what is neither said by bitrate nor by the codec: bits a pixel that ordinary films stay below. */
   bitsPerPixelMax(settings: VideoSettings): number;

@@ -30,12 +30,15 @@ const common = (settings: VideoSettings): string[] =>
     ["-g:v:0", settings.gopSize],
   ]);
 
+/** Frames that are never shown have no transparency. */
+const alphaArgs = (pixelFormat: string): string[] => (pixelFormat.startsWith("yuva") ? ["-auto-alt-ref:v:0", "0"] : []);
+
 /** libvpx takes a missing bitrate for 200 kbit/s: constant quality needs it at zero (VP9) or out of the way (VP8). */
 function rate(settings: VideoSettings, otherwise: number): string[] {
   return settings.bitrate === null ? ["-b:v:0", String(otherwise), ...rateArgs(settings)] : rateArgs(settings);
 }
 
-function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContext): EncoderArg[] {
+function vp9Args(settings: VideoSettings, { pixelFormat, width, threads, pass }: EncodeContext): EncoderArg[] {
   const columns = Math.max(0, Math.min(4, Math.floor(Math.log2(Math.max(1, width / 256)))));
   return [
     ...speed(settings.preset, "3", pass),
@@ -48,11 +51,15 @@ function vp9Args(settings: VideoSettings, { width, threads, pass }: EncodeContex
     String(columns),
     "-threads:v:0",
     String(threads),
+    ...alphaArgs(pixelFormat),
     ...passArgs(pass),
   ];
 }
 
-function vp8Args(settings: VideoSettings, { width, height, fps, threads, pass }: EncodeContext): EncoderArg[] {
+function vp8Args(
+  settings: VideoSettings,
+  { pixelFormat, width, height, fps, threads, pass }: EncodeContext,
+): EncoderArg[] {
   const ceiling = Math.max(1_000_000, Math.round(width * height * fps * 0.3));
   return [
     ...speed(settings.preset, "2", pass),
@@ -60,6 +67,7 @@ function vp8Args(settings: VideoSettings, { width, height, fps, threads, pass }:
     ...rate(settings, settings.maxBitrate ?? ceiling),
     "-threads:v:0",
     String(Math.min(16, threads)),
+    ...alphaArgs(pixelFormat),
     ...passArgs(pass),
   ];
 }
@@ -74,7 +82,7 @@ const shared = {
   tunes: ["psnr", "ssim"],
   levels: [],
   frameRates: [],
-  memory: { baseMb: 800, perMegapixelMb: 130, perThreadMb: 80, perThreadMegapixelMb: 15 },
+  memory: { baseMb: 575, perMegapixelMb: 80, perThreadMb: 35, perThreadMegapixelMb: 15 },
 } as const;
 
 export const vp9: VideoEncoder = {

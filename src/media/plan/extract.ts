@@ -3,13 +3,13 @@ import type { Audio } from "../operations/audio.schema.ts";
 import type { SideFile } from "../operations/shape.ts";
 import type { PlanContext } from "./context.ts";
 import { isGuessed, toleranceSeconds } from "./expect.ts";
-import { type OutputDraft, workFile } from "./output.ts";
+import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { invalidPlan } from "./refuse.ts";
-import { copiedBytes, fileBytes } from "./resources.ts";
+import { copiedBytes, fileBytes, TRACK_MEMORY } from "./resources.ts";
 import { type SoundWishes, wishesOf } from "./sound.ts";
-import { bitsOf, expectedAudio, soundOf, soundPart } from "./sound-part.ts";
+import { bitsOf, expectedAudio, soundOf, soundPart, type Track } from "./sound-part.ts";
 import { muxerArgs, soundTagArgs, tagArgs } from "./tags.ts";
-import { lengthOf, windowOf } from "./timeline.ts";
+import { lengthOf, type Window, windowOf } from "./timeline.ts";
 
 /** What came before it, a transcode apart, and what it asks for itself. */
 function wishesFor(context: PlanContext, { operation, index }: SideFile & { readonly operation: Audio }): SoundWishes {
@@ -22,12 +22,34 @@ function wishesFor(context: PlanContext, { operation, index }: SideFile & { read
   };
 }
 
+interface Assembly {
+  readonly tracks: readonly Track[];
+  readonly id: number;
+  readonly window: Window;
+  readonly stop: readonly string[];
+}
+
+function build({ options }: PlanContext, { container }: SideFile, assembly: Assembly, graph: GraphContext): OutputArgs {
+  const { tracks, id, window, stop } = assembly;
+  const part = soundPart(tracks, id, window, graph, (stream, n) => soundTagArgs(stream, n, options));
+  const file = { file: workFile(id, container) };
+  return {
+    chains: part.chains,
+    args: [...part.args, ...stop, ...tagArgs(options), ...muxerArgs(container, options), file],
+  };
+}
+
+/** A copied stream has no filter that ends it. */
+function stopArgs({ start, end }: OutputDraft["window"]): string[] {
+  return end === null ? [] : ["-t", String(Number((end - start).toFixed(6)))];
+}
+
 export function draftExtract(
   context: PlanContext,
   side: SideFile & { readonly operation: Audio },
   id: number,
 ): OutputDraft {
-  const { source, operations, options } = context;
+  const { source, operations } = context;
   const { container, index } = side;
   const wishes = wishesFor(context, side);
   if (source.audio.length === 0) throw invalidPlan("The input has no sound to extract.", `operations[${index}]`);
@@ -39,8 +61,7 @@ export function draftExtract(
   const bytes = copies
     ? copiedBytes(source.media.sizeBytes ?? 0, seconds ?? 0)
     : fileBytes(bitsOf(sound.tracks), seconds ?? Math.min(context.limits.maxDurationSeconds, 3_600));
-  const stop =
-    copies && trimmed && window.end !== null ? ["-t", String(Number((window.end - window.start).toFixed(6)))] : [];
+  const stop = copies && trimmed ? stopArgs(window) : [];
   return {
     id,
     container,
@@ -48,7 +69,7 @@ export function draftExtract(
     seek: copies && trimmed ? "start" : "free",
     keyframesOnly: false,
     durationSeconds: seconds,
-    memory: [{ model: { baseMb: 100, perMegapixelMb: 0, perThreadMb: 20, perThreadMegapixelMb: 0 }, megapixels: 0 }],
+    memory: copies ? [] : [TRACK_MEMORY],
     bytesMax: bytes * 2,
     bytesLikely: bytes,
     files: [
@@ -67,6 +88,7 @@ export function draftExtract(
             fromKeyframe: false,
             guessed: isGuessed(container.name),
             startSeconds: window.start,
+            subtitlesCut: false,
           }),
           video: [],
           audio: sound.tracks.map(expectedAudio),
@@ -78,18 +100,6 @@ export function draftExtract(
     warnings: sound.warnings,
     copies,
     twoPass: false,
-    build: (graph) => {
-      const part = soundPart(sound.tracks, id, window, graph, (stream, n) => soundTagArgs(stream, n, options));
-      return {
-        chains: part.chains,
-        args: [
-          ...part.args,
-          ...stop,
-          ...tagArgs(options),
-          ...muxerArgs(container, options),
-          { file: workFile(id, container) },
-        ],
-      };
-    },
+    build: (graph) => build(context, side, { tracks: sound.tracks, id, window, stop }, graph),
   };
 }

@@ -50,7 +50,16 @@ export interface OutputDraft {
   build(context: GraphContext, pass: 1 | 2 | null): OutputArgs;
 }
 
+/**
+ * Pictures get no extension of their own: by its name alone, FFmpeg would take `0.jpg` for a sequence of files, which
+ * inputs may not be.
+ */
+export const extensionOf = (container: Container): string => {
+  const isStill = container.still || container.name === "webp";
+  return isStill ? "picture" : (container.extensions[0] ?? container.name);
+};
+
 export const workFile = (id: number, container: Container, part?: number): string => {
-  const extension = container.extensions[0] ?? container.name;
+  const extension = extensionOf(container);
   return part === undefined ? `out/${id}.${extension}` : `out/${id}-${part}.${extension}`;
 };

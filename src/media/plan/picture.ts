@@ -153,10 +153,17 @@ function frame(
   { pixelFormat, grid }: Context,
 ): PictureState {
   if (width === state.width && height === state.height) return state;
-  // The filter rounds to the sampling of what it is given, so it is given what will be encoded.
-  const first = grid.x === 1 || grid.y === 1 ? [filter("format", { pix_fmts: pixelFormat })] : [];
+  // The filter rounds to the sampling of what it is given, which must therefore hold single pixels where the grid does.
+  const first = grid.x === 1 || grid.y === 1 ? [filter("format", { pix_fmts: unsampled(pixelFormat, grid) })] : [];
   const pad = filter("pad", { w: width, h: height, x, y, color });
   return { ...state, width, height, changed: true, filters: [...state.filters, ...first, pad] };
+}
+
+/** A format like it in which sizes of the grid are possible. */
+function unsampled(pixelFormat: string, grid: Grid): string {
+  if (pixelFormat === "pal8") return "rgba";
+  if (grid.x === 2) return pixelFormat;
+  return pixelFormat.replace(/^(yuva?j?)4(20|22)p/, "$1444p");
 }
 
 const toPixels = (length: Length, whole: number): number =>
@@ -171,8 +178,9 @@ function applyCrop(state: PictureState, op: Crop, { grid, path }: Context): Pict
   };
   const across = side(op.width, op.x, state.width, grid.x);
   const down = side(op.height, op.y, state.height, grid.y);
-  if (across.at + across.length > state.width || down.at + down.length > state.height) {
-    const asked = `${across.length}x${down.length} at ${across.at},${down.at}`;
+  const beyond = (at: number, length: number, whole: number): boolean => at < 0 || at + length > whole;
+  if (beyond(across.at, across.length, state.width) || beyond(down.at, down.length, state.height)) {
+    const asked = `${across.length}x${down.length} at ${Math.max(0, across.at)},${Math.max(0, down.at)}`;
     throw invalidPlan(
       `The crop of ${asked} reaches beyond the picture, which is ${state.width}x${state.height} there.`,
       path,
@@ -207,7 +215,7 @@ function applyPad(state: PictureState, op: Pad, context: Context): PictureState 
 const TURNS: Readonly<Record<Rotate["angle"], readonly Filter[]>> = {
   0: [],
   90: [filter("transpose", { dir: "clock" })],
-  180: [filter("hflip"), filter("vflip")],
+  180: [filter("vflip"), filter("hflip")],
   270: [filter("transpose", { dir: "cclock" })],
 };
 
@@ -222,7 +230,8 @@ function applyRotate(state: PictureState, { angle }: Rotate, { rotated }: Contex
   return { ...next, width: state.height, height: state.width, sampleAspect: { num: den, den: num } };
 }
 
-const FLIPS = { horizontal: ["hflip"], vertical: ["vflip"], both: ["hflip", "vflip"] } as const;
+/** vflip only turns the lines' order around in place, which x265 reads out of bounds: what follows it must copy. */
+const FLIPS = { horizontal: ["hflip"], vertical: ["vflip", "copy"], both: ["vflip", "hflip"] } as const;
 
 function applyTranscode(state: PictureState, op: Transcode, { grid }: Context): PictureState {
   const box = boxOf(op.width, op.height, grid);

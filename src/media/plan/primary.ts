@@ -1,19 +1,19 @@
 /** The film or the sound at `output_path`. */
 import { isPicture, isSoundOnly } from "../containers.ts";
 import { audioChoice, type VideoChoice, videoChoice } from "../operations/check-codec.ts";
-import type { ExpectedVideo, VideoStream } from "../types.ts";
+import type { ExpectedVideo, PlannedOutput, VideoStream } from "../types.ts";
 import type { PlanContext } from "./context.ts";
 import { isGuessed, toleranceSeconds } from "./expect.ts";
-import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
+import { type GraphContext, type MemoryUse, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
-import { copiedBytes, fileBytes, videoBits } from "./resources.ts";
+import { copiedBytes, fileBytes, TRACK_MEMORY, videoBits } from "./resources.ts";
 import { changesSound, wishesOf } from "./sound.ts";
 import { bitsOf, expectedAudio, type Sound, soundOf, soundPart } from "./sound-part.ts";
 import { fpsOf } from "./source.ts";
 import { muxerArgs, needsKeyedTags, soundTagArgs, tagArgs } from "./tags.ts";
-import { lengthOf, windowOf } from "./timeline.ts";
+import { lengthOf, type Window, windowOf } from "./timeline.ts";
 import { encoderForSize, encodeVideo, obstacleToCopy } from "./video-choice.ts";
 import {
   type EncodedVideo,
@@ -215,13 +215,15 @@ function sizesOf(context: PlanContext, picture: Picture, sound: Sound, seconds: 
 const assumedSeconds = ({ source, limits }: PlanContext): number =>
   Math.min(limits.maxDurationSeconds, Math.max(60, ((source.media.sizeBytes ?? 0) * 8) / 200_000));
 
-function memoryOf(picture: Picture) {
-  if (picture.kind !== "encode") return [];
+function memoryOf(picture: Picture, sound: Sound, passengers: Passengers): MemoryUse[] {
+  const tracks = sound.tracks.filter(({ way }) => way.kind === "encode").length + passengers.subtitles;
+  const heard = Array.from({ length: tracks }, () => TRACK_MEMORY);
+  if (picture.kind !== "encode") return heard;
   const { part } = picture;
   const megapixels = (part.picture.width * part.picture.height) / 1e6;
   const { memory } = part.encode.encoder;
   const palette = part.encode.encoder.codec === "gif" ? Math.min(300, paletteBytes(part) / 1e6) : 0;
-  return [{ model: { ...memory, baseMb: memory.baseMb + palette }, megapixels }];
+  return [{ model: { ...memory, baseMb: memory.baseMb + palette }, megapixels }, ...heard];
 }
 
 function expectedPictures(picture: Picture, passengers: Passengers): ExpectedVideo[] {
@@ -235,6 +237,56 @@ function expectedPictures(picture: Picture, passengers: Passengers): ExpectedVid
     fps: null,
   }));
   return [...copies, ...covers];
+}
+
+interface Decided {
+  readonly picture: Picture;
+  readonly sound: Sound;
+  readonly passengers: Passengers;
+  readonly window: Window;
+  readonly seconds: number | null;
+  readonly still: boolean;
+  readonly fromKeyframe: boolean;
+}
+
+function shownFps(picture: Picture): number | null {
+  if (picture.kind === "none") return null;
+  return picture.kind === "encode" ? outputFps(picture.part) : picture.video.averageFps;
+}
+
+function outputOf(context: PlanContext, decided: Decided): PlannedOutput {
+  const { source, shape } = context;
+  const { picture, sound, passengers, window, seconds, still, fromKeyframe } = decided;
+  const { container } = shape;
+  const durationToleranceSeconds = toleranceSeconds({
+    source,
+    durationSeconds: seconds,
+    fps: shownFps(picture),
+    fromKeyframe,
+    guessed: isGuessed(container.name),
+    startSeconds: window.start,
+    subtitlesCut: window.end !== null && passengers.subtitles > 0,
+  });
+  return {
+    role: "primary",
+    file: workFile(0, container),
+    name: null,
+    mediaType: mediaTypeOf(context, picture),
+    expect: {
+      demuxers: container.demuxers,
+      durationSeconds: still ? null : seconds,
+      durationToleranceSeconds,
+      video: expectedPictures(picture, passengers),
+      audio: sound.tracks.map(expectedAudio),
+      subtitles: passengers.subtitles,
+      still,
+    },
+  };
+}
+
+function videoStreamsOf(picture: Picture): number {
+  if (picture.kind === "none") return 0;
+  return picture.kind === "copy" ? 1 + picture.further.length : 1;
 }
 
 export function draftPrimary(context: PlanContext): OutputDraft {
@@ -254,12 +306,11 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     single: false,
   });
   refuseEmpty(context, picture, sound);
-  const videoStreams = picture.kind === "none" ? 0 : picture.kind === "copy" ? 1 + picture.further.length : 1;
   const copiesStream = picture.kind === "copy" || sound.tracks.some(({ way }) => way.kind === "copy");
   const passengers = passengersOf({
     source,
     container,
-    videoStreams,
+    videoStreams: videoStreamsOf(picture),
     aligned: !trimmed || source.seeksExactly || !encoded,
     trimmed,
     coverAllowed: !needsKeyedTags(container, options),
@@ -267,8 +318,6 @@ export function draftPrimary(context: PlanContext): OutputDraft {
   const seconds = lengthOf(window, source.durationSeconds);
   const passesBy = trimmed && (copiesStream || passengers.count > 0);
   const still = container.still || (encoded && picture.part.still);
-  const fps =
-    picture.kind === "encode" ? outputFps(picture.part) : picture.kind === "copy" ? picture.video.averageFps : null;
   const { bytesMax, bytesLikely } = sizesOf(context, picture, sound, seconds ?? assumedSeconds(context));
   const stopSeconds = passesBy && window.end !== null ? window.end - window.start : null;
   return {
@@ -278,32 +327,11 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     seek: !trimmed || !passesBy ? "free" : picture.kind === "encode" || exact ? "bound" : "start",
     keyframesOnly: false,
     durationSeconds: still ? null : seconds,
-    memory: memoryOf(picture),
+    memory: memoryOf(picture, sound, passengers),
     bytesMax,
     bytesLikely,
     files: [
-      {
-        role: "primary",
-        file: workFile(0, container),
-        name: null,
-        mediaType: mediaTypeOf(context, picture),
-        expect: {
-          demuxers: container.demuxers,
-          durationSeconds: still ? null : seconds,
-          durationToleranceSeconds: toleranceSeconds({
-            source,
-            durationSeconds: seconds,
-            fps,
-            fromKeyframe: trimmed && !cutExactly,
-            guessed: isGuessed(container.name),
-            startSeconds: window.start,
-          }),
-          video: expectedPictures(picture, passengers),
-          audio: sound.tracks.map(expectedAudio),
-          subtitles: passengers.subtitles,
-          still,
-        },
-      },
+      outputOf(context, { picture, sound, passengers, window, seconds, still, fromKeyframe: trimmed && !cutExactly }),
     ],
     warnings: warningsOf(context, picture, sound, passengers),
     copies: picture.kind !== "encode" && sound.tracks.every(({ way }) => way.kind === "copy"),

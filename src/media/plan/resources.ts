@@ -3,7 +3,7 @@
  *
  * Memory grows with pixels and threads; the figures were measured with `prlimit --as` (1080p and 4K on 2 threads, MB: x264
  * 976/1842, x265 1122/2095, SVT-AV1 2766/4922 with FFmpeg 5.1; 1446/2104, 1551/2319, 1753/2977 with 9.0; x264 with 64
- * threads 5.2 GB). Below its need an encoder may hang instead of failing, so the models lie above all of them.
+ * threads 5.2 GB; with the fastest presets VP9 990/1749, ProRes 838/1065, MPEG-2 801/868, a copy 290 at most). Below its need an encoder may hang instead of failing, so the models lie above all of them.
  */
 import type { VideoSettings } from "../encoders/video-encoder.ts";
 import type { MediaLimits } from "../types.ts";
@@ -13,12 +13,21 @@ import type { VideoEncode } from "./video-choice.ts";
 const MB = 1_000_000;
 /** The program, its libraries, demuxers and muxers. */
 const PROGRAM_MB = 600;
+/** The same without decoders, filters and encoders, each of which brings threads of its own. */
+const COPYING_MB = 350;
 /** A decoder keeps reference frames and one frame per thread. */
-const DECODER_PER_MEGAPIXEL_MB = 40;
-const DECODER_PER_THREAD_MB = 20;
+const DECODER_PER_MEGAPIXEL_MB = 15;
+const DECODER_PER_THREAD_MB = 10;
 const HEADROOM = 1.2;
 
+/** Of one track of sound or subtitles that is decoded and encoded. */
+export const TRACK_MEMORY: MemoryUse = {
+  model: { baseMb: 100, perMegapixelMb: 0, perThreadMb: 20, perThreadMegapixelMb: 0 },
+  megapixels: 0,
+};
+
 export function memoryBytesMax(uses: readonly MemoryUse[], inputMegapixels: number, threads: number): number {
+  if (uses.length === 0 && inputMegapixels === 0) return Math.ceil(COPYING_MB * HEADROOM) * MB;
   const encoders = uses.map(
     ({ model, megapixels }) =>
       model.baseMb +

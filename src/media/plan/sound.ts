@@ -97,7 +97,7 @@ function encode(question: SoundQuestion): SoundEncode {
   const codec = codecFor(question);
   const encoder = audioEncoder(codec);
   const { ability } = chooseEncoder([encoder.encoder], capabilities);
-  if (!ability.ok) throw unsupportedPlan(`${codec} cannot be encoded here: ${ability.reason}.`);
+  if (!ability.ok) throw unsupportedPlan(`The codec ${codec} cannot be encoded here: ${ability.reason}.`);
   const warnings: string[] = [];
   const channels = Math.min(encoder.channelsMax, wishes.channels ?? stream.channels);
   if (wishes.channels === null && channels < stream.channels) {

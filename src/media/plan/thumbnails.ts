@@ -7,7 +7,7 @@ import type { SideFile } from "../operations/shape.ts";
 import type { Thumbnail } from "../operations/thumbnail.schema.ts";
 import type { PlannedOutput, VideoStream } from "../types.ts";
 import type { PlanContext } from "./context.ts";
-import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
+import { extensionOf, type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { pictureAfter } from "./picture.ts";
 import { invalidPlan, overLimit } from "./refuse.ts";
 import { fileBytes, videoBits } from "./resources.ts";
@@ -39,11 +39,14 @@ function pickAt(base: Window, seconds: number, context: PlanContext, video: Vide
   const none = { filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
   const last = Math.min(base.end ?? Number.POSITIVE_INFINITY, context.source.videoSeconds ?? Number.POSITIVE_INFINITY);
   const margin = Math.max(0.2, 3 / fpsOf(video));
-  if (start + margin < last) return { ...none, window: { start, end: null } };
+  // Whatever comes after the one frame is dropped before it costs anything.
+  const first = filter("select", { expr: "eq(n,0)" });
+  if (start + margin < last) return { ...none, filters: [first], window: { start, end: null } };
   const early = Math.max(base.start, Math.min(start, last) - RUN_UP_SECONDS);
   const filters = [
     filter("tpad", { stop_mode: "clone", stop_duration: RUN_UP_SECONDS + margin + Math.max(0, start - last) }),
     ...(start > early ? [filter("trim", { start: start - early - 0.001 })] : []),
+    first,
   ];
   return { ...none, window: { start: early, end: base.end }, filters };
 }
@@ -156,7 +159,7 @@ function filesOf(id: number, side: SideFile, part: EncodedVideo, count: number):
 function build(part: EncodedVideo, picked: Pick, side: SideFile, graph: GraphContext): OutputArgs {
   const { chains, args } = encodedVideoArgs(part, graph, null, picked.filters);
   const { container } = side;
-  const extension = container.extensions[0] ?? container.name;
+  const extension = extensionOf(container);
   const target =
     picked.count === 1
       ? ["-f", container.muxer, { file: workFile(part.id, container) }]

@@ -106,7 +106,7 @@ export function encodeVideo(
   const encoder = videoEncoder(codec);
   const names = question.still ? [...encoder.encoders].reverse() : encoder.encoders;
   const { name, ability } = chooseEncoder(names, capabilities);
-  if (!ability.ok) throw unsupportedPlan(`${codec} cannot be encoded here: ${ability.reason}.`);
+  if (!ability.ok) throw unsupportedPlan(`The codec ${codec} cannot be encoded here: ${ability.reason}.`);
   const pixelFormat = pixelFormatFor(encoder, video, transcode);
   return {
     encoder,
@@ -125,12 +125,11 @@ export function encoderForSize(
   capabilities: Capabilities,
 ): VideoEncode {
   const { encoders, sizeMin = {}, codec } = encode.encoder;
-  const side = Math.min(width, height);
-  const takes = (name: string): boolean => side >= (sizeMin[name] ?? 1);
+  const needs = (name: string): readonly [number, number] => sizeMin[name] ?? [1, 1];
+  const takes = (name: string): boolean => width >= needs(name)[0] && height >= needs(name)[1];
   if (takes(encode.name)) return encode;
   const { name, ability } = chooseEncoder(encoders.filter(takes), capabilities);
   if (ability.ok) return { ...encode, name };
-  throw unsupportedPlan(
-    `${codec} takes no picture of ${width}x${height} here; its sides must be at least ${sizeMin[encode.name]}.`,
-  );
+  const least = needs(encode.name).join("x");
+  throw unsupportedPlan(`The codec ${codec} takes no picture of ${width}x${height} here, only from ${least} on.`);
 }

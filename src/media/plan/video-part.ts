@@ -29,6 +29,7 @@ export interface EncodedVideo {
 /** A palette over the whole film needs all its frames at once; beyond this each frame gets its own. */
 const PALETTE_BYTES_MAX = 256e6;
 const GIF_FPS_MAX = 50;
+const RATE_FRAMES_MIN = 25;
 
 const toFraction = (rate: readonly [number, number]): Fraction => ({ num: rate[0], den: rate[1] });
 
@@ -90,6 +91,8 @@ const isCounted = ({ container, encode, countedInput }: EncodedVideo): boolean =
 function expectedFps(part: EncodedVideo): number | null {
   const { codec } = part.encode.encoder;
   if (codec === "gif" || codec === "webp") return null;
+  // The average of a few frames depends on how long the last is shown.
+  if (part.frames !== null && part.frames < RATE_FRAMES_MIN) return null;
   return part.picture.fps !== null || isCounted(part) ? outputFps(part) : null;
 }
 
@@ -153,6 +156,7 @@ export function encodedVideoArgs(
   const { encode, picture, threads, id, container } = part;
   const encoderArgs: readonly EncoderArg[] = encode.encoder.args(encode.settings, {
     encoder: encode.name,
+    pixelFormat: encode.pixelFormat,
     width: picture.width,
     height: picture.height,
     fps: outputFps(part) ?? fpsOf(part.video),
