@@ -144,7 +144,12 @@ find_missing() {
 
 install_command() {
   case "$manager" in
-    apt) printf '%s' "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing" ;;
+    apt)
+      options="-y --no-install-recommends"
+      # Without a sync per file the six hundred packages take half the time. A machine that is thrown away can do without.
+      { [ -z "${CI:-}" ] && [ -d /run/systemd/system ]; } || options="$options -o Dpkg::Options::=--force-unsafe-io"
+      printf '%s' "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install $options $missing"
+      ;;
     dnf) printf '%s' "dnf install -y $missing" ;;
     brew) printf '%s' "brew install $missing" ;;
   esac
