@@ -4,6 +4,7 @@
  */
 import type { Socket } from "bun";
 import { afterFile } from "./cleanup.ts";
+import { until } from "./until.ts";
 
 const KNOWN_PARAMETERS = new Set(["user", "database", "client_encoding", "application_name"]);
 const READY_FOR_QUERY = 0x5a;
@@ -109,6 +110,8 @@ export async function startPooler(url: string, size: number): Promise<string> {
     socket.write(Buffer.concat([int32(words.length + 8, 196_608), words]));
   };
   await Promise.all(Array.from({ length: size }, connectBackend));
+  // With fewer than all of them a client could meet the same one each time, and the pooler would look lenient.
+  await until(() => backends.length === size && backends.every(({ greeted }) => greeted), { what: "the backends" });
 
   const clients = new Map<Socket<unknown>, Client>();
   const server = Bun.listen<unknown>({
