@@ -8,7 +8,8 @@ import { until } from "../support/until.ts";
 import { ffprobe, passTime, put, stored } from "./harness.ts";
 
 const FINAL_EVENT = /^job\.(completed|failed|cancelled)$/;
-const ROUNDS = testEnv().long ? 30 : 10;
+/** In each profile: ten kills in all in the gate, thirty each in the long run. */
+const ROUNDS = testEnv().long ? 30 : 5;
 const STREAM_KILLS = testEnv().long ? 30 : 4;
 const JOBS_PER_KILL = 5;
 /** Crashes are what happens here: none of them is the job's fault. */
