@@ -40,15 +40,23 @@ export function findIn(path: string, text: string, hosts: readonly string[]): Fi
   });
 }
 
-/** Every tracked or new text file; a NUL byte marks the others. */
+/** What is tracked or would be; without git, a copy of the checkout is all that is not made here. */
+function listFiles(): string[] {
+  if (Bun.which("git") !== null) {
+    const list = Bun.spawnSync(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    if (list.exitCode === 0) return [...new Set(list.stdout.toString().split("\0"))].filter((path) => path !== "");
+  }
+  const made = /^(node_modules|dist|data|\.cache|\.git)\/|\.log$|(^|\/)\.env(\.(?!example$)|$)/;
+  return [...new Bun.Glob("**/*").scanSync({ cwd: ".", dot: true })].filter((path) => !made.test(path));
+}
+
+/** Every text file of the project; a NUL byte marks the others. */
 export async function findAll(): Promise<Finding[]> {
-  const list = Bun.spawnSync(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-  if (list.exitCode !== 0) throw new Error("This is no git checkout: git ls-files failed.");
   const hosts = registryHosts(Bun.env);
   const findings: Finding[] = [];
-  for (const path of new Set(list.stdout.toString().split("\0"))) {
+  for (const path of listFiles()) {
     const file = Bun.file(path);
-    if (path === "" || !(await file.exists())) continue;
+    if (!(await file.exists())) continue;
     const text = await file.text();
     if (!text.includes("\0")) findings.push(...findIn(path, text, hosts));
   }
