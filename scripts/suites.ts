@@ -41,5 +41,5 @@ export const SUITES: readonly Suite[] = [
   suite("integration", 180, { testTimeoutSeconds: 60 }),
   suite("faults", 160, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
-  suite("e2e", 600, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
+  suite("e2e", 420, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];

@@ -8,8 +8,7 @@ import { until } from "../support/until.ts";
 import { ffprobe, passTime, put, stored } from "./harness.ts";
 
 const FINAL_EVENT = /^job\.(completed|failed|cancelled)$/;
-/** In each profile: ten kills in all in the gate, thirty each in the long run. */
-const ROUNDS = testEnv().long ? 30 : 5;
+const ROUNDS = testEnv().long ? 30 : 10;
 const STREAM_KILLS = testEnv().long ? 30 : 4;
 const JOBS_PER_KILL = 5;
 /** Crashes are what happens here: none of them is the job's fault. */
