@@ -125,6 +125,9 @@ describe("an attempt", () => {
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
     expect(numbers.length).toBeGreaterThanOrEqual(5);
     expect(Math.max(...numbers)).toBeLessThan(100);
+    expect([...new Set(progress.map(({ stage }) => stage))]).toEqual([
+      ...["probing", "planning", "encoding", "verifying", "uploading", "publishing"],
+    ]);
     expect(await kept()).toEqual(["in.mp4", "out.mp4"]);
     expect(await work()).toEqual([]);
   });
@@ -139,7 +142,8 @@ describe("an attempt", () => {
     const existing = await prepare({ overwrite: false });
     await writeFile(join(existing.root, "out.mp4"), "theirs");
     expect(await existing.run()).toMatchObject({ outcome: "failed", error: { kind: "output.exists" } });
-    expect(existing.progress).toEqual([]);
+    // Nothing was encoded.
+    expect(existing.progress.map(({ stage }) => stage)).toEqual(["probing", "planning"]);
     const raced = await prepare({ overwrite: false, during: (root) => writeFile(join(root, "out.mp4"), "theirs") });
     expect(await raced.run()).toMatchObject({ outcome: "failed", error: { kind: "output.exists" } });
     expect(await Bun.file(join(raced.root, "out.mp4")).text()).toBe("theirs");

@@ -1,10 +1,12 @@
 /** Gives the attempt's chart its hands. A missing port is a type error. */
 import { fromPromise } from "xstate";
+import type { Stage } from "../../src/jobs/types.ts";
 import { timerMs } from "../timer.ts";
 import { attemptMachine } from "./attempt.machine.ts";
 import type { AttemptContext } from "./attempt.types.ts";
 import { withPatience } from "./patience.ts";
 import type { AttemptPorts } from "./ports.ts";
+import { overall } from "./progress.ts";
 import type { Recorder } from "./recorder.ts";
 import { track } from "./scope.ts";
 import { download } from "./stages/download.ts";
@@ -32,13 +34,19 @@ export function makeAttemptLogic(ports: AttemptPorts) {
     fromPromise<T, AttemptContext>(({ input, signal }) =>
       work(withPatience(ports.recorder(input.claim), signal), input, signal),
     );
+  /** A stage whose beginning is live only: a durable event for each would cost every job a statement. */
+  const announced = <T>(stage: Stage, work: Work<T>) =>
+    working<T>((recorder, context, signal) => {
+      recorder.progress({ stage, progress: overall(stage, 0), fps: null, speed: null, etaSeconds: null });
+      return work(recorder, context, signal);
+    });
   return attemptMachine.provide({
     actors: {
       download: working((_recorder, context, signal) => download(ports, context, signal)),
-      probe: working((_recorder, context, signal) => probe(ports, context, signal)),
-      plan: working((recorder, context, signal) => plan(ports, recorder, context, signal)),
+      probe: announced("probing", (_recorder, context, signal) => probe(ports, context, signal)),
+      plan: announced("planning", (recorder, context, signal) => plan(ports, recorder, context, signal)),
       encode: working((recorder, context, signal) => encode(ports, recorder, context, signal)),
-      verify: working((_recorder, context, signal) => verify(ports, context, signal)),
+      verify: announced("verifying", (_recorder, context, signal) => verify(ports, context, signal)),
       upload: working((recorder, context, signal) => upload(ports, recorder, context, signal)),
       fence: working((recorder, { manifest }) => {
         if (manifest === null) throw new Error("The fence needs a manifest.");
