@@ -125,9 +125,8 @@ describe("an attempt", () => {
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
     expect(numbers.length).toBeGreaterThanOrEqual(5);
     expect(Math.max(...numbers)).toBeLessThan(100);
-    expect([...new Set(progress.map(({ stage }) => stage))]).toEqual([
-      ...["probing", "planning", "encoding", "verifying", "uploading", "publishing"],
-    ]);
+    const stages = [...new Set(progress.map(({ stage }) => stage))].join(" ");
+    expect(stages).toBe("probing planning encoding verifying uploading publishing");
     expect(await kept()).toEqual(["in.mp4", "out.mp4"]);
     expect(await work()).toEqual([]);
   });
