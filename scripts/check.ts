@@ -1,4 +1,5 @@
 /** `./dev check`: everything that can be judged without running the product. */
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { findAll } from "./hygiene.ts";
 
 interface Outcome {
@@ -19,6 +20,14 @@ async function hygiene(): Promise<Outcome> {
   return { ok: findings.length === 0, output };
 }
 
+/** By the schema that the OpenAPI Initiative publishes, in a package that knows nothing of this project. */
+async function openapi(): Promise<Outcome> {
+  const validator = new Validator();
+  const result = await validator.validate(await Bun.file("docs/openapi.json").json());
+  const ok = result.valid && validator.version === "3.1";
+  return { ok, output: ok ? "" : `OpenAPI ${validator.version}: ${JSON.stringify(result.errors, null, 2)}` };
+}
+
 const bun = process.execPath;
 const STEPS: readonly (readonly [name: string, step: () => Outcome | Promise<Outcome>])[] = [
   ["format and lint", run(bun, "x", "--no-install", "biome", "check", "--error-on-warnings", ".")],
@@ -28,6 +37,7 @@ const STEPS: readonly (readonly [name: string, step: () => Outcome | Promise<Out
     run(bun, "test", "--isolate", "--only-failures", "./test/arch/architecture.test.ts", "./test/arch/rules.test.ts"),
   ],
   ["generated files", run(bun, "scripts/generate.ts", "--check")],
+  ["the OpenAPI document", openapi],
   ["no paths of one machine, no registries", hygiene],
 ];
 

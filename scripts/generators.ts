@@ -1,5 +1,6 @@
 /** The files that are printed from the code; each is committed, so that a reader needs no build, and checked. */
 
+import { apiDocument } from "../src/boot/api-document.ts";
 import { configurationMarkdown, envExample } from "../src/config/document.ts";
 
 export interface Generator {
@@ -12,4 +13,6 @@ export interface Generator {
 export const GENERATORS: readonly Generator[] = [
   { path: "docs/configuration.md", make: configurationMarkdown },
   { path: ".env.example", make: envExample },
+  // What a client is generated from; a change of the wire shows in its diff.
+  { path: "docs/openapi.json", make: () => `${JSON.stringify(apiDocument(), null, 2)}\n` },
 ];
