@@ -40,7 +40,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench)
-      needs="ffmpeg redis postgres ffmpeg9"
+      needs="ffmpeg redis postgres ffmpeg9 openssl"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac
@@ -128,6 +128,7 @@ find_missing() {
       ffmpeg) { have ffmpeg && have ffprobe; } || add ffmpeg ffmpeg-free ffmpeg ;;
       redis) have redis-server || add redis-server redis redis ;;
       postgres) have_postgres || add postgresql postgresql-server postgresql@15 ;;
+      openssl) have openssl || add openssl openssl openssl ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9)
         [ -x "$cache/ffmpeg-9/ffmpeg" ] || python3 -m pip --version >/dev/null 2>&1 || {

@@ -13,7 +13,7 @@ export interface Layer {
 }
 
 const WORDS = ["errors", "media", "ports", "words", "validation", "version"];
-const DOMAIN = [...WORDS, "domain", "telemetry"];
+const DOMAIN = [...WORDS, "domain", "outbound", "telemetry"];
 
 const adapter = (folder: string, more: readonly string[] = []): Layer => ({
   name: `adapter ${folder}`,
@@ -65,9 +65,15 @@ export const LAYERS: readonly Layer[] = [
     why: "Config is read once, before anything else exists, and passed on as values.",
   },
   {
+    name: "outbound",
+    files: /^src\/security\/outbound\//,
+    may: ["errors"],
+    why: "The one door to addresses that clients name serves adapters and actors alike, so it knows neither.",
+  },
+  {
     name: "domain",
     files: /^src\/((jobs|events|security|idempotency)\/|storage\/same-object\.ts$)/,
-    may: WORDS,
+    may: [...WORDS, "outbound"],
     types: ["config", "telemetry"],
     why: "The rules of a job depend on ports; which database or store is behind them is decided in boot.",
   },
@@ -81,7 +87,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "version", files: /^src\/version\.ts$/, may: [], why: "One constant, from package.json." },
   { name: "migrations", files: /^migrations\//, may: [], why: "A migration is text that runs against a database." },
   adapter("database", ["migrations"]),
-  adapter("storage"),
+  adapter("storage", ["outbound"]),
   adapter("coordination"),
   adapter("process"),
   {
