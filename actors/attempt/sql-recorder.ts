@@ -1,7 +1,7 @@
 /** The recorder of a server: rows decide, and after each commit listeners are told to look. */
 import { type Coordination, names } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
-import { publishChange, publishProgress } from "../../src/events/messages.ts";
+import { publishChange, publishProgress, toProgressFields } from "../../src/events/messages.ts";
 import { fence } from "../../src/jobs/fence.ts";
 import {
   completeJob,
@@ -41,7 +41,7 @@ export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim):
   const live = (progress: LiveProgress): void => {
     Promise.all([
       publishProgress(coordination.bus, progress),
-      coordination.cache.set(names.progress(jobId), JSON.stringify(progress), PROGRESS_TTL_MS),
+      coordination.cache.setFields(names.progress(jobId), toProgressFields(progress), PROGRESS_TTL_MS),
     ]).catch((error: unknown) => logger.debug({ err: error, jobId }, "live progress was not passed on"));
   };
   return {

@@ -1,6 +1,6 @@
 /** A job's row as clients read it. */
 import { names } from "../../src/coordination/ports.ts";
-import { parseLiveProgress } from "../../src/events/messages.ts";
+import { parseProgressFields } from "../../src/events/messages.ts";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
 import type { JobOutput } from "../../src/jobs/store.ts";
 import type { Job, JobId, LiveProgress } from "../../src/jobs/types.ts";
@@ -92,8 +92,8 @@ export function toJobView(job: Job, { baseUrl, live, outputs }: JobViewParts): J
 export async function liveProgress(context: HttpContext, job: Job): Promise<LiveProgress | null> {
   if (job.status !== "processing") return null;
   try {
-    const text = await context.coordination.cache.get(names.progress(job.id));
-    return text === null ? null : parseLiveProgress(job.id, JSON.parse(text));
+    const fields = await context.coordination.cache.getFields(names.progress(job.id));
+    return fields === null ? null : parseProgressFields(job.id, fields);
   } catch (error) {
     // Nobody misses a figure that is old in a second; the job itself is in the row.
     context.logger.debug({ err: error }, "live progress could not be read");

@@ -23,6 +23,11 @@ export interface ReadyQueue {
    * aborts (then null). A hint taken is gone: the reconciler adds it again if its taker dies.
    */
   take(classes: readonly PriorityClass[], signal: AbortSignal): Promise<ReadyHint | null>;
+  /**
+   * Resolves when hints were added, here or in another replica, when the signal aborts, or after a while without either:
+   * for those who cannot run every job and so look at the rows instead of taking hints from those who can.
+   */
+  added(signal: AbortSignal): Promise<void>;
   /** Removes a hint wherever it is. Idempotent. */
   remove(jobId: string): Promise<void>;
   depths(): Promise<Record<PriorityClass, number>>;
@@ -69,6 +74,10 @@ export interface Bus {
 export interface Cache {
   get(name: string): Promise<string | null>;
   set(name: string, value: string, ttlMs: number): Promise<void>;
+  /** A record of texts instead of one, under a name of its own kind; null when it is not there. */
+  getFields(name: string): Promise<Readonly<Record<string, string>> | null>;
+  /** Replaces the whole record; at least one field. */
+  setFields(name: string, fields: Readonly<Record<string, string>>, ttlMs: number): Promise<void>;
   delete(name: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -80,6 +89,8 @@ export interface Coordination {
   readonly limiter: Limiter;
   readonly bus: Bus;
   readonly cache: Cache;
+  /** Rejects when it does not answer; in one process there is nobody to ask. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 

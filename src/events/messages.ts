@@ -77,6 +77,23 @@ export function parseLiveProgress(jobId: JobId, message: BusMessage): LiveProgre
   };
 }
 
+const PROGRESS_NUMBERS = ["fps", "speed", "eta"] as const;
+
+/** As the cache keeps it: a record of texts, without what is not known. */
+export function toProgressFields({ stage, progress, fps, speed, etaSeconds }: LiveProgress): Record<string, string> {
+  const known = Object.entries({ percent: progress, fps, speed, eta: etaSeconds }).filter(([, value]) => value !== null);
+  return { stage, ...Object.fromEntries(known.map(([name, value]) => [name, String(value)])) };
+}
+
+/** Null when it is not what `toProgressFields` made. */
+export function parseProgressFields(jobId: JobId, fields: Readonly<Record<string, string>>): LiveProgress | null {
+  const [fps, speed, etaSeconds] = PROGRESS_NUMBERS.map((name) =>
+    fields[name] === undefined ? null : Number(fields[name]),
+  );
+  const progress = fields.percent === undefined ? null : Number(fields.percent);
+  return parseLiveProgress(jobId, { stage: fields.stage, progress, fps, speed, etaSeconds });
+}
+
 /** Live only: whoever listens gets it, nobody else ever will. */
 export async function publishProgress(bus: Bus, progress: LiveProgress): Promise<void> {
   await bus.publish(channels.job(progress.jobId), { ...progress });

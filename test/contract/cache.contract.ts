@@ -29,6 +29,16 @@ export function cacheContract(name: string, make: MakeSubject<Cache>): void {
       expect(await peer.get("b")).toBeNull();
     });
 
+    test("a record comes back whole in every replica, replaces the one before, and vanishes after its time", async () => {
+      const { port, peer } = await open();
+      expect(await port.getFields("r")).toBeNull();
+      await port.setFields("r", { stage: "encoding", eta: "3" }, LONG_MS);
+      expect(await peer.getFields("r")).toEqual({ stage: "encoding", eta: "3" });
+      await peer.setFields("r", { stage: "verifying" }, SHORT_MS);
+      expect(await port.getFields("r")).toEqual({ stage: "verifying" });
+      await until(async () => (await port.getFields("r")) === null, { what: "the record to vanish" });
+    });
+
     test("setting again replaces value and time to live", async () => {
       const { port, peer } = await open();
       await port.set("a", "1", SHORT_MS);

@@ -147,6 +147,15 @@ function waitingCases(open: Open): void {
       expect(taken.map((found) => found?.jobId ?? "none").toSorted()).toEqual(ids);
     });
 
+    test("for anything to be added ends then, in every replica, and takes nothing", async () => {
+      const { port, peer } = await open();
+      const waits = [port.added(never), peer.added(never)];
+      await port.add([hint("a")]);
+      await within(Promise.all(waits), 5_000);
+      expect((await port.depths()).normal).toBe(1);
+      await within(port.added(AbortSignal.abort()), 5_000);
+    });
+
     test("ends with null when the queue is closed", async () => {
       const { port } = await open();
       const taking = port.take(ALL, never);

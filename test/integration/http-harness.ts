@@ -26,6 +26,7 @@ export function fakeCoordination(now: () => number = Date.now): FakeCoordination
   const published: { channel: string; message: BusMessage }[] = [];
   const listeners = new Map<string, Set<(message: BusMessage) => void>>();
   const values = new Map<string, string>();
+  const records = new Map<string, Readonly<Record<string, string>>>();
   const windows = new Map<string, { count: number; endsAtMs: number }>();
   const close = async (): Promise<void> => undefined;
   return {
@@ -35,6 +36,7 @@ export function fakeCoordination(now: () => number = Date.now): FakeCoordination
     readyQueue: {
       add: async (more) => void hints.push(...more),
       take: async () => null,
+      added: async () => undefined,
       remove: async (jobId) => void hints.splice(0, hints.length, ...hints.filter((hint) => hint.jobId !== jobId)),
       depths: async () => ({ high: 0, normal: 0, low: 0 }),
       close,
@@ -74,9 +76,12 @@ export function fakeCoordination(now: () => number = Date.now): FakeCoordination
     cache: {
       get: async (name) => values.get(name) ?? null,
       set: async (name, value) => void values.set(name, value),
+      getFields: async (name) => records.get(name) ?? null,
+      setFields: async (name, fields) => void records.set(name, fields),
       delete: async (name) => void values.delete(name),
       close,
     },
+    ping: async () => undefined,
     close,
   };
 }

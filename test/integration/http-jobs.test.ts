@@ -202,8 +202,8 @@ describe.each([...ENGINES])("on %s", async (engine) => {
   test("a running job shows its live figures, of which none outlive the run", async () => {
     const { id } = await create();
     await claim(id);
-    const live = { jobId: id, stage: "encoding", progress: 42.5, fps: 30, speed: 1.5, etaSeconds: 12 };
-    await http.coordination.cache.set(names.progress(id), JSON.stringify(live), 60_000);
+    const live = { stage: "encoding", percent: "42.5", fps: "30", speed: "1.5", eta: "12" };
+    await http.coordination.cache.setFields(names.progress(id), live, 60_000);
     expect((await call("GET", `/jobs/${id}`)).body).toMatchObject({
       status: "processing",
       progress: 42.5,
@@ -213,7 +213,7 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       worker_id: worker,
       attempt: 1,
     });
-    await http.coordination.cache.set(names.progress(id), "{broken", 60_000);
+    await http.coordination.cache.setFields(names.progress(id), { stage: "encoding", percent: "broken" }, 60_000);
     expect((await call("GET", `/jobs/${id}`)).body).toMatchObject({ status: "processing", fps: null });
   });
 

@@ -172,15 +172,48 @@ export async function startPostgres(folder: string, settings: Record<string, str
   });
 }
 
-/** An empty Redis with its folder in `folder`, which is made; it saves nothing unless `args` say so. */
-export async function startRedis(folder: string, args: readonly string[] = []): Promise<TestServer> {
+/**
+ * An empty Redis with its folder in `folder`, which is made; it saves nothing unless `args` say so. `tls`: it speaks
+ * nothing else.
+ */
+export async function startRedis(
+  folder: string,
+  args: readonly string[] = [],
+  { tls = false }: { readonly tls?: boolean } = {},
+): Promise<TestServer> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const fixed = ["--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no", "--daemonize", "no"];
+  const portArgs = (port: number): string[] =>
+    tls ? ["--port", "0", "--tls-port", `${port}`] : ["--port", `${port}`, ...clusterBus(args)];
   return await serve({
     name: "Redis",
-    argv: (port) => wrapped(["redis-server", "--port", `${port}`, ...fixed, ...args], false),
-    url: (port) => `redis://127.0.0.1:${port}`,
+    argv: (port) => wrapped(["redis-server", ...portArgs(port), ...fixed, ...args], false),
+    url: (port) => `${tls ? "rediss" : "redis"}://127.0.0.1:${port}`,
     readyLine: "Ready to accept connections",
+    stopSignal: "SIGTERM",
+  });
+}
+
+/** A cluster's nodes talk on a second port, by default 10,000 above the first, where free ports need not be. */
+function clusterBus(args: readonly string[]): string[] {
+  return args.includes("--cluster-enabled") ? ["--cluster-port", `${freePort()}`] : [];
+}
+
+/** A sentinel that watches the master on a port of this machine under the name `main`. */
+export async function startSentinel(
+  folder: string,
+  { master, quorum }: { readonly master: number; readonly quorum: number },
+): Promise<TestServer> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, "sentinel.conf");
+  const watched = `sentinel monitor main 127.0.0.1 ${master} ${quorum}`;
+  const timing = ["down-after-milliseconds main 1000", "failover-timeout main 3000"].map((line) => `sentinel ${line}`);
+  await Bun.write(file, [watched, ...timing, `dir ${folder}`, "bind 127.0.0.1"].join("\n"));
+  return await serve({
+    name: "Redis Sentinel",
+    argv: (port) => wrapped(["redis-server", file, "--sentinel", "--port", `${port}`], false),
+    url: (port) => `redis://127.0.0.1:${port}`,
+    readyLine: "+monitor master main",
     stopSignal: "SIGTERM",
   });
 }

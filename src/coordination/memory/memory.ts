@@ -23,6 +23,7 @@ export function makeMemoryCoordination(options: MemoryCoordinationOptions = {}):
   return {
     kind: "memory",
     ...parts,
+    async ping() {},
     async close() {
       await Promise.all(Object.values(parts).map((part) => part.close()));
     },

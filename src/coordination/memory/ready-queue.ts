@@ -16,7 +16,11 @@ interface Taker {
 export function makeMemoryReadyQueue(): ReadyQueue {
   const hints = new HintStore();
   const takers = new Set<Taker>();
+  const waiting = new Set<() => void>();
   let closed = false;
+  const wakeAll = (): void => {
+    for (const wake of [...waiting]) wake();
+  };
 
   const serve = (): void => {
     for (const taker of takers) {
@@ -31,10 +35,23 @@ export function makeMemoryReadyQueue(): ReadyQueue {
       if (closed) throw new RendiffError({ kind: "service.unavailable", publicMessage: "The service is stopping." });
       for (const hint of added) hints.put(hint);
       serve();
+      if (added.length > 0) wakeAll();
     },
     async take(classes, signal) {
       if (signal.aborted || closed) return null;
       return hints.pop(classes) ?? waitForHint(takers, classes, signal);
+    },
+    added(signal) {
+      if (signal.aborted || closed) return Promise.resolve();
+      return new Promise((resolve) => {
+        const wake = (): void => {
+          waiting.delete(wake);
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        signal.addEventListener("abort", wake);
+        waiting.add(wake);
+      });
     },
     async remove(jobId) {
       hints.remove(jobId);
@@ -45,6 +62,7 @@ export function makeMemoryReadyQueue(): ReadyQueue {
     async close() {
       closed = true;
       for (const taker of [...takers]) taker.give(null);
+      wakeAll();
       hints.clear();
     },
   };

@@ -1,0 +1,111 @@
+/**
+ * The ready queue as one sorted set per class: the score is the rank, and equal scores sort by the member, the job's id,
+ * so that the order is the one of the rows.
+ *
+ * Takers do not block in Redis: a blocking pop whose answer is lost, or comes after the taker was told to stop, has
+ * removed a hint that nobody holds. They take what is there (ZMPOP) and are woken by a message when something is added,
+ * all of one process by one of them, so that a hint costs one pop per process and not one per slot.
+ */
+import { RendiffError } from "../../errors.ts";
+import type { Bus, PriorityClass, ReadyHint, ReadyQueue } from "../ports.ts";
+import { answersOf, type Link } from "./link.ts";
+
+export const CLASSES: readonly PriorityClass[] = ["high", "normal", "low"];
+/** The channel that says that hints were added. */
+const ADDED = "ready";
+const BATCH = 200;
+/** A message may be lost: so often a taker looks by itself. */
+const LOOK_EVERY_MS = 1_000;
+
+const stopping = (): RendiffError =>
+  new RendiffError({ kind: "service.unavailable", publicMessage: "The service is stopping." });
+
+export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): ReadyQueue {
+  const keyOf = (priority: PriorityClass): string => `${prefix}ready:${priority}`;
+  const waiting = new Set<() => void>();
+  const wakeAll = (): void => {
+    for (const wake of [...waiting]) wake();
+  };
+  const subscribed = bus.subscribe(ADDED, wakeAll);
+  let closed = false;
+
+  const addBatch = (hints: readonly ReadyHint[]): Promise<unknown> =>
+    link.run((client) => {
+      const transaction = client.multi();
+      for (const { jobId, priority, rank } of hints) {
+        for (const other of CLASSES) if (other !== priority) transaction.zrem(keyOf(other), jobId);
+        transaction.zadd(keyOf(priority), rank, jobId);
+      }
+      return answersOf(transaction.exec());
+    });
+
+  async function pop(classes: readonly PriorityClass[]): Promise<ReadyHint | null> {
+    const keys = classes.map(keyOf);
+    const found = await link.run((client) => client.zmpop(keys.length, keys, "MIN"));
+    const [key, [[jobId, score] = []] = []] = (found ?? []) as [string?, [string, string][]?];
+    const priority = classes.find((name) => keyOf(name) === key);
+    return jobId === undefined || priority === undefined ? null : { jobId, priority, rank: Number(score) };
+  }
+
+  function added(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(wake, LOOK_EVERY_MS);
+      function wake(): void {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      }
+      signal.addEventListener("abort", wake);
+      waiting.add(wake);
+      if (signal.aborted || closed) wake();
+    });
+  }
+
+  return {
+    async add(hints) {
+      if (closed) throw stopping();
+      // One by one: a hint that comes twice has its last class and rank.
+      for (let at = 0; at < hints.length; at += BATCH) await addBatch(hints.slice(at, at + BATCH));
+      if (hints.length > 0) await bus.publish(ADDED, { count: hints.length });
+    },
+    async take(classes, signal) {
+      await subscribed;
+      while (!signal.aborted && !closed) {
+        // Waits from before the look on, so that what is added during it is not missed.
+        const look = new AbortController();
+        const next = added(AbortSignal.any([signal, look.signal]));
+        try {
+          const hint = await pop(classes);
+          if (hint !== null) return hint;
+          await next;
+        } finally {
+          look.abort();
+        }
+      }
+      return null;
+    },
+    added,
+    async remove(jobId) {
+      await link.run((client) => {
+        const transaction = client.multi();
+        for (const priority of CLASSES) transaction.zrem(keyOf(priority), jobId);
+        return answersOf(transaction.exec());
+      });
+    },
+    async depths() {
+      const counts = await link.run((client) => {
+        const transaction = client.multi();
+        for (const priority of CLASSES) transaction.zcard(keyOf(priority));
+        return answersOf(transaction.exec());
+      });
+      const [high = 0, normal = 0, low = 0] = counts.map(Number);
+      return { high, normal, low };
+    },
+    async close() {
+      closed = true;
+      wakeAll();
+      await (await subscribed)();
+    },
+  };
+}
