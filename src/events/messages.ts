@@ -81,7 +81,9 @@ const PROGRESS_NUMBERS = ["fps", "speed", "eta"] as const;
 
 /** As the cache keeps it: a record of texts, without what is not known. */
 export function toProgressFields({ stage, progress, fps, speed, etaSeconds }: LiveProgress): Record<string, string> {
-  const known = Object.entries({ percent: progress, fps, speed, eta: etaSeconds }).filter(([, value]) => value !== null);
+  const known = Object.entries({ percent: progress, fps, speed, eta: etaSeconds }).filter(
+    ([, value]) => value !== null,
+  );
   return { stage, ...Object.fromEntries(known.map(([name, value]) => [name, String(value)])) };
 }
 

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { startRedis, startSentinel, type TestServer } from "./servers.ts";
+import { freePort, startRedis, startSentinel, type TestServer } from "./servers.ts";
 import { until } from "./until.ts";
 
 export interface RedisForm extends AsyncDisposable {
@@ -66,10 +66,13 @@ export async function withSentinels(folder: string): Promise<RedisForm> {
   const sentinels = await Promise.all(
     [1, 2, 3].map((number) => startSentinel(join(folder, `sentinel-${number}`), { master: master.port, quorum: 2 })),
   );
-  await until(() => ask(replica, async (redis) => (await redis.info("replication")).includes("master_link_status:up")), {
-    timeoutMs: 20_000,
-    what: "the replica to follow",
-  });
+  await until(
+    () => ask(replica, async (redis) => (await redis.info("replication")).includes("master_link_status:up")),
+    {
+      timeoutMs: 20_000,
+      what: "the replica to follow",
+    },
+  );
   for (const sentinel of sentinels) {
     await until(
       () =>
@@ -86,13 +89,18 @@ export async function withSentinels(folder: string): Promise<RedisForm> {
 /** Three masters that share the slots. */
 export async function withCluster(folder: string): Promise<RedisForm> {
   const nodes = await Promise.all(
-    [1, 2, 3].map((number) => startRedis(join(folder, `node-${number}`), ["--cluster-enabled", "yes"])),
+    [1, 2, 3].map(async (number) => {
+      // By default it is 10,000 above the first port, where free ports need not be.
+      const busPort = freePort();
+      const args = ["--cluster-enabled", "yes", "--cluster-port", `${busPort}`];
+      return Object.assign(await startRedis(join(folder, `node-${number}`), args), { busPort });
+    }),
   );
   const bounds = [0, 5_461, 10_923, 16_384];
   for (const [index, node] of nodes.entries()) {
     await ask(node, async (redis) => {
       await redis.cluster("ADDSLOTSRANGE", bounds[index] ?? 0, (bounds[index + 1] ?? 1) - 1);
-      for (const { port } of nodes.slice(0, index)) await redis.cluster("MEET", "127.0.0.1", port);
+      for (const { port, busPort } of nodes.slice(0, index)) await redis.cluster("MEET", "127.0.0.1", port, busPort);
     });
   }
   for (const node of nodes) {

@@ -183,8 +183,7 @@ export async function startRedis(
 ): Promise<TestServer> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const fixed = ["--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no", "--daemonize", "no"];
-  const portArgs = (port: number): string[] =>
-    tls ? ["--port", "0", "--tls-port", `${port}`] : ["--port", `${port}`, ...clusterBus(args)];
+  const portArgs = (port: number): string[] => (tls ? ["--port", "0", "--tls-port", `${port}`] : ["--port", `${port}`]);
   return await serve({
     name: "Redis",
     argv: (port) => wrapped(["redis-server", ...portArgs(port), ...fixed, ...args], false),
@@ -192,11 +191,6 @@ export async function startRedis(
     readyLine: "Ready to accept connections",
     stopSignal: "SIGTERM",
   });
-}
-
-/** A cluster's nodes talk on a second port, by default 10,000 above the first, where free ports need not be. */
-function clusterBus(args: readonly string[]): string[] {
-  return args.includes("--cluster-enabled") ? ["--cluster-port", `${freePort()}`] : [];
 }
 
 /** A sentinel that watches the master on a port of this machine under the name `main`. */

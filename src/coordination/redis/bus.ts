@@ -18,6 +18,8 @@ export interface RedisBusOptions {
 }
 
 const ASK_EVERY_MS = 2_000;
+/** On a cluster each PUBLISH would go to a node of chance, and they would overtake one another; a key chooses one. */
+const PUBLISH = "return redis.call('publish', KEYS[1], ARGV[1])";
 
 interface Channel {
   readonly listeners: Set<{ readonly listener: (message: BusMessage) => void }>;
@@ -52,7 +54,9 @@ export function makeRedisBus({ link, subscriber, prefix, onListenerError }: Redi
   return {
     async publish(channel, message) {
       const text = JSON.stringify(message);
-      if (!closed) await link.run((client) => client.publish(prefix + channel, text));
+      if (closed) return;
+      const key = prefix + channel;
+      await link.run((client) => (client.isCluster ? client.eval(PUBLISH, 1, key, text) : client.publish(key, text)));
     },
     async subscribe(name, listener) {
       const subscription = { listener };

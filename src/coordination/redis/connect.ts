@@ -48,7 +48,8 @@ export function connect(options: ConnectOptions): RedisClient {
 
 function connectCluster({ target }: ConnectOptions, redisOptions: Options): Cluster {
   return new Cluster([...target.addresses], {
-    ...{ redisOptions, enableOfflineQueue: false, clusterRetryStrategy: retryDelay, slotsRefreshTimeout: 2_000 },
+    // The connections to its nodes are made by their first commands, which wait for that within their deadline.
+    ...{ redisOptions, enableOfflineQueue: true, clusterRetryStrategy: retryDelay, slotsRefreshTimeout: 2_000 },
     ...{ retryDelayOnFailover: 0, retryDelayOnClusterDown: 0, maxRedirections: 4 },
     // Certificates are checked by the name that was given, not by what it resolves to.
     ...(target.tls ? { dnsLookup: (address, done) => done(null, address) } : {}),

@@ -51,6 +51,7 @@ export function makeLink(client: RedisClient): Link {
         if (performance.now() < openUntilMs) throw unavailable(new Error("The last command was not answered in time."));
         openUntilMs = performance.now() + PROBE_AFTER_MS;
       }
+      if (client.status !== "ready") throw unavailable(new Error(`The connection is ${client.status}.`));
       try {
         const result = await work(client);
         openUntilMs = null;

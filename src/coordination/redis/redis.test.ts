@@ -11,29 +11,39 @@ import { openRedisCoordination } from "./redis.ts";
 import { parseRedisUrl } from "./url.ts";
 
 /** Two replicas with a prefix of their own; closing the part closes its connections. */
-function subject<Port extends { close(): Promise<void> }>(pick: (coordination: Coordination) => Port): MakeSubject<Port> {
+function subject<Port extends { close(): Promise<void> }>(
+  pick: (coordination: Coordination) => Port,
+): MakeSubject<Port> {
   return async () => {
     const prefix = `{test:${Bun.randomUUIDv7()}}:`;
     const open = async (): Promise<Port> => {
       const coordination = await openRedisCoordination({ url: testEnv().redisUrl, prefix });
-      const part = pick(coordination);
-      const own = part.close.bind(part);
-      return Object.assign(part, {
-        async close() {
-          await own();
-          await coordination.close();
-        },
-      });
+      return { ...pick(coordination), close: () => coordination.close() };
     };
     return { port: await open(), peer: await open() };
   };
 }
 
-readyQueueContract("redis", subject((coordination) => coordination.readyQueue));
-locksContract("redis", subject((coordination) => coordination.locks));
-limiterContract("redis", subject((coordination) => coordination.limiter));
-busContract("redis", subject((coordination) => coordination.bus));
-cacheContract("redis", subject((coordination) => coordination.cache));
+readyQueueContract(
+  "redis",
+  subject((coordination) => coordination.readyQueue),
+);
+locksContract(
+  "redis",
+  subject((coordination) => coordination.locks),
+);
+limiterContract(
+  "redis",
+  subject((coordination) => coordination.limiter),
+);
+busContract(
+  "redis",
+  subject((coordination) => coordination.bus),
+);
+cacheContract(
+  "redis",
+  subject((coordination) => coordination.cache),
+);
 
 describe("REDIS_URL", () => {
   test("is read in all of its forms", () => {

@@ -64,8 +64,11 @@ export function parseRedisUrl(url: string): RedisTarget {
   if (found === null) throw unusable("it is not of a form that the documentation names");
   const [, scheme = "", kind, user, hosts = "", path = "", query] = found;
   const mode = (kind?.toLowerCase() ?? "single") as RedisTarget["mode"];
-  const addresses = hosts.split(",").map((text) => parseAddress(text, mode === "sentinel" ? SENTINEL_PORT : REDIS_PORT));
-  if (mode === "single" && addresses.length > 1) throw unusable("several addresses need redis+sentinel or redis+cluster");
+  const addresses = hosts
+    .split(",")
+    .map((text) => parseAddress(text, mode === "sentinel" ? SENTINEL_PORT : REDIS_PORT));
+  if (mode === "single" && addresses.length > 1)
+    throw unusable("several addresses need redis+sentinel or redis+cluster");
   const parts = path.split("/");
   const master = mode === "sentinel" ? decodeURIComponent(parts.shift() ?? "") : null;
   if (master === "") throw unusable("the master's name is missing after the sentinels' addresses");
