@@ -43,14 +43,25 @@ export async function tellReaped(
   reaped: readonly ReapedJob[],
 ): Promise<void> {
   const ready = reaped.filter(({ outcome }) => outcome === "queued" || outcome === "republish");
-  await coordination.readyQueue.add(ready.map(({ jobId, priority, rank }) => ({ jobId, priority, rank })));
+  await hurry(logger, () =>
+    coordination.readyQueue.add(ready.map(({ jobId, priority, rank }) => ({ jobId, priority, rank }))),
+  );
   for (const { jobId, outcome } of reaped) {
     logger.warn({ jobId, outcome }, "a job was taken from a dead worker");
     if (outcome === "poisoned") metrics.jobFinished({ status: "failed", type: "convert", durationSeconds: null });
     else if (outcome === "cancelled")
       metrics.jobFinished({ status: "cancelled", type: "convert", durationSeconds: null });
     else metrics.jobRetried("worker.lost");
-    await publishChange(coordination.bus, jobId);
+    await hurry(logger, () => publishChange(coordination.bus, jobId));
+  }
+}
+
+/** Hints and messages only hurry things along: a round goes on without them. */
+async function hurry(logger: Logger, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    logger.debug({ err: error }, "nobody could be told");
   }
 }
 
@@ -62,9 +73,13 @@ async function mend(ports: ReconcilerPorts): Promise<void> {
 }
 
 /** Lost hints, those passed over, and retries that have become due: adding one that is there already changes nothing. */
-export async function offerReady({ sql, coordination }: Pick<ReconcilerPorts, "sql" | "coordination">): Promise<void> {
+export async function offerReady({
+  sql,
+  coordination,
+  logger,
+}: Pick<ReconcilerPorts, "sql" | "coordination" | "logger">): Promise<void> {
   const hints = await readyHints(sql, { limit: HINT_LIMIT });
-  if (hints.length > 0) await coordination.readyQueue.add(hints);
+  if (hints.length > 0) await hurry(logger, () => coordination.readyQueue.add(hints));
 }
 
 async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise<number> {
@@ -77,7 +92,7 @@ async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise
 export async function runRound(ports: ReconcilerPorts, { tidies }: { readonly tidies: boolean }): Promise<number> {
   const { sql, coordination, tickIntervalMs, holder } = ports;
   const tick = await advanceTick(sql, tickIntervalMs);
-  if (tick !== null) await coordination.bus.publish(channels.tick, { tick });
+  if (tick !== null) await hurry(ports.logger, () => coordination.bus.publish(channels.tick, { tick }));
   // The turn saves work between replicas; it protects nothing.
   if (!(await takeTurn(sql, { name: TURN, holder, ttlMs: tickIntervalMs * 2 }))) return tickIntervalMs;
   await mend(ports);

@@ -7,7 +7,7 @@ import { type Coordination, names, type ReadyHint } from "../../src/coordination
 import type { Sql } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { giveBack } from "../../src/jobs/finish.ts";
-import type { Claim, JobId, JobType, Priority } from "../../src/jobs/types.ts";
+import { type Claim, JOB_TYPES, type JobId, type JobType, PRIORITIES, type Priority } from "../../src/jobs/types.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { ServiceInput } from "./worker.machine.ts";
 
@@ -32,6 +32,8 @@ class Dispatch {
   readonly #service: ServiceInput;
   readonly #onClaim: (claim: Claim) => void;
   readonly #stopping = new AbortController();
+  /** Who does not would take hints away from those who do; it is only woken by them and looks at the rows. */
+  readonly #runsEverything: boolean;
   #free: number;
   /** Ends the wait for a slot or for a hint. */
   #wake = (): void => {};
@@ -46,6 +48,9 @@ class Dispatch {
     this.#service = service;
     this.#onClaim = onClaim;
     this.#free = service.slots;
+    this.#runsEverything =
+      JOB_TYPES.every((type) => ports.jobTypes.includes(type)) &&
+      PRIORITIES.every((priority) => ports.priorities.includes(priority));
   }
 
   slotFreed(): void {
@@ -80,7 +85,7 @@ class Dispatch {
     if (signal.aborted) return;
     const hint = await this.#nextHint();
     if (!signal.aborted) await this.#fill(hint);
-    else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]);
+    else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]).catch(() => {});
   }
 
   async #slot(): Promise<void> {
@@ -93,12 +98,20 @@ class Dispatch {
 
   /** Null when none came in time. Neither timer nor listener outlives the wait, however many waits there are. */
   async #nextHint(): Promise<ReadyHint | null> {
-    const { coordination, priorities, pollIntervalMs = POLL_INTERVAL_MS } = this.#ports;
+    const { coordination, logger, pollIntervalMs = POLL_INTERVAL_MS } = this.#ports;
     const patience = new AbortController();
     this.#wake = () => patience.abort();
     const timer = setTimeout(this.#wake, this.#worthALook ? LOOK_MS : pollIntervalMs);
+    const { readyQueue } = coordination;
     try {
-      return await coordination.readyQueue.take(priorities, patience.signal);
+      if (this.#runsEverything) return await readyQueue.take(PRIORITIES, patience.signal);
+      await readyQueue.added(patience.signal);
+      return null;
+    } catch (error) {
+      // The rows have the same order; until there are hints again they are looked at as often as errors are retried.
+      logger.debug({ err: error }, "no hints can be had; looking at the rows");
+      if (!this.#worthALook) await delay(ERROR_DELAY_MS, undefined, { signal: patience.signal }).catch(() => {});
+      return null;
     } finally {
       clearTimeout(timer);
     }
@@ -131,8 +144,9 @@ class Dispatch {
     const request = { workerId, jobTypes, priorities };
     if (hint === null) return claimJob(sql, request);
     const lock = names.jobLock(hint.jobId);
-    // So that replicas do not race for one hint; it never decides.
-    if (!(await coordination.locks.acquire(lock, workerId, leaseTtlMs))) return null;
+    // So that replicas do not race for one hint; it never decides, and without it they race.
+    const free = await coordination.locks.acquire(lock, workerId, leaseTtlMs).catch(() => true);
+    if (!free) return null;
     let claimed: Claim | null = null;
     try {
       claimed = await claimJob(sql, { ...request, jobId: hint.jobId as JobId });

@@ -47,7 +47,8 @@ async function settle(
     if (!runs(ledger, lease)) await giveBack(sql, { ...lease, workerId });
   }
   for (const jobId of ledger.running.keys()) {
-    await coordination.locks.renew(names.jobLock(jobId), workerId, leaseTtlMs);
+    // A mirror: losing it changes nothing.
+    await coordination.locks.renew(names.jobLock(jobId), workerId, leaseTtlMs).catch(() => false);
   }
 }
 

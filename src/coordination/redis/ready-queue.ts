@@ -10,7 +10,7 @@ import { RendiffError } from "../../errors.ts";
 import type { Bus, PriorityClass, ReadyHint, ReadyQueue } from "../ports.ts";
 import { answersOf, type Link } from "./link.ts";
 
-export const CLASSES: readonly PriorityClass[] = ["high", "normal", "low"];
+const CLASSES: readonly PriorityClass[] = ["high", "normal", "low"];
 /** The channel that says that hints were added. */
 const ADDED = "ready";
 const BATCH = 200;
@@ -20,63 +20,70 @@ const LOOK_EVERY_MS = 1_000;
 const stopping = (): RendiffError =>
   new RendiffError({ kind: "service.unavailable", publicMessage: "The service is stopping." });
 
-export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): ReadyQueue {
-  const keyOf = (priority: PriorityClass): string => `${prefix}ready:${priority}`;
-  const waiting = new Set<() => void>();
-  const wakeAll = (): void => {
-    for (const wake of [...waiting]) wake();
+type KeyOf = (priority: PriorityClass) => string;
+
+/** What waits for additions: woken together, and each now and then by itself. */
+class Waits {
+  readonly #waiting = new Set<() => void>();
+  closed = false;
+
+  readonly wakeAll = (): void => {
+    for (const wake of [...this.#waiting]) wake();
   };
-  const subscribed = bus.subscribe(ADDED, wakeAll);
-  let closed = false;
 
-  const addBatch = (hints: readonly ReadyHint[]): Promise<unknown> =>
-    link.run((client) => {
-      const transaction = client.multi();
-      for (const { jobId, priority, rank } of hints) {
-        for (const other of CLASSES) if (other !== priority) transaction.zrem(keyOf(other), jobId);
-        transaction.zadd(keyOf(priority), rank, jobId);
-      }
-      return answersOf(transaction.exec());
-    });
-
-  async function pop(classes: readonly PriorityClass[]): Promise<ReadyHint | null> {
-    const keys = classes.map(keyOf);
-    const found = await link.run((client) => client.zmpop(keys.length, keys, "MIN"));
-    const [key, [[jobId, score] = []] = []] = (found ?? []) as [string?, [string, string][]?];
-    const priority = classes.find((name) => keyOf(name) === key);
-    return jobId === undefined || priority === undefined ? null : { jobId, priority, rank: Number(score) };
-  }
-
-  function added(signal: AbortSignal): Promise<void> {
+  added(signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.closed) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(wake, LOOK_EVERY_MS);
-      function wake(): void {
+      const wake = (): void => {
         clearTimeout(timer);
-        waiting.delete(wake);
+        this.#waiting.delete(wake);
         signal.removeEventListener("abort", wake);
         resolve();
-      }
+      };
+      const timer = setTimeout(wake, LOOK_EVERY_MS);
       signal.addEventListener("abort", wake);
-      waiting.add(wake);
-      if (signal.aborted || closed) wake();
+      this.#waiting.add(wake);
     });
   }
+}
 
+function addBatch(link: Link, keyOf: KeyOf, hints: readonly ReadyHint[]): Promise<unknown> {
+  return link.run((client) => {
+    const transaction = client.multi();
+    for (const { jobId, priority, rank } of hints) {
+      for (const other of CLASSES) if (other !== priority) transaction.zrem(keyOf(other), jobId);
+      transaction.zadd(keyOf(priority), rank, jobId);
+    }
+    return answersOf(transaction.exec());
+  });
+}
+
+async function pop(link: Link, keyOf: KeyOf, classes: readonly PriorityClass[]): Promise<ReadyHint | null> {
+  const keys = classes.map(keyOf);
+  const found = await link.run((client) => client.zmpop(keys.length, keys, "MIN"));
+  const [key, [[jobId, score] = []] = []] = (found ?? []) as [string?, [string, string][]?];
+  const priority = classes.find((name) => keyOf(name) === key);
+  return jobId === undefined || priority === undefined ? null : { jobId, priority, rank: Number(score) };
+}
+
+export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): ReadyQueue {
+  const keyOf: KeyOf = (priority) => `${prefix}ready:${priority}`;
+  const waits = new Waits();
+  const subscribed = bus.subscribe(ADDED, waits.wakeAll);
   return {
     async add(hints) {
-      if (closed) throw stopping();
-      // One by one: a hint that comes twice has its last class and rank.
-      for (let at = 0; at < hints.length; at += BATCH) await addBatch(hints.slice(at, at + BATCH));
+      if (waits.closed) throw stopping();
+      for (let at = 0; at < hints.length; at += BATCH) await addBatch(link, keyOf, hints.slice(at, at + BATCH));
       if (hints.length > 0) await bus.publish(ADDED, { count: hints.length });
     },
     async take(classes, signal) {
       await subscribed;
-      while (!signal.aborted && !closed) {
+      while (!signal.aborted && !waits.closed) {
         // Waits from before the look on, so that what is added during it is not missed.
         const look = new AbortController();
-        const next = added(AbortSignal.any([signal, look.signal]));
+        const next = waits.added(AbortSignal.any([signal, look.signal]));
         try {
-          const hint = await pop(classes);
+          const hint = await pop(link, keyOf, classes);
           if (hint !== null) return hint;
           await next;
         } finally {
@@ -85,7 +92,7 @@ export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): Ready
       }
       return null;
     },
-    added,
+    added: (signal) => waits.added(signal),
     async remove(jobId) {
       await link.run((client) => {
         const transaction = client.multi();
@@ -103,8 +110,8 @@ export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): Ready
       return { high, normal, low };
     },
     async close() {
-      closed = true;
-      wakeAll();
+      waits.closed = true;
+      waits.wakeAll();
       await (await subscribed)();
     },
   };
