@@ -1,5 +1,6 @@
 /** The migrations in order, inside the binary. A file is never changed once it was released: add the next number. */
 import initial from "./0001_initial.sql" with { type: "text" };
+import contentKeys from "./0012_content_keys.sql" with { type: "text" };
 
 export interface Migration {
   /** `NNNN_name`: the file's name, which orders it. */
@@ -7,4 +8,7 @@ export interface Migration {
   readonly text: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [{ name: "0001_initial", text: initial }];
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "0001_initial", text: initial },
+  { name: "0012_content_keys", text: contentKeys },
+];

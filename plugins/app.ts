@@ -14,9 +14,11 @@ import { files } from "./files/files.ts";
 import { gate } from "./gate.ts";
 import { health } from "./health/health.ts";
 import { jobs } from "./jobs/jobs.ts";
+import { keys } from "./keys/keys.ts";
 import { metrics } from "./metrics/metrics.ts";
 import { outer } from "./outer.ts";
 import { probe } from "./probe/probe.ts";
+import { streamPlugin } from "./stream/stream.ts";
 
 function makeElysia(context: HttpContext) {
   return (
@@ -26,10 +28,12 @@ function makeElysia(context: HttpContext) {
       .use(outer(context))
       .use(gate(context))
       .use(convertPlugin(context))
+      .use(streamPlugin(context))
       .use(probe(context))
       .use(jobs(context))
       .use(events(context))
       .use(files(context))
+      .use(keys(context))
       .use(health(context))
       .use(capabilities(context))
       .use(metrics(context))

@@ -10,17 +10,21 @@ import { eventsRoutes } from "./events/events.routes.ts";
 import { filesRoutes } from "./files/files.routes.ts";
 import { healthRoutes } from "./health/health.routes.ts";
 import { jobsRoutes } from "./jobs/jobs.routes.ts";
+import { keysRoutes } from "./keys/keys.routes.ts";
 import { metricsRoutes } from "./metrics/metrics.routes.ts";
 import { probeRoutes } from "./probe/probe.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
+import { streamRoutes } from "./stream/stream.routes.ts";
 import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
 
 export const ROUTES: readonly RouteRule[] = [
   ...convertRoutes,
+  ...streamRoutes,
   ...probeRoutes,
   ...jobsRoutes,
   ...eventsRoutes,
   ...filesRoutes,
+  ...keysRoutes,
   ...healthRoutes,
   ...capabilitiesRoutes,
   ...metricsRoutes,

@@ -85,7 +85,9 @@ async function prepare(setup: Setup = {}) {
         if (!(await Bun.file(join(workDir, file)).exists())) await writeFile(join(workDir, file), "output");
         return MEDIA;
       },
+      finishPackage: async () => [],
     },
+    keepKey: null,
     workFolders: { ...folders, remove: note("work folder removed", folders.remove) },
     memory: async () => ({ release() {} }),
     ...{ capabilities: sampleCapabilities(5), limits: { ...sampleLimits, jobTimeoutMs: 60_000 }, threads: 1 },

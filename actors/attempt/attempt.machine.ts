@@ -29,6 +29,7 @@ import type {
   Held,
   PreparedInput,
   PublishOutcome,
+  VerifiedOutput,
 } from "./attempt.types.ts";
 import { makeScope } from "./scope.ts";
 
@@ -58,7 +59,7 @@ export const attemptMachine = setup({
     probe: stage<readonly MediaInfo[]>("probe"),
     plan: stage<Plan>("plan"),
     encode: stage<EncodeReport>("encode"),
-    verify: stage<readonly MediaInfo[]>("verify"),
+    verify: stage<readonly VerifiedOutput[]>("verify"),
     upload: stage<PublishManifest>("upload"),
     fence: fromPromise<FenceOutcome, AttemptContext>(missing("fence")),
     publish: fromPromise<PublishOutcome, AttemptContext>(missing("publish")),

@@ -3,7 +3,7 @@
  */
 import type { RendiffError } from "../../src/errors.ts";
 import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
-import type { MediaInfo, Plan } from "../../src/media/types.ts";
+import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
 import type { ObjectRef } from "../../src/storage/port.ts";
 import type { AttemptScope } from "./scope.ts";
 
@@ -15,6 +15,12 @@ export interface PreparedInput {
   readonly sizeBytes: number;
   /** The object's identity when it was prepared; another one at the end means it changed while it was read. */
   readonly identity: string;
+}
+
+/** A finished file and what was found in it. */
+export interface VerifiedOutput {
+  readonly output: PlannedOutput;
+  readonly media: MediaInfo;
 }
 
 export interface EncodeReport {
@@ -42,7 +48,7 @@ export interface AttemptContext {
   readonly media: readonly MediaInfo[];
   readonly plan: Plan | null;
   readonly encode: EncodeReport | null;
-  readonly verified: readonly MediaInfo[];
+  readonly verified: readonly VerifiedOutput[];
   readonly manifest: PublishManifest | null;
   readonly error: RendiffError | null;
   readonly outcome: AttemptOutcome | null;

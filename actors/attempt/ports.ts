@@ -1,12 +1,13 @@
 /**
  * What an attempt needs from the world. Boot binds these; a missing one is a type error.
  */
-import type { Claim } from "../../src/jobs/types.ts";
+import type { Claim, JobId } from "../../src/jobs/types.ts";
 import type {
   Capabilities,
   EncodeProgress,
   MediaInfo,
   MediaLimits,
+  PackagePlan,
   PlannedOutput,
   PlanStep,
 } from "../../src/media/types.ts";
@@ -14,6 +15,7 @@ import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
+import type { VerifiedOutput } from "./attempt.types.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Reservation } from "./scope.ts";
 
@@ -44,9 +46,25 @@ export interface MediaTools {
     output: PlannedOutput,
     at: { workDir: string; copied: boolean; niceness: number; signal: AbortSignal },
   ): Promise<MediaInfo>;
+  /**
+   * A package held against its plan as a whole, and encrypted where the plan says so; in the order in which its files may be
+   * published. `makeKey` is called once, when the package is sound and needs a key.
+   */
+  finishPackage(
+    plan: PackagePlan,
+    at: { workDir: string; niceness: number; signal: AbortSignal; makeKey(): Promise<ContentKey> },
+  ): Promise<readonly VerifiedOutput[]>;
+}
+
+/** What segments are encrypted with, and where players fetch it. */
+export interface ContentKey {
+  readonly bytes: Uint8Array;
+  readonly uri: string;
 }
 
 export interface AttemptPorts {
+  /** Keeps a content key where `GET /keys/{token}` finds it, and answers with its token; null where nobody serves keys. */
+  readonly keepKey: ((jobId: JobId, key: Uint8Array) => Promise<string>) | null;
   readonly recorder: (claim: Claim) => Recorder;
   readonly storage: StorageRegistry;
   readonly tools: MediaTools;

@@ -28,7 +28,7 @@ export function toRunnable(spec: ConvertSpec, storage: StorageRegistry): Runnabl
 }
 
 export function runnableOf(job: Job, storage: StorageRegistry): RunnableSpec {
-  if (job.type !== "convert") {
+  if (job.type !== "convert" && job.type !== "stream") {
     throw new RendiffError({
       kind: "plan.unsupported",
       publicMessage: `Jobs of type ${job.type} are not available in this version.`,

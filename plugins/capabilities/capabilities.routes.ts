@@ -17,6 +17,7 @@ export const capabilitiesSchema = z.strictObject({
   demuxers: z.array(z.string()),
   accelerators: abilities,
   sandbox: ability,
+  packager: ability.optional(),
   input_formats: z.array(z.string()),
   storage: z.array(z.strictObject({ name: z.string(), type: z.string(), writable: z.boolean() })),
   operations: z.array(z.string()),

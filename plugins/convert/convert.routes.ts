@@ -33,6 +33,7 @@ export const planSchema = z.strictObject({
       expect: z.unknown().describe("What verification holds the output to."),
     }),
   ),
+  package: z.unknown().describe("Of a packaging job: its ladder, segments and entries; null otherwise."),
   copies_only: z.boolean().describe("No stream is re-encoded."),
   work_bytes_max: z.number().describe("Upper estimate of the temporary space."),
   warnings: z.array(z.string()),

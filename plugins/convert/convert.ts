@@ -1,7 +1,7 @@
 /** `POST /convert`: a job, or with `?dry_run=true` the plan it would follow. */
 import { Elysia } from "elysia";
-import { checkConvert, submitConvert } from "../../src/jobs/submit.ts";
-import { answer, withDeadline } from "../answers.ts";
+import { checkConvert, checkStream, submitJob } from "../../src/jobs/submit.ts";
+import { answer, baseUrl, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
 import { idempotently } from "../idempotent.ts";
@@ -14,17 +14,22 @@ import { toPlanView } from "./plan-view.ts";
 
 const PLAN_TIMEOUT_MS = 30_000;
 
-async function convert(context: HttpContext, request: Request): Promise<Response> {
+const CHECKS = { convert: checkConvert, stream: checkStream } as const;
+
+/** `POST /convert` and `POST /stream` differ in their bodies alone. */
+export async function createJob(context: HttpContext, request: Request, type: keyof typeof CHECKS): Promise<Response> {
   const { dry_run: dryRun } = parseQuery(request, convertQuerySchema);
   const { value, bytes } = await readJson(request, context.config.http.bodyLimitBytes);
   const principal = principalOf(request);
+  const keyBase = `${baseUrl(context, request)}${API_PREFIX}/keys/`;
   if (dryRun) {
-    const { spec } = checkConvert(context, principal, value);
+    const { spec } = CHECKS[type](context, principal, value, keyBase);
     const plan = await withDeadline(request, PLAN_TIMEOUT_MS, (signal) => context.media.plan(spec, signal));
     return answer(200, toPlanView(plan, spec));
   }
   return idempotently(context, request, bytes, async (store) => {
-    const job = await submitConvert(context, principal, value, {
+    const job = await submitJob(context, principal, type, value, {
+      keyBase,
       requestId: stateOf(request).requestId,
       onCreated:
         store === null
@@ -36,6 +41,10 @@ async function convert(context: HttpContext, request: Request): Promise<Response
 }
 
 export const convertPlugin = (context: HttpContext) =>
-  new Elysia({ name: "convert", prefix: API_PREFIX }).post("/convert", ({ request }) => convert(context, request), {
-    parse: "none",
-  });
+  new Elysia({ name: "convert", prefix: API_PREFIX }).post(
+    "/convert",
+    ({ request }) => createJob(context, request, "convert"),
+    {
+      parse: "none",
+    },
+  );

@@ -7,7 +7,7 @@ const jsonObject = z.record(z.string(), z.unknown());
 
 export const jobOutputSchema = z.strictObject({
   ordinal: z.int(),
-  role: z.string().describe("primary, thumbnail, audio, preview, waveform, map, manifest, segment or report."),
+  role: z.string().describe("primary, thumbnail, audio, preview, waveform, map, key, manifest, segment or report."),
   uri: z.string(),
   bytes: z.int(),
   sha256: z.string(),

@@ -23,15 +23,17 @@ export interface AttemptParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly recorder: AttemptPorts["recorder"];
+  readonly keepKey: AttemptPorts["keepKey"];
 }
 
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
-  const { config, media, storage, logger, metrics, recorder } = parts;
+  const { config, media, storage, logger, metrics, recorder, keepKey } = parts;
   const { tempDir, tempLimitBytes, memoryLimitBytes } = config.worker;
   const strays = await killStrays(tempDir);
   if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
   return {
     recorder,
+    keepKey,
     storage,
     tools: media.tools,
     workFolders: await makeWorkFolders({ tempDir, tempLimitBytes }),

@@ -63,6 +63,7 @@ export async function convertOnce({ config, logger, spec, signal, onReport }: On
   const ports = await makeAttemptPorts({
     config: { ...config, worker: { ...config.worker, tempDir, concurrency: 1 } },
     ...{ media, storage, logger, metrics: makeMetrics() },
+    keepKey: null,
     recorder: () => makeTerminalRecorder(onReport),
   });
   const actor = spawnRoot(makeAttemptLogic(ports), { id: "convert", input: { claim: claimOf(spec) }, logger });

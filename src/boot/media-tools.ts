@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
+import { finishPackage } from "../ffmpeg/package/finish-package.ts";
+import { findPackager, runPackager, tryPackager } from "../ffmpeg/packager.ts";
 import { probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
@@ -28,7 +30,12 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     makeProcessRunner({ sandbox: worker.sandbox, logger }),
     findTools({ ffmpegPath: worker.ffmpegPath, ffprobePath: worker.ffprobePath }),
   ]);
-  const capabilities = await exerciseCapabilities({ runner, tools, cacheDir: join(process.dataDir, "cache") });
+  const packager = findPackager(worker.packagerPath);
+  const [exercised, packages] = await Promise.all([
+    exerciseCapabilities({ runner, tools, cacheDir: join(process.dataDir, "cache") }),
+    tryPackager(runner, packager),
+  ]);
+  const capabilities = { ...exercised, packager: packages };
   const { inputFormats } = capabilities;
   const sandboxed = runner.sandbox.mode === "bubblewrap";
   const probeAt = (file: string, source: string, signal: AbortSignal): Promise<MediaInfo> =>
@@ -54,8 +61,18 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
         const path = join(workDir, file);
         return probeAt(path, readOnly[0]?.source ?? path, signal);
       },
-      run: (run) =>
-        runStep({ runner, tools, stallTimeoutMs: limits.stallTimeoutMs, timeoutMs: limits.jobTimeoutMs, ...run }),
+      run: (run) => {
+        if (run.step.program === "packager")
+          return runPackager({ runner, program: packager, timeoutMs: limits.jobTimeoutMs, ...run });
+        return runStep({
+          runner,
+          tools,
+          stallTimeoutMs: limits.stallTimeoutMs,
+          timeoutMs: limits.jobTimeoutMs,
+          ...run,
+        });
+      },
+      finishPackage: (plan, at) => finishPackage({ runner, tools, plan, ...at }),
       verify: (output, at) => verifyOutput({ runner, tools, output, ...at }),
     },
   };

@@ -20,6 +20,7 @@ import { makeMemoryCoordination } from "../coordination/memory/memory.ts";
 import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
+import { keepContentKey } from "../jobs/content-keys.ts";
 import { processingAttempts } from "../jobs/processing.ts";
 import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
@@ -84,7 +85,11 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
     maxAttempts: queue.maxAttempts,
     publishTimeoutMs: queue.publishTimeoutMs,
   };
-  const attemptPorts = await makeAttemptPorts({ ...parts, recorder: (claim) => makeSqlRecorder(recorderPorts, claim) });
+  const attemptPorts = await makeAttemptPorts({
+    ...parts,
+    keepKey: (jobId, key) => keepContentKey(sql, jobId, key),
+    recorder: (claim) => makeSqlRecorder(recorderPorts, claim),
+  });
   await attemptPorts.workFolders.sweep(() => processingAttempts(sql));
   const reconcilerPorts: ReconcilerPorts = {
     ...parts,

@@ -13,7 +13,6 @@ const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
   REDIS_URL: "any",
   DATABASE_REPLICA_URL: "any",
   VMAF_FFMPEG_PATH: "any",
-  PACKAGER_PATH: "any",
   ALLOW_RAW_OPTIONS: ["true"],
   STORAGE_CONFIG: "any",
   S3_ENDPOINT: "any",

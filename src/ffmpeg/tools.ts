@@ -20,7 +20,7 @@ const HOW_TO_INSTALL =
     ? "brew install ffmpeg"
     : "apt-get install ffmpeg (Debian), dnf install ffmpeg (Fedora)";
 
-function isProgram(path: string): boolean {
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return isAbsolute(path) && statSync(path).isFile();

@@ -40,17 +40,22 @@ const operation = z.record(z.string(), z.unknown(), "must be an object with a ty
 /** `operations` as it is documented: one shape per type. */
 const documentedOperation = z.union(Object.values(operationSchemas));
 
-export const convertBodySchema = z.strictObject({
+/** What every body that creates a job has. */
+export const commonBodyFields = {
   input_path: uri.optional().describe("What to convert: a storage URI, or a path in the default storage."),
   input: uri.optional().describe("Alias of input_path."),
   output_path: uri.optional().describe("Where to write: never the input itself."),
   output: uri.optional().describe("Alias of output_path."),
-  operations: z.array(operation).max(OPERATIONS_MAX).default([]),
   options: optionsSchema.default({}),
   priority: z.enum(PRIORITIES).optional(),
   webhook_url: z.unknown().optional().describe("Not built yet."),
   webhook_events: z.unknown().optional().describe("Not built yet."),
   metadata: clientMetadata.default({}).describe("Your own, searchable in the list of jobs."),
+};
+
+export const convertBodySchema = z.strictObject({
+  ...commonBodyFields,
+  operations: z.array(operation).max(OPERATIONS_MAX).default([]),
 });
 
 /** For OpenAPI alone. */
@@ -78,10 +83,11 @@ export interface ConvertRequest {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-type Body = z.output<typeof convertBodySchema>;
+/** Of any body that creates a job. */
+type Body = Omit<z.output<typeof convertBodySchema>, "operations">;
 
 /** Asked for but not built: named, never accepted and ignored. Null and absent ask for nothing. */
-function refuseMissing(body: Body): void {
+export function refuseMissing(body: Body): void {
   const asked: readonly (readonly [string, unknown, string])[] = [
     ["webhook_url", body.webhook_url, "webhooks"],
     ["webhook_events", body.webhook_events, "webhooks"],
@@ -104,7 +110,12 @@ function refuseMissing(body: Body): void {
 }
 
 /** One of two names for a thing: required, and not both unless they say the same. */
-function oneOf<Value>(body: Body, name: keyof Body & string, alias: keyof Body & string, details: ErrorDetail[]) {
+export function oneOf<Value>(
+  body: Body,
+  name: keyof Body & string,
+  alias: keyof Body & string,
+  details: ErrorDetail[],
+) {
   const value = body[name] ?? body[alias];
   if (value === undefined) details.push({ path: name, message: "is required" });
   if (body[name] !== undefined && body[alias] !== undefined && body[name] !== body[alias]) {

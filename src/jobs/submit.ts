@@ -16,6 +16,7 @@ import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
 import { requireQuota } from "./quota.ts";
 import { insertJob } from "./store.ts";
+import { parseStreamBody } from "./stream.schema.ts";
 import type { Job, JobId } from "./types.ts";
 
 export interface CheckDeps {
@@ -34,6 +35,8 @@ export interface ProbeBody {
 }
 
 export interface SubmitOptions {
+  /** What the address of a content key begins with. */
+  readonly keyBase: string;
   readonly requestId: string;
   /** Runs in the transaction that creates the job; when it rejects, there is no job. */
   readonly onCreated: ((tx: SqlRunner, job: Job) => Promise<void>) | null;
@@ -101,9 +104,41 @@ function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertS
   });
 }
 
+/** Where the server serves keys, for packages whose key it keeps; no client says so itself. */
+function withKeyBase(request: ConvertRequest, keyBase: string): ConvertRequest {
+  const operations = request.spec.operations.map((operation, index) => {
+    if (operation.type !== "stream") return operation;
+    const params = operation.params as Readonly<Record<string, unknown>> | null | undefined;
+    if (operation.key_base !== undefined || params?.key_base !== undefined)
+      throw invalidRequest([{ path: `operations[${index}].key_base`, message: "is not a known field" }]);
+    return { ...operation, key_base: keyBase };
+  });
+  return { ...request, spec: { ...request.spec, operations } };
+}
+
 /** Checks a body for a caller, without storing anything. Throws `request.*` or `auth.forbidden`. */
-export function checkConvert(deps: CheckDeps, principal: Principal, body: unknown): ConvertRequest {
-  const request = parseConvertBody(body);
+export function checkConvert(deps: CheckDeps, principal: Principal, body: unknown, keyBase: string): ConvertRequest {
+  return checkRequest(deps, principal, withKeyBase(parseConvertBody(body), keyBase));
+}
+
+/** The same of `POST /stream`: its problems are named as its body names things. */
+export function checkStream(deps: CheckDeps, principal: Principal, body: unknown, keyBase: string): ConvertRequest {
+  const request = withKeyBase(parseStreamBody(body), keyBase);
+  try {
+    return checkRequest(deps, principal, request);
+  } catch (error) {
+    if (!(error instanceof RendiffError)) throw error;
+    const flat = (text: string): string => text.replaceAll("operations[0].", "");
+    throw new RendiffError({
+      kind: error.kind,
+      publicMessage: flat(error.publicMessage),
+      details: error.details.map(({ path, message }) => ({ path: flat(path), message: flat(message) })),
+      cause: error,
+    });
+  }
+}
+
+function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
   const inputs = request.spec.inputs.map((uri) => resolve(deps, uri, "input_path"));
   const output = resolve(deps, request.spec.output, "output_path");
   for (const { ref, path } of inputs) requireReadable(principal, ref.backend, path);
@@ -128,18 +163,20 @@ export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBod
 }
 
 /** Stores a job and says that it can be claimed. What was committed stays, whatever becomes of the hint. */
-export async function submitConvert(
+export async function submitJob(
   deps: SubmitDeps,
   principal: Principal,
+  type: "convert" | "stream",
   body: unknown,
-  { requestId, onCreated }: SubmitOptions,
+  { requestId, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
-  const { spec, priority, metadata } = checkConvert(deps, principal, body);
+  const check = type === "stream" ? checkStream : checkConvert;
+  const { spec, priority, metadata } = check(deps, principal, body, keyBase);
   const { monthlyLimitMinutes } = principal;
   if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
   const id = Bun.randomUUIDv7() as JobId;
   const insert = (sql: SqlRunner): Promise<Job> =>
-    insertJob(sql, { id, keyId: principal.keyId, type: "convert", priority, spec, metadata, requestId });
+    insertJob(sql, { id, keyId: principal.keyId, type, priority, spec, metadata, requestId });
   // One statement is a transaction already; a longer one is needed only where an answer is stored with the job.
   const job =
     onCreated === null

@@ -12,7 +12,7 @@ import { checkInputLimits } from "./media-info-limits.ts";
 import { findProblems, fitsLimits } from "./operations/check.ts";
 import type { ConvertOptions } from "./operations/options.schema.ts";
 import type { Operation } from "./operations/parse.ts";
-import type { SideFile } from "./operations/shape.ts";
+import type { Shape, SideFile } from "./operations/shape.ts";
 import type { PlanContext } from "./plan/context.ts";
 import { draftExtract } from "./plan/extract.ts";
 import type { OutputDraft } from "./plan/output.ts";
@@ -21,6 +21,9 @@ import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
+import { streamOf } from "./streaming/check-stream.ts";
+import { compileStream } from "./streaming/compile-stream.ts";
+import { mp4Container } from "./streaming/renditions.ts";
 import type { Capabilities, MediaInfo, MediaLimits, Plan, PlanInput } from "./types.ts";
 
 export interface CompileRequest {
@@ -34,8 +37,11 @@ export interface CompileRequest {
   readonly limits: MediaLimits;
   /** For decoder, filters and encoder each; `options.threads` may lower it. */
   readonly threads: number;
+  /** Names the segments of a package; of one attempt alone. Default: what a dry run shows. */
+  readonly attemptName?: string;
 }
 
+const DRY_RUN_NAME = "segments";
 const PASS_LOGS_BYTES = 100e6;
 
 function refuse(kind: "plan.invalid" | "plan.unsupported", details: readonly ErrorDetail[]): RendiffError {
@@ -60,7 +66,8 @@ export function checkInput(media: MediaInfo, limits: MediaLimits): void {
 function contextOf(request: CompileRequest): PlanContext {
   const { operations, options, capabilities, limits } = request;
   const { invalid, unsupported, shape } = findProblems(request);
-  if (invalid.length > 0 || shape === null) throw refuse("plan.invalid", invalid);
+  const packaged = streamOf(operations) !== null;
+  if (invalid.length > 0 || (shape === null && !packaged)) throw refuse("plan.invalid", invalid);
   if (unsupported.length > 0) throw refuse("plan.unsupported", unsupported);
   const [input] = request.inputs;
   if (input === undefined) throw unsupportedInput("There is no input.");
@@ -71,7 +78,9 @@ function contextOf(request: CompileRequest): PlanContext {
   if (trim >= 0 && source.video?.still === true && source.audio.length === 0) {
     throw invalidPlan("The input is a single picture, of which nothing can be trimmed.", `operations[${trim}]`);
   }
-  return { operations, options, shape, source, capabilities, limits, threads };
+  // A package has no file of its own; its renditions go through MP4.
+  const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
+  return { operations, options, shape: files, source, capabilities, limits, threads };
 }
 
 function draftSide(context: PlanContext, side: SideFile, id: number, stem: string): OutputDraft {
@@ -96,6 +105,11 @@ function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void
 /** Throws `plan.invalid`, `plan.unsupported`, `limit.exceeded`, `input.too_large` or `input.unsupported`. */
 export function compile(request: CompileRequest): Plan {
   const context = contextOf(request);
+  const stream = streamOf(request.operations);
+  if (stream !== null) {
+    const { outputName, attemptName = DRY_RUN_NAME } = request;
+    return compileStream({ context, operation: stream, outputName, attemptName });
+  }
   const { shape, source } = context;
   const { stem } = splitName(request.outputName);
   const first = shape.hasPrimary ? [draftPrimary(context)] : [];

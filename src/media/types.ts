@@ -108,6 +108,8 @@ export interface Capabilities {
   readonly demuxers: readonly string[];
   readonly accelerators: Readonly<Record<string, Ability>>;
   readonly sandbox: Ability;
+  /** Shaka Packager, started at least once; absent in what older workers wrote of themselves. */
+  readonly packager?: Ability;
   /** The `-format_whitelist` for user inputs: allowed names that this FFmpeg has. */
   readonly inputFormats: readonly string[];
 }
@@ -143,6 +145,8 @@ export type Arg = string | { readonly file: string; readonly form?: FileForm; re
 export interface PlanStep {
   /** Unique in the plan, as shown to users: `encode`, `pass-1`, `thumbnails`. */
   readonly id: string;
+  /** Absent: FFmpeg. */
+  readonly program?: "packager";
   /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see argv.ts. */
   readonly args: readonly Arg[];
   readonly filterGraph: string | null;
@@ -191,6 +195,7 @@ export type OutputRole =
   | "preview"
   | "waveform"
   | "map"
+  | "key"
   | "manifest"
   | "segment"
   | "report";
@@ -205,10 +210,52 @@ export interface PlannedOutput {
   readonly expect: Expectation;
 }
 
+export interface PackageRendition {
+  /** `v0`, `a1`: names its folder and playlist. */
+  readonly id: string;
+  readonly kind: "video" | "audio";
+  /** As ffprobe names it. */
+  readonly codec: string;
+  readonly bitrate: number;
+  /** Null for sound. */
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly fps: number | null;
+  readonly language: string | null;
+  /** Renditions of sound that players choose among. */
+  readonly group: string | null;
+}
+
+/** A folder of segments with what names them; which files it has is known when it is made. */
+export interface PackagePlan {
+  /** In the work folder. */
+  readonly folder: string;
+  /** The folder's name, which is the last part of `output_path`. */
+  readonly name: string;
+  /** Below `folder`, of this attempt alone: all but the two entries lie in it. */
+  readonly segments: string;
+  readonly container: "cmaf" | "ts";
+  /** Entries to be published; the packager's HLS playlists are made in any case, to be checked. */
+  readonly hls: string | null;
+  readonly dash: string | null;
+  readonly segmentSeconds: number;
+  readonly gopSeconds: number;
+  readonly durationSeconds: number | null;
+  readonly durationToleranceSeconds: number;
+  readonly renditions: readonly PackageRendition[];
+  readonly thumbnails: boolean;
+  readonly encryption: "none" | "aes-128";
+  /** What players fetch: the client's own URI, or where the server serves keys. */
+  readonly keyUri: string | null;
+  readonly keyBase: string | null;
+}
+
 export interface Plan {
   readonly version: 1;
   readonly steps: readonly PlanStep[];
   readonly outputs: readonly PlannedOutput[];
+  /** What a packaging job makes instead of `outputs`. */
+  readonly package?: PackagePlan;
   readonly warnings: readonly string[];
   /** True when no stream is re-encoded. */
   readonly copiesOnly: boolean;

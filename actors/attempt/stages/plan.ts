@@ -20,15 +20,29 @@ export function planOf(
   { capabilities, limits, threads }: PlanPorts,
   spec: RunnableSpec,
   inputs: readonly { readonly file: string; readonly media: MediaInfo }[],
+  attemptName?: string,
 ): Plan {
   const { operations, options, output } = spec;
-  return compile({ operations, options, outputName: fileNameOf(output), inputs, capabilities, limits, threads });
+  return compile({
+    ...{ operations, options, outputName: fileNameOf(output), inputs, capabilities, limits, threads },
+    ...(attemptName === undefined ? {} : { attemptName }),
+  });
+}
+
+/** Of what may be there already; a package's segments are in a folder that nobody else has. */
+function namesOf({ outputs, package: packaged }: Plan): readonly (string | null)[] {
+  const names = outputs.map(({ name }) => name);
+  if (packaged === undefined) return names;
+  const entries = [packaged.hls, packaged.dash].flatMap((entry) =>
+    entry === null ? [] : [`${packaged.name}/${entry}`],
+  );
+  return [...names, ...entries, ...(packaged.keyUri === null ? [] : [`${packaged.name}.key`])];
 }
 
 /** `overwrite: false`: refused before any work is done, and again at publishing. */
 async function refuseExisting(ports: AttemptPorts, spec: RunnableSpec, plan: Plan, signal: AbortSignal): Promise<void> {
   if (spec.options.overwrite !== false) return;
-  for (const { name } of plan.outputs) {
+  for (const name of namesOf(plan)) {
     const { backend, key } = outputPlace(spec.output, name);
     if ((await ports.storage.backend(backend).stat(key, signal)) === null) continue;
     throw new RendiffError({
@@ -41,7 +55,7 @@ async function refuseExisting(ports: AttemptPorts, spec: RunnableSpec, plan: Pla
 
 /** Whatever the places are called: through links, or on a file system that ignores case, they may be one file. */
 async function refuseInputs(ports: AttemptPorts, spec: RunnableSpec, plan: Plan): Promise<void> {
-  for (const { name } of plan.outputs) {
+  for (const name of namesOf(plan)) {
     for (const input of spec.inputs) {
       if (!(await sameObject(ports.storage, input, outputPlace(spec.output, name)))) continue;
       throw new RendiffError({
@@ -61,7 +75,8 @@ export async function plan(
 ): Promise<Held<Plan>> {
   const spec = runnableOf(claim.job, ports.storage);
   const probed = inputs.map(({ file }, index) => ({ file, media: media[index] as MediaInfo }));
-  const made = planOf(ports, spec, probed);
+  const { jobId, leaseToken } = claim.lease;
+  const made = planOf(ports, spec, probed, `${jobId}-${leaseToken}`);
   await refuseInputs(ports, spec, made);
   await refuseExisting(ports, spec, made, signal);
   scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));

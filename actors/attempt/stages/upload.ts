@@ -23,8 +23,7 @@ export async function upload(
 ): Promise<Held<PublishManifest>> {
   const { claim, scope } = context;
   const spec = runnableOf(claim.job, ports.storage);
-  const outputs = (context.plan as Plan).outputs;
-  const places = outputs.map(({ name }) => outputPlace(spec.output, name));
+  const places = context.verified.map(({ output: { name } }) => outputPlace(spec.output, name));
   if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
   const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
   const staged: StagedObject[] = [];
@@ -51,12 +50,12 @@ interface Filling {
 async function fill(
   ports: AttemptPorts,
   recorder: Recorder,
-  { plan, verified, scope }: AttemptContext,
+  { verified, scope }: AttemptContext,
   { spec, ordinal, object, signal, of }: Filling,
 ): Promise<PublishStep> {
-  const output = (plan as Plan).outputs[ordinal];
-  const media = verified[ordinal];
-  if (output === undefined || media === undefined) throw new Error("An output was staged that was never verified.");
+  const one = verified[ordinal];
+  if (one === undefined) throw new Error("An output was staged that was never verified.");
+  const { output, media } = one;
   const staged = await ports.storage
     .backend(object.backend)
     .fill(object, join(workDirOf(scope), output.file), { mediaType: output.mediaType, signal });

@@ -16,6 +16,7 @@ function ownParameters(settings: VideoSettings, { threads, pass }: EncodeContext
     `frame-threads=${Math.max(1, Math.min(4, threads))}`,
     "log-level=error",
     ...(settings.level === null ? [] : [`level-idc=${settings.level}`]),
+    ...(settings.fixedGop === true ? ["scenecut=0", "open-gop=0"] : []),
   ].join(":");
   if (pass === null) return parameters;
   return { file: pass.log, form: "option", prefix: `${parameters}:pass=${pass.number}:stats=` };

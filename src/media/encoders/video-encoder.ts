@@ -26,6 +26,8 @@ export interface VideoSettings {
   readonly bFrames: number | null;
   /** 1–100, pictures only. */
   readonly quality: number | null;
+  /** Key frames at `gopSize` and nowhere else, and nothing that refers across them: what segments are cut at. */
+  readonly fixedGop?: boolean;
 }
 
 export interface Pass {

@@ -5,6 +5,7 @@
 import type { ErrorDetail } from "../../errors.ts";
 import { invalidRequest } from "../../validation/parse.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
+import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
 import { type AudioChoice, audioChoice, checkTranscode, type VideoChoice, videoChoice } from "./check-codec.ts";
 import type { ConvertOptions } from "./options.schema.ts";
@@ -190,6 +191,16 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
       path: "operations",
       message: `holds ${operations.length} operations; at most ${limits.maxOperations} are allowed`,
     });
+  }
+  const stream = streamOf(operations);
+  if (stream !== null) {
+    const found = checkStreamPlan(request, stream);
+    const prefix = `operations[${operations.indexOf(stream)}].`;
+    const full = ({ path, message }: ErrorDetail): ErrorDetail => ({
+      path: /^(operations|options)/.test(path) ? path : `${prefix}${path}`,
+      message,
+    });
+    return { invalid: [...invalid, ...found.invalid.map(full)], unsupported: found.unsupported.map(full), shape: null };
   }
   const shape = toShape(request, invalid);
   operations.forEach((operation, index) => {

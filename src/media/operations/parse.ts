@@ -21,6 +21,7 @@ import {
   type Scale,
   scaleSchema,
 } from "./picture.schema.ts";
+import { type StreamOperation, streamSchema } from "./stream.schema.ts";
 import { type Thumbnail, thumbnailSchema } from "./thumbnail.schema.ts";
 import { type Transcode, transcodeSchema } from "./transcode.schema.ts";
 import { type Trim, trimSchema } from "./trim.schema.ts";
@@ -36,10 +37,11 @@ export const operationSchemas = {
   flip: flipSchema,
   audio: audioSchema,
   thumbnail: thumbnailSchema,
+  stream: streamSchema,
 } as const;
 
 export type OperationType = keyof typeof operationSchemas;
-export type Operation = Transcode | Trim | Scale | Crop | Pad | Rotate | Flip | Audio | Thumbnail;
+export type Operation = Transcode | Trim | Scale | Crop | Pad | Rotate | Flip | Audio | Thumbnail | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
@@ -52,7 +54,6 @@ export const FUTURE_OPERATION_TYPES = [
   "preview",
   "waveform",
   "concat",
-  "stream",
   "raw",
 ] as const;
 

@@ -44,13 +44,20 @@ function groupsOf(drafts: readonly OutputDraft[], context: PlanContext): Group[]
   return [{ drafts: together, seekSeconds: seekOf(together, context) }, ...groupsOf(apart, context)];
 }
 
-function inputArgs({ source, capabilities, limits, threads }: PlanContext, { drafts, seekSeconds }: Group): Arg[] {
+export interface Reading {
+  readonly windows: readonly Window[];
+  readonly seekSeconds: number;
+  readonly keyframesOnly: boolean;
+}
+
+/** How an input is opened and which part of it is read. */
+export function inputArgs({ source, capabilities, limits, threads }: PlanContext, reading: Reading): Arg[] {
   const { media, file } = source.input;
-  const windows: Window[] = drafts.map(({ window }) => window);
+  const { windows, seekSeconds, keyframesOnly } = reading;
   const read = readFor(windows, seekSeconds);
   const [demuxer] = media.demuxers;
   return [
-    ...(drafts.every(({ keyframesOnly }) => keyframesOnly) ? ["-skip_frame", "nokey"] : []),
+    ...(keyframesOnly ? ["-skip_frame", "nokey"] : []),
     "-protocol_whitelist",
     "file,pipe",
     "-format_whitelist",
@@ -83,7 +90,11 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
     args: [
       "-filter_complex_threads",
       String(threads),
-      ...inputArgs(context, group),
+      ...inputArgs(context, {
+        windows: drafts.map(({ window }) => window),
+        seekSeconds,
+        keyframesOnly: drafts.every(({ keyframesOnly }) => keyframesOnly),
+      }),
       ...(filterGraph === null ? [] : ["-filter_complex", filterGraph]),
       ...outputs.flatMap((output) => output.args),
     ],

@@ -1,0 +1,133 @@
+/** From what the packager wrote to outputs that may be published: read, checked, encrypted, and listed in their order. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { toEvidence } from "../../media/diagnose.ts";
+import { parseMediaInfo } from "../../media/media-info.ts";
+import { checkPackage, type FoundMedia } from "../../media/streaming/check-package.ts";
+import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
+import type { Expectation, MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
+import { type ContentKey, encryptPackage } from "./encrypt.ts";
+import { type MediaReading, readRendition } from "./read-media.ts";
+import { invalidPackage, readPackage } from "./read-package.ts";
+
+export interface VerifiedOutput {
+  readonly output: PlannedOutput;
+  readonly media: MediaInfo;
+}
+
+export interface PackageFinishing extends MediaReading {
+  readonly plan: PackagePlan;
+  /** Asked for only when the package is sound, and only where one is needed. */
+  makeKey(): Promise<ContentKey>;
+}
+
+const TYPES: readonly (readonly [ending: string, mediaType: string])[] = [
+  [".m3u8", "application/vnd.apple.mpegurl"],
+  [".mpd", "application/dash+xml"],
+  [".mp4", "video/mp4"],
+  [".m4s", "video/iso.segment"],
+  [".ts", "video/mp2t"],
+  [".vtt", "text/vtt"],
+];
+const KEY_FILE = "out/key";
+
+/** Its bytes were checked with the package as a whole. */
+const NO_EXPECTATION: Expectation = {
+  ...{
+    demuxers: [],
+    durationSeconds: null,
+    durationToleranceSeconds: 0,
+    video: [],
+    audio: [],
+    subtitles: 0,
+    still: false,
+  },
+};
+
+const typeOf = (file: string): string =>
+  TYPES.find(([ending]) => file.endsWith(ending))?.[1] ?? "application/octet-stream";
+
+function outputOf(plan: PackagePlan, file: string, role: OutputRole): PlannedOutput {
+  const name = `${plan.name}/${file}`;
+  return { role, file: `${plan.folder}/${file}`, name, mediaType: typeOf(file), expect: NO_EXPECTATION };
+}
+
+/** All renditions as one film, so that an entry says what a player will find behind it. */
+function wholeOf(plan: PackagePlan, infos: readonly MediaInfo[], seconds: number, format: "hls" | "dash"): MediaInfo {
+  const base = parseMediaInfo({ format: {} });
+  const streams = infos.flatMap(({ streams: [stream] }, index) => (stream === undefined ? [] : [{ ...stream, index }]));
+  const named = streams.map((stream, index) => {
+    const { language = null, bitrate = null } = plan.renditions[index] ?? {};
+    return { ...stream, bitrate, language };
+  });
+  return { ...base, demuxers: [format], container: format, durationSeconds: seconds, streams: named };
+}
+
+const bytesOf = (workDir: string, file: string): MediaInfo =>
+  parseMediaInfo({ format: { size: Bun.file(join(workDir, file)).size } });
+
+/** Throws `output.invalid`, with what differs, for anything but a whole and playable package as planned. */
+export async function finishPackage(finishing: PackageFinishing): Promise<readonly VerifiedOutput[]> {
+  const { plan, workDir, signal } = finishing;
+  const folder = join(workDir, plan.folder);
+  // Their content is in the segments by now: room for putting these together.
+  await rm(join(workDir, "out/renditions"), { recursive: true, force: true });
+  const found = await readPackage(plan, folder);
+  const media = new Map<string, FoundMedia>();
+  const infos: MediaInfo[] = [];
+  for (const rendition of plan.renditions) {
+    const playlist = found.playlists.get(`${plan.segments}/${rendition.id}.m3u8`);
+    if (playlist === undefined) continue;
+    signal?.throwIfAborted();
+    const read = await readRendition(finishing, plan, rendition, playlist);
+    media.set(rendition.id, read.media);
+    infos.push(read.info);
+  }
+  const problems = checkPackage(plan, { ...found, media });
+  if (problems.length > 0) throw invalidPackage(problems, toEvidence(problems[0] ?? "", [workDir]));
+  const key = plan.encryption === "none" ? null : await finishing.makeKey();
+  if (key !== null) await encryptPackage(folder, found.playlists.values(), key, signal);
+  const seconds = Math.max(
+    ...[...found.playlists.values()].map(({ segments }) => segments.reduce((sum, one) => sum + one.seconds, 0)),
+  );
+  return listOutputs(finishing, [...found.files], {
+    key,
+    entry: (format) => wholeOf(plan, infos, seconds, format),
+  });
+}
+
+interface Listing {
+  readonly key: ContentKey | null;
+  entry(format: "hls" | "dash"): MediaInfo;
+}
+
+/** Segments first, then the playlists that name them, then the entries that name those. */
+async function listOutputs(
+  { plan, workDir }: PackageFinishing,
+  files: readonly string[],
+  { key, entry }: Listing,
+): Promise<readonly VerifiedOutput[]> {
+  const plain = (file: string, role: OutputRole): VerifiedOutput => {
+    const output = outputOf(plan, file, role);
+    return { output, media: bytesOf(workDir, output.file) };
+  };
+  const entries = new Set([MASTER, DASH_MANIFEST]);
+  const inOrder = files
+    .filter((file) => !entries.has(file))
+    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const isPlaylist = (file: string): boolean => file.endsWith(".m3u8");
+  const segments = inOrder.filter((file) => !isPlaylist(file)).map((file) => plain(file, "segment"));
+  // Without HLS its playlists have served the check and are nobody's.
+  const playlists = plan.hls === null ? [] : inOrder.filter(isPlaylist).map((file) => plain(file, "manifest"));
+  const first: VerifiedOutput[] = [];
+  if (key !== null && plan.keyUri !== null) {
+    await Bun.write(join(workDir, KEY_FILE), key.bytes);
+    const output = { ...outputOf(plan, "", "key"), file: KEY_FILE, name: `${plan.name}.key` };
+    first.push({ output, media: bytesOf(workDir, KEY_FILE) });
+  }
+  const last: VerifiedOutput[] = [
+    ...(plan.hls === null ? [] : [{ output: outputOf(plan, plan.hls, "manifest"), media: entry("hls") }]),
+    ...(plan.dash === null ? [] : [{ output: outputOf(plan, plan.dash, "manifest"), media: entry("dash") }]),
+  ];
+  return [...first, ...segments, ...playlists, ...last];
+}

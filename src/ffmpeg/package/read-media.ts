@@ -1,0 +1,93 @@
+/** A rendition's segments, put together and read by ffprobe as a player would: in order, from the first to the last. */
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { RendiffError } from "../../errors.ts";
+import { toEvidence } from "../../media/diagnose.ts";
+import { parseMediaInfo } from "../../media/media-info.ts";
+import { numberOf, recordOf, recordsOf } from "../../media/media-info-fields.ts";
+import type { FoundMedia, FoundPlaylist } from "../../media/streaming/check-package.ts";
+import type { MediaInfo, PackagePlan, PackageRendition } from "../../media/types.ts";
+import type { ProcessRunner } from "../../process/port.ts";
+import { runFfprobe } from "../ffprobe.ts";
+import type { MediaTools } from "../tools.ts";
+import { invalidPackage } from "./read-package.ts";
+
+export interface MediaReading {
+  readonly runner: ProcessRunner;
+  readonly tools: MediaTools;
+  readonly workDir: string;
+  readonly niceness: number;
+  readonly signal?: AbortSignal;
+}
+
+const TIMEOUT_MS = 60_000;
+const BYTES_PER_SECOND_MIN = 2_000_000;
+/** Below it every picture is decoded, above it the first of each segment and every other key frame. */
+const FULL_DECODE_PIXELS_MAX = 64_000_000;
+
+async function concatenate(files: readonly string[], target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true });
+  for (const file of files) await pipeline(createReadStream(file), createWriteStream(target, { flags: "a" }));
+}
+
+const isQuick = ({ width, height, fps }: PackageRendition, seconds: number): boolean =>
+  (width ?? 0) * (height ?? 0) * (fps ?? 0) * seconds <= FULL_DECODE_PIXELS_MAX;
+
+export interface ReadRendition {
+  readonly media: FoundMedia;
+  readonly info: MediaInfo;
+}
+
+/** Throws `output.invalid` for what cannot be read or decoded to its end. */
+export async function readRendition(
+  reading: MediaReading,
+  plan: PackagePlan,
+  rendition: PackageRendition,
+  playlist: FoundPlaylist,
+): Promise<ReadRendition> {
+  const { workDir, runner, tools, niceness, signal } = reading;
+  const folder = join(workDir, plan.folder);
+  const file = join(workDir, "out/check", rendition.id);
+  const parts = [...(playlist.init === null ? [] : [playlist.init]), ...playlist.segments.map((one) => one.file)];
+  const seconds = playlist.segments.reduce((sum, one) => sum + one.seconds, 0);
+  const bytes = playlist.segments.reduce((sum, one) => sum + one.sizeBytes, 0);
+  await concatenate(
+    parts.map((part) => join(folder, part)),
+    file,
+  );
+  try {
+    const { json, stderr } = await runFfprobe({
+      ...{ runner, ffprobePath: tools.ffprobePath, file, niceness, signal, pixelsMax: null, threads: 2 },
+      ...{ inputFormats: ["mov", "mp4", "mpegts"], demuxer: plan.container === "ts" ? "mpegts" : "mov" },
+      show: [
+        ...["-show_format", "-show_streams", "-count_packets"],
+        ...(rendition.kind === "video" ? ["-show_entries", "frame=pts_time,key_frame"] : ["-count_frames"]),
+        ...(rendition.kind === "video" && !isQuick(rendition, seconds) ? ["-skip_frame", "nokey"] : []),
+      ],
+      timeoutMs: TIMEOUT_MS + (bytes / BYTES_PER_SECOND_MIN) * 1000,
+    });
+    if (stderr.trim() !== "")
+      throw invalidPackage([`${rendition.id} is damaged`], toEvidence(stderr.split("\n")[0] ?? "", [workDir]));
+    return { info: parseMediaInfo(json), media: toFound(json) };
+  } catch (error) {
+    if (!(error instanceof RendiffError) || !error.kind.startsWith("input.")) throw error;
+    throw invalidPackage([`${rendition.id} cannot be read`], error.evidence ?? "");
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+function toFound(json: unknown): FoundMedia {
+  const [stream = {}] = recordsOf(recordOf(json).streams);
+  const frames = recordsOf(recordOf(json).frames);
+  return {
+    codec: String(stream.codec_name ?? ""),
+    width: numberOf(stream.width),
+    height: numberOf(stream.height),
+    packets: numberOf(stream.nb_read_packets) ?? 0,
+    sampleRate: numberOf(stream.sample_rate),
+    keySeconds: frames.filter((one) => numberOf(one.key_frame) === 1).flatMap((one) => numberOf(one.pts_time) ?? []),
+  };
+}

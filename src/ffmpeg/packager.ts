@@ -1,0 +1,90 @@
+/** Shaka Packager: found, tried and run. */
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { RendiffError } from "../errors.ts";
+import { diagnose, toEvidence } from "../media/diagnose.ts";
+import type { Ability, PlanStep } from "../media/types.ts";
+import type { ProcessRunner } from "../process/port.ts";
+import { runTool } from "./run-tool.ts";
+import { isProgram } from "./tools.ts";
+
+const OPEN_FILES = 1024;
+const TRY_TIMEOUT_MS = 10_000;
+const TRY_MEMORY_BYTES = 1e9;
+const NAMES = ["packager", "shaka-packager"] as const;
+
+/** Of the npm package, which holds a program for each system. */
+function bundledName(): string | null {
+  const system = process.platform === "darwin" ? "osx" : process.platform === "linux" ? "linux" : null;
+  const processor = process.arch === "x64" || process.arch === "arm64" ? process.arch : null;
+  return system === null || processor === null ? null : `packager-${system}-${processor}`;
+}
+
+/** In node_modules beside the sources; a compiled binary has none and finds it on PATH or by its setting. */
+function bundled(): string | null {
+  const name = bundledName();
+  return name === null ? null : join(import.meta.dir, "../../node_modules/shaka-packager/bin", name);
+}
+
+/** Null when there is none. `configured` is PACKAGER_PATH, absolute. */
+export function findPackager(configured: string | null): string | null {
+  if (configured !== null) return isProgram(configured) ? configured : null;
+  const candidates = [...NAMES.map((name) => Bun.which(name)), bundled()];
+  return candidates.find((path) => path !== null && isProgram(path)) ?? null;
+}
+
+/** Starts it once, in the sandbox in which it will work. */
+export async function tryPackager(runner: ProcessRunner, path: string | null): Promise<Ability> {
+  if (path === null) return { ok: false, reason: "Shaka Packager was not found; install it or set PACKAGER_PATH" };
+  const { exit, stdout } = await runTool({
+    ...{ runner, program: path, args: ["--version"], timeoutMs: TRY_TIMEOUT_MS },
+    limits: { addressSpaceBytes: TRY_MEMORY_BYTES, fileBytes: 0, cpuSeconds: 10, openFiles: 64 },
+  });
+  if (exit.exitCode === 0 && /packager/i.test(stdout)) return { ok: true };
+  return { ok: false, reason: "the program at PACKAGER_PATH does not start as Shaka Packager" };
+}
+
+export interface PackagerRun {
+  readonly runner: ProcessRunner;
+  readonly program: string | null;
+  readonly step: PlanStep;
+  readonly workDir: string;
+  readonly timeoutMs: number;
+  readonly niceness: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Resolves when it ended with 0; what it wrote is held against the plan afterwards. */
+export async function runPackager(run: PackagerRun): Promise<{ wallMs: number; cpuMs: number | null }> {
+  const { runner, program, step, workDir, timeoutMs } = run;
+  if (program === null) {
+    throw new RendiffError({ kind: "plan.unsupported", publicMessage: "There is no packager on this worker." });
+  }
+  for (const file of step.writes) await mkdir(dirname(join(workDir, file)), { recursive: true });
+  const args = step.args.map((arg) => {
+    if (typeof arg !== "string") throw new Error("The packager's paths are relative to the work folder.");
+    return arg;
+  });
+  const { exit, timedOut } = await runTool({
+    ...{ runner, program, args, workDir, timeoutMs, niceness: run.niceness, signal: run.signal },
+    limits: {
+      addressSpaceBytes: step.memoryBytesMax,
+      fileBytes: step.fileBytesMax,
+      cpuSeconds: Math.ceil(timeoutMs / 1000) + 60,
+      openFiles: OPEN_FILES,
+    },
+  });
+  if (exit.exitCode === 0 && !timedOut) return { wallMs: exit.wallMs, cpuMs: exit.cpuMs };
+  if (timedOut || /No space left|FILE_FAILURE|File size limit/i.test(exit.stderrTail) || exit.signal !== null) {
+    throw diagnose({
+      ...{ exit, stderrTail: exit.stderrTail, task: "step", step: step.id, memoryBytesMax: step.memoryBytesMax },
+      ...{ hiddenPaths: [workDir], ...(timedOut ? { timedOutAfterMs: timeoutMs } : {}) },
+    });
+  }
+  throw new RendiffError({
+    kind: "output.invalid",
+    retry: "backoff",
+    publicMessage: "The renditions could not be packaged.",
+    evidence: toEvidence(exit.stderrTail.trim().split("\n").at(-1) ?? "", [workDir]),
+  });
+}

@@ -1,0 +1,53 @@
+/** Shaka Packager's command line. Every name in it is ours, so nothing has to be escaped. */
+import type { PackagePlan } from "../types.ts";
+
+/** A little less than the segments' length, so that rounding never puts a key frame into the segment before its own. */
+const SHORTER_SECONDS = 1e-6;
+
+export interface PackagedStream {
+  readonly id: string;
+  readonly kind: "video" | "audio";
+  /** Relative to the work folder. */
+  readonly file: string;
+  readonly language: string | null;
+  readonly group: string | null;
+  readonly name: string | null;
+}
+
+export const MASTER = "master.m3u8";
+export const DASH_MANIFEST = "manifest.mpd";
+
+function descriptor(plan: PackagePlan, stream: PackagedStream): string {
+  const folder = `${plan.folder}/${plan.segments}`;
+  const playlist = `${plan.segments}/${stream.id}`;
+  const media = plan.container === "ts" ? "ts" : "m4s";
+  const fields: (readonly [string, string | null])[] = [
+    ["in", stream.file],
+    ["stream", stream.kind],
+    ["init_segment", plan.container === "ts" ? null : `${folder}/${stream.id}/init.mp4`],
+    ["segment_template", `${folder}/${stream.id}/$Number$.${media}`],
+    ["playlist_name", `${playlist}.m3u8`],
+    ["iframe_playlist_name", plan.thumbnails && stream.kind === "video" ? `${playlist}-keys.m3u8` : null],
+    ["hls_group_id", stream.group],
+    ["hls_name", stream.name],
+    ["lang", stream.language],
+  ];
+  return fields.flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`])).join(",");
+}
+
+/** Paths are relative: the packager is started in the work folder. */
+export function packagerArgs(plan: PackagePlan, streams: readonly PackagedStream[]): string[] {
+  const first = streams.find(({ kind, language }) => kind === "audio" && language !== null);
+  return [
+    ...streams.map((stream) => descriptor(plan, stream)),
+    "--hls_master_playlist_output",
+    `${plan.folder}/${MASTER}`,
+    ...(plan.dash === null ? [] : ["--mpd_output", `${plan.folder}/${DASH_MANIFEST}`, "--generate_static_live_mpd"]),
+    "--hls_playlist_type",
+    "VOD",
+    "--segment_duration",
+    (plan.segmentSeconds - SHORTER_SECONDS).toFixed(6),
+    ...(first?.language == null ? [] : ["--default_language", first.language]),
+    "--quiet",
+  ];
+}
