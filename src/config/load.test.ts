@@ -233,7 +233,6 @@ describe("what is not built", () => {
     ["DATABASE_REPLICA_URL", "postgres://localhost/x"],
     ["ALLOW_RAW_OPTIONS", "true"],
     ["VMAF_FFMPEG_PATH", "x"],
-    ["PACKAGER_PATH", "x"],
     ["ALLOW_PRIVATE_NETWORKS", "10.0.0.0/8"],
   ])("%s=%s is refused by name, once", (name, text) => {
     const problems = problemsOf({ [name]: text });

@@ -161,6 +161,11 @@ export const PACKAGE_HOMES: readonly { readonly packages: RegExp; readonly home:
     home: /^src\/storage\//,
     why: "Everything else speaks the storage port.",
   },
+  {
+    packages: /^(hls-parser|mpd-parser)($|\/)/,
+    home: /^src\/ffmpeg\/package\//,
+    why: "What was packaged is read by parsers that had no part in it, in one place.",
+  },
   { packages: /^commander$/, home: /^src\/(cli\/|main\.ts$)/, why: "Arguments are read in src/cli." },
   {
     packages: /^(pino|prom-client)($|\/)/,

@@ -73,7 +73,10 @@ test("every error has the one shape, headers and all", async () => {
     await http.call("POST", "/convert", { key, body: "{" }),
     await http.call("POST", "/convert", { key, json: {} }),
     await http.call("POST", "/convert", { key, body: "x".repeat(70_000) }),
-    await http.call("POST", "/stream", { key, json: {} }),
+    await http.call("POST", "/stream", {
+      key,
+      json: { input: "a.mp4", output: "b", format: "dash", thumbnails: true },
+    }),
     await http.call("GET", "/jobs?page=x", { key }),
     await http.call("GET", "/files/x"),
     await http.call("OPTIONS", "/jobs"),
