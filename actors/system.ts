@@ -1,6 +1,7 @@
 /** The actor system of a combined process: one root, which everything else runs under. */
 import { toPromise } from "xstate";
 import type { Logger } from "../src/telemetry/logger.ts";
+import type { CourierLogic } from "./courier/courier.logic.ts";
 import type { ReconcilerLogic } from "./reconciler/reconciler.logic.ts";
 import { spawnRoot } from "./spawn-root.ts";
 import { systemMachine } from "./system.machine.ts";
@@ -9,6 +10,7 @@ import type { WorkerLogic } from "./worker/worker.logic.ts";
 export interface SystemPorts {
   readonly worker: WorkerLogic;
   readonly reconciler: ReconcilerLogic;
+  readonly courier: CourierLogic;
   readonly slots: number;
   readonly logger: Logger;
 }
@@ -20,8 +22,8 @@ export interface RunningSystem {
   readonly ended: Promise<void>;
 }
 
-export function startSystem({ worker, reconciler, slots, logger }: SystemPorts): RunningSystem {
-  const logic = systemMachine.provide({ actors: { worker, reconciler } });
+export function startSystem({ worker, reconciler, courier, slots, logger }: SystemPorts): RunningSystem {
+  const logic = systemMachine.provide({ actors: { worker, reconciler, courier } });
   const actor = spawnRoot(logic, { id: "system", input: { slots }, logger });
   const ended = toPromise(actor).then(() => {});
   // Whoever drains hears of it; without a drain the process does.

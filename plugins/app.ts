@@ -19,6 +19,7 @@ import { metrics } from "./metrics/metrics.ts";
 import { outer } from "./outer.ts";
 import { probe } from "./probe/probe.ts";
 import { streamPlugin } from "./stream/stream.ts";
+import { webhooks } from "./webhooks/webhooks.ts";
 
 function makeElysia(context: HttpContext) {
   return (
@@ -32,6 +33,7 @@ function makeElysia(context: HttpContext) {
       .use(probe(context))
       .use(jobs(context))
       .use(events(context))
+      .use(webhooks(context))
       .use(files(context))
       .use(keys(context))
       .use(health(context))

@@ -8,6 +8,7 @@ import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
 import type { Authenticator } from "../src/security/authenticator.ts";
+import type { UrlGuard } from "../src/security/outbound/url-guard.ts";
 import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { Metrics } from "../src/telemetry/metrics.ts";
@@ -47,6 +48,8 @@ export interface HttpServices {
   /** What any worker was last known to do; null before the first one said so. */
   capabilities(): Capabilities | null;
   readonly media: MediaService;
+  /** The one door to URLs that clients name. */
+  readonly urlGuard: UrlGuard;
   /** Of tokens and signed URLs. */
   readonly signingSecret: string;
   readiness(): Readiness;

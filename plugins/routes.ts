@@ -16,6 +16,7 @@ import { probeRoutes } from "./probe/probe.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
+import { webhooksRoutes } from "./webhooks/webhooks.routes.ts";
 
 export const ROUTES: readonly RouteRule[] = [
   ...convertRoutes,
@@ -23,6 +24,7 @@ export const ROUTES: readonly RouteRule[] = [
   ...probeRoutes,
   ...jobsRoutes,
   ...eventsRoutes,
+  ...webhooksRoutes,
   ...filesRoutes,
   ...keysRoutes,
   ...healthRoutes,

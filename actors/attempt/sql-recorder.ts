@@ -1,5 +1,5 @@
 /** The recorder of a server: rows decide, and after each commit listeners are told to look. */
-import { type Coordination, names } from "../../src/coordination/ports.ts";
+import { type Coordination, channels, names } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { publishChange, publishProgress, toProgressFields } from "../../src/events/messages.ts";
 import { fence } from "../../src/jobs/fence.ts";
@@ -15,6 +15,8 @@ import { recordStage, recordStaging } from "../../src/jobs/stages.ts";
 import { deleteStagingRow, ownStagingToDelete } from "../../src/jobs/staging.ts";
 import type { Claim, LiveProgress } from "../../src/jobs/types.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
+import { makeProgressWebhook } from "../../src/webhooks/progress.ts";
+import type { Message } from "../../src/webhooks/send.ts";
 import type { Recorder } from "./recorder.ts";
 
 export interface SqlRecorderPorts {
@@ -23,6 +25,8 @@ export interface SqlRecorderPorts {
   readonly logger: Logger;
   readonly maxAttempts: number;
   readonly publishTimeoutMs: number;
+  /** Sends a webhook that is not stored; never rejects for what the receiver does. */
+  sendWebhook(message: Message): Promise<unknown>;
 }
 
 /** How long a job's last live progress is kept for `GET /jobs/{id}`. */
@@ -38,10 +42,21 @@ export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim):
     );
     return result;
   };
+  /** After a change that a client may be told of: the row is there, so a message that is lost costs latency only. */
+  const ended = async <T>(work: Promise<T>): Promise<T> => {
+    const result = await told(work);
+    if (job.webhookUrl === null) return result;
+    await coordination.bus
+      .publish(channels.webhooks, {})
+      .catch((error: unknown) => logger.warn({ err: error, jobId }, "the courier was not told of a webhook"));
+    return result;
+  };
+  const webhook = makeProgressWebhook({ sql, send: ports.sendWebhook }, job);
   const live = (progress: LiveProgress): void => {
     Promise.all([
       publishProgress(coordination.bus, progress),
       coordination.cache.setFields(names.progress(jobId), toProgressFields(progress), PROGRESS_TTL_MS),
+      webhook?.(progress),
     ]).catch((error: unknown) => logger.debug({ err: error, jobId }, "live progress was not passed on"));
   };
   return {
@@ -54,13 +69,13 @@ export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim):
     },
     complete(manifest, published) {
       const processing_time = job.startedAt === null ? 0 : (Date.now() - job.startedAt.getTime()) / 1000;
-      return told(completeJob(sql, lease, { outputs: published, metrics: { ...manifest.metrics, processing_time } }));
+      return ended(completeJob(sql, lease, { outputs: published, metrics: { ...manifest.metrics, processing_time } }));
     },
-    fail: (failure, retry) => told(failJob(sql, lease, { ...failure, retry }, { maxAttempts: ports.maxAttempts })),
+    fail: (failure, retry) => ended(failJob(sql, lease, { ...failure, retry }, { maxAttempts: ports.maxAttempts })),
     publishOverdue: () => publishOverdue(sql, lease),
-    failPublishing: (failure) => told(failPublishing(sql, lease, failure)),
-    cancelled: () => told(confirmCancelled(sql, lease)),
-    snoozed: () => told(snooze(sql, lease)),
+    failPublishing: (failure) => ended(failPublishing(sql, lease, failure)),
+    cancelled: () => ended(confirmCancelled(sql, lease)),
+    snoozed: () => ended(snooze(sql, lease)),
     async ownStaging() {
       const rows = await ownStagingToDelete(sql, lease);
       // An intent without a handle may still turn into an upload: the sweeper looks at it when that cannot be any more.

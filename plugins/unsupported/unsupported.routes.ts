@@ -34,11 +34,6 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["PUT", "/uploads/:name"],
   ]),
   ...missing("tokens", "readonly", [["POST", "/tokens"]]),
-  ...missing("webhooks", "user", [
-    ["POST", "/webhooks/test"],
-    ["POST", "/jobs/:id/webhooks/:delivery/redeliver"],
-  ]),
-  ...missing("webhooks", "readonly", [["GET", "/jobs/:id/webhooks"]]),
   ...missing("presets", "readonly", [
     ["GET", "/presets"],
     ["GET", "/presets/:name"],

@@ -5,6 +5,7 @@
  */
 import { makeAttemptLogic } from "../../actors/attempt/attempt.logic.ts";
 import { makeSqlRecorder } from "../../actors/attempt/sql-recorder.ts";
+import { makeCourierLogic } from "../../actors/courier/courier.logic.ts";
 import {
   makeReconcilerLogic,
   offerReady,
@@ -24,12 +25,14 @@ import { keepContentKey } from "../jobs/content-keys.ts";
 import { processingAttempts } from "../jobs/processing.ts";
 import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
+import { makeUrlGuard, type UrlGuard } from "../security/outbound/url-guard.ts";
 import { openLocalBackend } from "../storage/local/local-backend.ts";
 import type { StorageRegistry } from "../storage/port.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
 import { VERSION } from "../version.ts";
+import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
 import { openMigratedDatabase } from "./database.ts";
 import { makeHealthChecks } from "./health.ts";
@@ -57,6 +60,7 @@ interface Parts {
   readonly storage: StorageRegistry;
   readonly coordination: Coordination;
   readonly metrics: Metrics;
+  readonly urlGuard: UrlGuard;
 }
 
 /**
@@ -76,14 +80,16 @@ async function recover(parts: Parts): Promise<void> {
 }
 
 async function startActors(parts: Parts): Promise<RunningSystem> {
-  const { config, logger, sql, coordination, metrics, media } = parts;
+  const { config, logger, sql, coordination, metrics, media, urlGuard } = parts;
   const { queue, worker } = config;
+  const sendWebhook = (message: Message) => sendMessage({ guard: urlGuard, version: VERSION }, message);
   const recorderPorts = {
     sql,
     coordination,
     logger,
     maxAttempts: queue.maxAttempts,
     publishTimeoutMs: queue.publishTimeoutMs,
+    sendWebhook,
   };
   const attemptPorts = await makeAttemptPorts({
     ...parts,
@@ -110,6 +116,10 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
   return startSystem({
     worker: workerLogic,
     reconciler: makeReconcilerLogic(reconcilerPorts),
+    courier: makeCourierLogic({
+      ...{ sql, bus: coordination.bus, logger, metrics },
+      send: sendWebhook,
+    }),
     slots: worker.concurrency,
     logger,
   });
@@ -121,13 +131,14 @@ async function openFront(
   opened: AsyncDisposableStack,
   state: () => "starting" | "draining" | null,
 ): Promise<Listening> {
-  const { config, logger, sql, coordination, metrics, media, storage } = parts;
+  const { config, logger, sql, coordination, metrics, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const app = makeApp({
     ...{ config, sql, readSql: sql, coordination, storage, logger, metrics, version: VERSION },
     capabilities: () => media.capabilities,
     media: makeMediaService({ media, storage, limits: config.limits, threads: threadsOf(config) }),
     signingSecret: secret,
+    urlGuard,
     readiness: () => {
       const reason = state();
       return { ready: reason === null, reasons: reason === null ? [] : [reason] };
@@ -173,7 +184,8 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
     onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
   });
   const storage = makeStorageRegistry([local]);
-  return { config, logger, sql: sql.value, media: media.value, storage, coordination, metrics };
+  const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
+  return { config, logger, sql: sql.value, media: media.value, storage, coordination, metrics, urlGuard };
 }
 
 export async function serve(config: Config, logger: Logger): Promise<Server> {

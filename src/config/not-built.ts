@@ -22,7 +22,6 @@ const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
   AZURE_STORAGE_CONNECTION_STRING: "any",
   GOOGLE_APPLICATION_CREDENTIALS: "any",
   GCS_ENDPOINT: "any",
-  ALLOW_PRIVATE_NETWORKS: "any",
   OTEL_EXPORTER_OTLP_ENDPOINT: "any",
 };
 

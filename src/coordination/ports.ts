@@ -106,6 +106,8 @@ export const channels = {
   due: "due",
   /** `{key_id}`: a key was revoked or changed; drop it from caches. */
   keys: "keys",
+  /** `{}`: a webhook was stored; a courier should look. */
+  webhooks: "webhooks",
 } as const;
 
 export const names = {

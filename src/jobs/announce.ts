@@ -55,6 +55,9 @@ export async function requestCancel(
   const { bus, readyQueue } = deps.coordination;
   await attempt(deps, "a job's listeners were not told of a cancel", () => publishChange(bus, job.id));
   if (result.outcome === "cancelled") {
+    if (job.webhookUrl !== null || job.batchId !== null) {
+      await attempt(deps, "the courier was not told of a webhook", () => bus.publish(channels.webhooks, {}));
+    }
     await attempt(deps, "a cancelled job's hint was not removed", () => readyQueue.remove(job.id));
     return result;
   }

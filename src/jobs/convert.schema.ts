@@ -9,6 +9,7 @@ import { type ErrorDetail, RendiffError } from "../errors.ts";
 import { type ConvertOptions, optionsSchema } from "../media/operations/options.schema.ts";
 import { operationSchemas } from "../media/operations/parse.ts";
 import { invalidRequest, parseRequest } from "../validation/parse.ts";
+import { type WebhookRequest, webhookFields, webhookRequest } from "../webhooks/webhook.schema.ts";
 import { PRIORITIES, type Priority } from "./types.ts";
 
 const URI_LENGTH_MAX = 4_096;
@@ -48,8 +49,7 @@ export const commonBodyFields = {
   output: uri.optional().describe("Alias of output_path."),
   options: optionsSchema.default({}),
   priority: z.enum(PRIORITIES).optional(),
-  webhook_url: z.unknown().optional().describe("Not built yet."),
-  webhook_events: z.unknown().optional().describe("Not built yet."),
+  ...webhookFields,
   metadata: clientMetadata.default({}).describe("Your own, searchable in the list of jobs."),
 };
 
@@ -81,6 +81,7 @@ export interface ConvertRequest {
   readonly spec: ConvertSpec;
   readonly priority: Priority;
   readonly metadata: Readonly<Record<string, unknown>>;
+  readonly webhook: WebhookRequest | null;
 }
 
 /** Of any body that creates a job. */
@@ -89,8 +90,6 @@ type Body = Omit<z.output<typeof convertBodySchema>, "operations">;
 /** Asked for but not built: named, never accepted and ignored. Null and absent ask for nothing. */
 export function refuseMissing(body: Body): void {
   const asked: readonly (readonly [string, unknown, string])[] = [
-    ["webhook_url", body.webhook_url, "webhooks"],
-    ["webhook_events", body.webhook_events, "webhooks"],
     ["options.preset", body.options.preset, "presets"],
     ["options.verify", body.options.verify, "options.verify"],
     ["options.target", body.options.target, "options.target"],
@@ -140,5 +139,6 @@ export function parseConvertBody(value: unknown): ConvertRequest {
     spec: { inputs: [input], output, operations: body.operations, options },
     priority: body.priority ?? optionsPriority ?? "normal",
     metadata: body.metadata,
+    webhook: webhookRequest(body),
   };
 }

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { ErrorDetail } from "../errors.ts";
 import { streamFields } from "../media/operations/stream.schema.ts";
 import { invalidRequest, parseRequest } from "../validation/parse.ts";
+import { webhookRequest } from "../webhooks/webhook.schema.ts";
 import { type ConvertRequest, commonBodyFields, oneOf, refuseMissing } from "./convert.schema.ts";
 
 /** Where the documented nested form may put what describes the package. */
@@ -83,6 +84,7 @@ export function parseStreamBody(value: unknown): ConvertRequest {
     spec: { inputs: [input], output: output.replace(/\/+$/, ""), operations: [withoutUndefined(operation)], options },
     priority: body.priority ?? inner ?? "normal",
     metadata: body.metadata,
+    webhook: webhookRequest(body),
   };
 }
 

@@ -8,10 +8,12 @@ import { RendiffError } from "../errors.ts";
 import { checkOperations } from "../media/operations/check.ts";
 import { parseOperations } from "../media/operations/parse.ts";
 import type { Capabilities } from "../media/types.ts";
+import type { UrlGuard } from "../security/outbound/url-guard.ts";
 import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
 import type { ObjectRef, StorageRegistry } from "../storage/port.ts";
 import { parseStorageUri, type StorageUri } from "../storage/uri.ts";
 import { invalidRequest } from "../validation/parse.ts";
+import { checkWebhook } from "../webhooks/webhook.schema.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
 import { requireQuota } from "./quota.ts";
@@ -22,6 +24,7 @@ import type { Job, JobId } from "./types.ts";
 export interface CheckDeps {
   readonly config: Pick<Config, "limits">;
   readonly storage: StorageRegistry;
+  readonly urlGuard: UrlGuard;
   capabilities(): Capabilities | null;
 }
 
@@ -146,8 +149,13 @@ function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertReq
   requireWritableBackend(deps, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
   requireOperations(deps, principal, request.spec, output);
+  const webhook = checkWebhook(deps.urlGuard, request.webhook);
   // The stored URIs name their places whatever the default backend will be later.
-  return { ...request, spec: { ...request.spec, inputs: inputs.map(({ ref }) => ref.uri), output: output.ref.uri } };
+  return {
+    ...request,
+    spec: { ...request.spec, inputs: inputs.map(({ ref }) => ref.uri), output: output.ref.uri },
+    webhook,
+  };
 }
 
 /** The place that a probe may read. */
@@ -171,12 +179,16 @@ export async function submitJob(
   { requestId, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
   const check = type === "stream" ? checkStream : checkConvert;
-  const { spec, priority, metadata } = check(deps, principal, body, keyBase);
+  const { spec, priority, metadata, webhook } = check(deps, principal, body, keyBase);
   const { monthlyLimitMinutes } = principal;
   if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
   const id = Bun.randomUUIDv7() as JobId;
   const insert = (sql: SqlRunner): Promise<Job> =>
-    insertJob(sql, { id, keyId: principal.keyId, type, priority, spec, metadata, requestId });
+    insertJob(sql, {
+      ...{ id, keyId: principal.keyId, type, priority, spec, metadata, requestId },
+      webhookUrl: webhook?.url ?? null,
+      webhookEvents: webhook?.events ?? [],
+    });
   // One statement is a transaction already; a longer one is needed only where an answer is stored with the job.
   const job =
     onCreated === null

@@ -33,6 +33,8 @@ export interface Metrics {
   workerActive(count: number): void;
   /** An FFmpeg process ended well; media seconds per wall second. */
   ffmpegFinished(event: { speedRatio: number }): void;
+  /** A webhook's try ended: it was taken, will be tried again, or was given up. */
+  webhookTried(outcome: "delivered" | "retried" | "failed"): void;
   storageTransferred(event: { backend: string; direction: "download" | "upload"; bytes: number }): void;
   /** `route` is a rule's id, never the path as it was asked for. */
   requestFinished(event: { method: string; route: string; status: number; seconds: number }): void;
@@ -137,7 +139,14 @@ function makeTrafficMetrics(registry: Registry) {
     labelNames: ["backend", "direction"],
     registers,
   });
+  const webhooks = new Counter({
+    name: "rendiff_webhook_deliveries_total",
+    help: "Tries to deliver a webhook, by what became of them.",
+    labelNames: ["outcome"],
+    registers,
+  });
   return {
+    webhookTried: (outcome) => webhooks.inc({ outcome }),
     requestFinished: ({ method: asked, route, status, seconds }) => {
       // A client may invent methods.
       const method = METHODS.has(asked) ? asked : "other";

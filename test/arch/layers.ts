@@ -72,7 +72,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "domain",
-    files: /^src\/((jobs|events|security|idempotency)\/|storage\/same-object\.ts$)/,
+    files: /^src\/((jobs|events|security|idempotency|webhooks)\/|storage\/same-object\.ts$)/,
     may: [...WORDS, "outbound"],
     types: ["config", "telemetry"],
     why: "The rules of a job depend on ports; which database or store is behind them is decided in boot.",

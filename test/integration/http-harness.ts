@@ -14,6 +14,7 @@ import { RendiffError } from "../../src/errors.ts";
 import type { Capabilities, MediaInfo, Plan } from "../../src/media/types.ts";
 import { type KeyPropertiesInput, keyPropertiesSchema } from "../../src/security/keys.schema.ts";
 import { type CreatedKey, createKey } from "../../src/security/keys.ts";
+import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import type { StorageBackend, StorageRegistry } from "../../src/storage/port.ts";
 
 export interface FakeCoordination extends Coordination {
@@ -300,6 +301,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     version: "0.0.0-test",
     capabilities: () => CAPABILITIES,
     media: { probe: async () => MEDIA, plan: async () => PLAN },
+    urlGuard: makeUrlGuard({ allowNetworks: [] }),
     signingSecret: "a secret of the tests",
     readiness: () => ({ ready: true, reasons: [] }),
     healthChecks: [{ name: "database", vital: true, run: async () => null }],

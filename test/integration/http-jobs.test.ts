@@ -94,8 +94,6 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       [{ operations: [{ type: "watermark", image: "a.png" }] }, 422, "UNSUPPORTED", "operations[0].type"],
       [{ input_path: "nowhere://a" }, 422, "UNSUPPORTED", "input_path"],
       [{ output_path: "archive://a.mp4" }, 422, "UNSUPPORTED", "output_path"],
-      [{ webhook_url: "https://example.com" }, 422, "UNSUPPORTED", "webhook_url"],
-      [{ webhook_events: ["completed"] }, 422, "UNSUPPORTED", "webhook_events"],
       [{ options: { preset: "web" } }, 422, "UNSUPPORTED", "options.preset"],
       [{ options: { reuse: true } }, 422, "UNSUPPORTED", "options.reuse"],
     ];
@@ -317,13 +315,17 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     const first = (await (await ask()).json()) as Json;
     await publish(first.id);
     expect((await ask()).status).toBe(201);
-    await sql.query(`UPDATE job_outputs SET media = jsonb_set(media, '{durationSeconds}', '60') WHERE job_id = $1`, [
-      first.id,
-    ]);
+    const usage = () => sql.query("SELECT output_seconds FROM key_usage WHERE key_id = $1", [metered.apiKey.id]);
+    expect(await usage()).toEqual([{ output_seconds: 1 }]);
+    await sql.query("UPDATE key_usage SET output_seconds = 60 WHERE key_id = $1", [metered.apiKey.id]);
     const refused = await ask();
-    expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: "QUOTA_EXCEEDED" } }]);
+    const { error } = (await refused.json()) as { error: { code: string; message: string } };
+    expect([refused.status, error.code]).toEqual([429, "QUOTA_EXCEEDED"]);
+    expect(error.message).toMatch(/\d{4}-\d\d-01/);
     expect(Number(refused.headers.get("retry-after"))).toBeWithin(1, 32 * 86_400);
-    await sql.query("UPDATE jobs SET completed_at = completed_at - interval '32 days' WHERE id = $1", [first.id]);
+    await sql.query("UPDATE key_usage SET month = (month - interval '1 month')::date WHERE key_id = $1", [
+      metered.apiKey.id,
+    ]);
     expect((await ask()).status).toBe(201);
   });
 
