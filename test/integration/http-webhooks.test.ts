@@ -9,6 +9,11 @@ import { makeTestHttp } from "./http-harness.ts";
 
 const CONVERT = { input_path: "in/a.mov", output_path: "out/b.mp4" };
 
+interface Json extends Record<string, unknown> {
+  readonly id: string;
+  readonly error: { readonly details: readonly { readonly path: string }[] };
+}
+
 describe.each([...ENGINES])("webhooks over HTTP on %s", async (engine) => {
   const { sql } = await openTestDatabase(engine);
   const urlGuard = makeUrlGuard({ allowNetworks: ["127.0.0.0/8"] });
@@ -16,19 +21,19 @@ describe.each([...ENGINES])("webhooks over HTTP on %s", async (engine) => {
   const { key, webhookSecret } = await http.key();
   const call = async (method: string, path: string, json?: unknown, as = key) => {
     const answer = await http.call(method, path, { key: as, ...(json === undefined ? {} : { json }) });
-    return { status: answer.status, body: (await answer.json()) as Record<string, never> };
+    return { status: answer.status, body: (await answer.json()) as Json };
   };
   const cancelled = async (webhook: object): Promise<string> => {
     const { body } = await call("POST", "/convert", { ...CONVERT, ...webhook });
     await call("DELETE", `/jobs/${body.id}`);
-    return body.id as string;
+    return body.id;
   };
 
   test("a job keeps the URL and the events under their own names", async () => {
     const webhook = { webhook_url: "https://hooks.example.com", webhook_events: ["complete", "error", "completed"] };
     const { status, body } = await call("POST", "/convert", { ...CONVERT, ...webhook });
-    expect([status, body.webhook_url]).toEqual([201, "https://hooks.example.com/"] as never);
-    const [row] = await sql.query("SELECT webhook_events FROM jobs WHERE id = $1", [body.id as string]);
+    expect([status, body.webhook_url]).toEqual([201, "https://hooks.example.com/"]);
+    const [row] = await sql.query("SELECT webhook_events FROM jobs WHERE id = $1", [body.id]);
     expect(row).toEqual({ webhook_events: ["completed", "failed"] });
   });
 
@@ -46,7 +51,7 @@ describe.each([...ENGINES])("webhooks over HTTP on %s", async (engine) => {
     ];
     for (const [webhook, path] of cases) {
       const { status, body } = await call("POST", "/convert", { ...CONVERT, ...webhook });
-      const { details } = body.error as { details: { path: string }[] };
+      const { details } = body.error;
       expect([webhook, status, details[0]?.path]).toEqual([webhook, 400, path]);
     }
   });
