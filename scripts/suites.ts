@@ -36,7 +36,7 @@ export const SUITES: readonly Suite[] = [
   }),
   suite("support", 30),
   suite("contract", 60),
-  suite("golden", 60),
+  suite("golden", 100),
   suite("property", 60),
   suite("integration", 180, { testTimeoutSeconds: 60 }),
   suite("faults", 160, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),

@@ -40,7 +40,7 @@ export const GOOD: Readonly<Record<string, unknown>> = {
   download: { held: true, value: [] },
   probe: { held: true, value: [] },
   plan: { held: true, value: {} },
-  encode: { held: true, value: { wallMs: 1, cpuMs: 1 } },
+  encode: { held: true, value: { wallMs: 1, cpuMs: 1, loudness: [] } },
   verify: { held: true, value: [] },
   upload: { held: true, value: MANIFEST },
   fence: { outcome: "fenced" },

@@ -79,7 +79,7 @@ async function prepare(setup: Setup = {}) {
         await mkdir(join(workDir, "out"), { recursive: true });
         await writeFile(join(workDir, "out/0.mp4"), `output of ${step.id}`);
         await setup.during?.(root, signal);
-        return { wallMs: 10, cpuMs: 10 };
+        return { wallMs: 10, cpuMs: 10, loudness: [] };
       },
       async verify({ file }, { workDir }) {
         if (!(await Bun.file(join(workDir, file)).exists())) await writeFile(join(workDir, file), "output");

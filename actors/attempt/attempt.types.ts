@@ -3,6 +3,7 @@
  */
 import type { RendiffError } from "../../src/errors.ts";
 import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
+import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
 import type { ObjectRef } from "../../src/storage/port.ts";
 import type { AttemptScope } from "./scope.ts";
@@ -26,6 +27,7 @@ export interface VerifiedOutput {
 export interface EncodeReport {
   readonly wallMs: number;
   readonly cpuMs: number | null;
+  readonly loudness: readonly LoudnessResult[];
 }
 
 /** What a stage hands on, or the news that the lease is gone. Losing a lease is expected: a value, not an exception. */

@@ -2,6 +2,7 @@
  * What an attempt needs from the world. Boot binds these; a missing one is a type error.
  */
 import type { Claim, JobId } from "../../src/jobs/types.ts";
+import type { LoudnessBlock } from "../../src/media/measured.ts";
 import type {
   Capabilities,
   EncodeProgress,
@@ -40,7 +41,7 @@ export interface MediaTools {
     file: string,
     at: { workDir: string; readOnly: readonly ReadOnlyFile[]; signal: AbortSignal },
   ): Promise<MediaInfo>;
-  run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null }>;
+  run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[] }>;
   /** `copied`: its streams were not re-encoded, so what cannot be decoded was so in the input. */
   verify(
     output: PlannedOutput,

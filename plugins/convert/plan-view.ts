@@ -5,7 +5,12 @@ import type { Arg, Plan, PlannedOutput } from "../../src/media/types.ts";
 import { toSnakeCase } from "../snake-case.ts";
 import type { planSchema } from "./convert.routes.ts";
 
-const toText = (arg: Arg): string => (typeof arg === "string" ? arg : `file:${arg.file}`);
+/** Files are shown as in the work folder, which has no place yet. */
+function toText(arg: Arg): string {
+  if (typeof arg === "string") return arg;
+  const { file, form = "url", prefix = "" } = arg;
+  return form === "url" || form === "pattern" ? `${prefix}file:${file}` : `${prefix}${file}`;
+}
 
 /** A further output lies beside `output_path`. */
 function outputUri(output: PlannedOutput, spec: ConvertSpec): string {

@@ -61,10 +61,12 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
         const path = join(workDir, file);
         return probeAt(path, readOnly[0]?.source ?? path, signal);
       },
-      run: (run) => {
-        if (run.step.program === "packager")
-          return runPackager({ runner, program: packager, timeoutMs: limits.jobTimeoutMs, ...run });
-        return runStep({
+      run: async (run) => {
+        if (run.step.program === "packager") {
+          const packed = await runPackager({ runner, program: packager, timeoutMs: limits.jobTimeoutMs, ...run });
+          return { ...packed, loudness: [] };
+        }
+        return await runStep({
           runner,
           tools,
           stallTimeoutMs: limits.stallTimeoutMs,

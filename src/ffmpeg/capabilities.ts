@@ -25,7 +25,7 @@ import { runTool } from "./run-tool.ts";
 import type { MediaTools } from "./tools.ts";
 
 /** To be counted up whenever something else is tried or kept. */
-const RECIPE = 1;
+const RECIPE = 2;
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface CapabilityRequest {

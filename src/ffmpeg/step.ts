@@ -1,9 +1,11 @@
 /** One step of a plan: FFmpeg from start to reaped, watched for stalls, its failure explained. */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { printArgs } from "../media/argv.ts";
 import { diagnose, diagnoseLostWrite } from "../media/diagnose.ts";
+import { type LoudnessBlock, parseLoudness } from "../media/measured.ts";
 import { makeProgressParser } from "../media/progress.ts";
-import type { Arg, EncodeProgress, PlanStep } from "../media/types.ts";
+import type { EncodeProgress, PlanStep } from "../media/types.ts";
 import type { ProcessExit, ProcessHandle, ProcessRunner } from "../process/port.ts";
 import type { MediaTools } from "./tools.ts";
 
@@ -40,11 +42,8 @@ export interface StepResult {
   /** Frames of the first picture stream and seconds written, as FFmpeg counted them last; null when it did not. */
   readonly frames: number | null;
   readonly outSeconds: number | null;
-}
-
-/** The step's arguments as FFmpeg gets them; `file:` keeps a name from being taken for a protocol or an option. */
-export function toArgv(args: readonly Arg[], workDir: string): string[] {
-  return args.map((arg) => (typeof arg === "string" ? arg : `file:${join(workDir, arg.file)}`));
+  /** What its filters reported of the sound, in the order of `step.measures`. */
+  readonly loudness: readonly LoudnessBlock[];
 }
 
 type Ending = { timedOutAfterMs?: number; stalledAfterMs?: number };
@@ -115,7 +114,7 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
   };
   const handle = runner.start({
     program: tools.ffmpegPath,
-    args: [...FFMPEG_HEAD, ...toArgv(step.args, workDir)],
+    args: [...FFMPEG_HEAD, ...printArgs(step.args, workDir)],
     workDir,
     readOnly: request.readOnly,
     limits: {
@@ -142,5 +141,6 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
     peakRssBytes: exit.peakRssBytes,
     frames: final?.frame ?? null,
     outSeconds: final?.outSeconds ?? null,
+    loudness: step.measures === undefined ? [] : parseLoudness(exit.stderrTail),
   };
 }

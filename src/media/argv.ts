@@ -24,8 +24,13 @@ function printArg(arg: Arg, workDir: string): string {
   return `${prefix}file:${workDir.replaceAll("%", "%%")}/${file}`;
 }
 
+/** Arguments alone, without the fixed head. */
+export function printArgs(args: readonly Arg[], workDir: string): string[] {
+  const folder = workDir.replace(/\/+$/, "");
+  return args.map((arg) => printArg(arg, folder));
+}
+
 /** The arguments after the program's name; `workDir` is where the program sees the attempt's work folder. */
 export function printArgv(step: PlanStep, workDir: string): string[] {
-  const folder = workDir.replace(/\/+$/, "");
-  return [...fixedHead, ...step.args.map((arg) => printArg(arg, folder))];
+  return [...fixedHead, ...printArgs(step.args, workDir)];
 }

@@ -161,6 +161,17 @@ export interface PlanStep {
   readonly fileBytesMax: number;
   /** Files it writes, relative to the work folder. */
   readonly writes: readonly string[];
+  /** Measurements of earlier steps that its arguments hold placeholders for; see measured.ts. */
+  readonly needs?: readonly string[];
+  /** What it prints of the sound's loudness, in the order of the graph. */
+  readonly measures?: readonly Measure[];
+}
+
+/** `before`: for a later step. `after`: of what was made, for the job's results. `again`: of what is measured elsewhere. */
+export interface Measure {
+  readonly name: string;
+  readonly when: "before" | "after" | "again";
+  readonly targetLufs: number;
 }
 
 export interface ExpectedVideo {

@@ -8,6 +8,14 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fixedHead, printArgv } from "../../src/media/argv.ts";
 import { type CompileRequest, compile } from "../../src/media/compile.ts";
+import {
+  type LoudnessResult,
+  loudnessResults,
+  type Measured,
+  parseLoudness,
+  resolveStep,
+  withMeasures,
+} from "../../src/media/measured.ts";
 import { parseMediaInfo } from "../../src/media/media-info.ts";
 import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
@@ -85,13 +93,14 @@ const TIMEOUT_MS = 30_000;
 /** As src/process starts its children: address space is counted with it. */
 const ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
 
-async function run(program: string, args: readonly string[]): Promise<Ran & { stdout: string }> {
+async function run(program: string, args: readonly string[], cwd = "/"): Promise<Ran & { stdout: string }> {
   const child = Bun.spawn([program, ...args], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
     timeout: TIMEOUT_MS,
     env: ENVIRONMENT,
+    cwd,
   });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
@@ -117,6 +126,7 @@ export async function countFrames(path: string): Promise<number> {
 
 export interface PlanRun {
   readonly workDir: string;
+  readonly loudness: readonly LoudnessResult[];
 }
 
 /** Runs every step in a folder of its own; throws with FFmpeg's words when one fails. */
@@ -125,13 +135,19 @@ export async function runPlan(plan: Plan, input: string, ffmpeg: string, workDir
   await mkdir(join(folder, "in"), { recursive: true });
   await mkdir(join(folder, "out"), { recursive: true });
   await symlink(input, join(folder, "in/0"));
-  for (const step of plan.steps) {
+  let measured: Measured = {};
+  const loudness: LoudnessResult[] = [];
+  for (const planned of plan.steps) {
+    const step = resolveStep(planned, measured);
     const argv = printArgv(step, folder);
-    const limit = `--as=${step.memoryBytesMax}`;
-    const { code, stderr } = await run("prlimit", [limit, `--fsize=${Math.ceil(step.fileBytesMax)}`, ffmpeg, ...argv]);
+    const limits = [`--as=${step.memoryBytesMax}`, `--fsize=${Math.ceil(step.fileBytesMax)}`];
+    const { code, stderr } = await run("prlimit", [...limits, ffmpeg, ...argv], folder);
+    const blocks = parseLoudness(stderr);
+    measured = withMeasures(measured, step, blocks);
+    loudness.push(...loudnessResults(step, blocks));
     if (code !== 0) throw new Error(`${step.id} ended with ${code}\n${argv.join("\n")}\n${stderr}`);
   }
-  return { workDir: folder };
+  return { workDir: folder, loudness };
 }
 
 /** Everything in which a probed file is not what was planned. */

@@ -49,7 +49,7 @@ export function fakeAttempts({ sql }: TestDatabase, immediate: boolean): Attempt
     } finally {
       running.delete(lease.jobId);
     }
-    return { held: true, value: { wallMs: 1, cpuMs: 1 } };
+    return { held: true, value: { wallMs: 1, cpuMs: 1, loudness: [] } };
   });
   const retry = { retry: "backoff" } as const;
   const policy = { maxAttempts: 3 };

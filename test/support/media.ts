@@ -19,6 +19,8 @@ export interface VideoSpec {
   readonly pixelFormat?: string;
   /** A lavfi source without size and rate, `testsrc2` by default; `color=black`, `mandelbrot`… */
   readonly source?: string;
+  /** Grain of this strength over it, 1–100. */
+  readonly noise?: number;
   /** Frames between keyframes; default 12. */
   readonly gop?: number;
   /** Drops frames unevenly and keeps the times of the others: a variable frame rate. */
@@ -125,6 +127,7 @@ function videoOutput(video: VideoSpec, container: string): string[] {
   const { width = 64, height = 48 } = video;
   if (width % 2 === 1 || height % 2 === 1) filters.push(`scale=${width}:${height}`);
   if (video.sampleAspect !== undefined) filters.push(`setsar=${video.sampleAspect}`);
+  if (video.noise !== undefined) filters.push(`noise=alls=${video.noise}:allf=t:all_seed=1`);
   if (filters.length > 0) args.push("-vf", filters.join(","));
   if (video.variableRate === true) args.push("-fps_mode", "vfr");
   if (video.interlaced === true) args.push("-flags", "+ilme+ildct", "-top", "1");

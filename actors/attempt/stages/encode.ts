@@ -1,4 +1,11 @@
 /** Runs the plan's FFmpeg processes one after another, each within its memory share, and reports as they go. */
+import {
+  type LoudnessResult,
+  loudnessResults,
+  type Measured,
+  resolveStep,
+  withMeasures,
+} from "../../../src/media/measured.ts";
 import type { EncodeProgress, Plan, PlanStep } from "../../../src/media/types.ts";
 import { type AttemptContext, type EncodeReport, type Held, held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
@@ -19,7 +26,10 @@ export async function encode(
   let wallMs = 0;
   let cpuMs: number | null = 0;
   let done = 0;
-  for (const step of steps) {
+  let measured: Measured = {};
+  const loudness: LoudnessResult[] = [];
+  for (const planned of steps) {
+    const step = resolveStep(planned, measured);
     const report = await runStep(ports, context, step, signal, (progress) =>
       recorder.progress({
         stage: "encoding",
@@ -29,6 +39,8 @@ export async function encode(
         etaSeconds: progress.etaSeconds,
       }),
     );
+    measured = withMeasures(measured, step, report.loudness);
+    loudness.push(...loudnessResults(step, report.loudness));
     done += step.weight;
     wallMs += report.wallMs;
     cpuMs = cpuMs === null || report.cpuMs === null ? null : cpuMs + report.cpuMs;
@@ -36,7 +48,7 @@ export async function encode(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return held({ wallMs, cpuMs });
+  return held({ wallMs, cpuMs, loudness });
 }
 
 async function runStep(
@@ -45,7 +57,7 @@ async function runStep(
   step: PlanStep,
   signal: AbortSignal,
   onProgress: (progress: EncodeProgress) => void,
-): Promise<EncodeReport> {
+): Promise<Awaited<ReturnType<AttemptPorts["tools"]["run"]>>> {
   const share = await memory(step.memoryBytesMax, signal);
   try {
     return await tools.run({

@@ -86,7 +86,7 @@ function toManifest({ claim, inputs, encode, media, plan }: AttemptContext, step
   return {
     leaseToken: claim.lease.leaseToken,
     steps,
-    results: null,
+    results: encode === null || encode.loudness.length === 0 ? null : { loudness: encode.loudness },
     metrics: {
       input_bytes: inputBytes,
       output_bytes: outputBytes,

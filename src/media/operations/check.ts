@@ -8,6 +8,7 @@ import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.
 import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
 import { type AudioChoice, audioChoice, checkTranscode, type VideoChoice, videoChoice } from "./check-codec.ts";
+import { changesSoundToo, changesTime, FILTERS_OF } from "./filter.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
 import { type Operation, unsupportedRequest } from "./parse.ts";
 import { type Shape, type SideFile, toShape } from "./shape.ts";
@@ -38,7 +39,17 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   thumbnail: ["scale", "fps", "thumbnail"],
 };
 
-const PICTURE_OPERATIONS: readonly Operation["type"][] = ["scale", "crop", "pad", "rotate", "flip"];
+const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set(["scale", "crop", "pad", "rotate", "flip"]);
+
+const changesPicture = (operation: Operation): boolean =>
+  PICTURE_OPERATIONS.has(operation.type) || operation.type === "filter";
+
+/** An operation on the picture that does nothing where there is none. */
+const needsPicture = (operation: Operation): boolean =>
+  changesPicture(operation) && !(operation.type === "filter" && changesSoundToo(operation));
+
+const nameOf = (operation: Operation): string =>
+  operation.type === "filter" ? `filter ${operation.name}` : operation.type;
 
 /** In either orientation. */
 export const fitsLimits = (width: number, height: number, limits: MediaLimits): boolean =>
@@ -66,16 +77,24 @@ function checkAgainstCopy(
 ): void {
   operations.forEach((operation, index) => {
     const path = `operations[${index}].type`;
-    if (PICTURE_OPERATIONS.includes(operation.type)) {
+    if (operation.type === "filter" && changesSoundToo(operation) && audio === "copy") {
+      const instead = changesTime(operation) ? "" : "; give audio false to leave the sound alone";
+      invalid.push({
+        path,
+        message: `is ${nameOf(operation)}, which changes the sound, and audio_codec is copy${instead}`,
+      });
+    }
+    if (changesPicture(operation)) {
       if (video === "copy")
-        invalid.push({ path, message: `is ${operation.type}, which changes the picture, and video_codec is copy` });
+        invalid.push({ path, message: `is ${nameOf(operation)}, which changes the picture, and video_codec is copy` });
       else if (
         video === "none" &&
+        needsPicture(operation) &&
         !shape.sides.some((side) => side.index > index && side.operation.type === "thumbnail")
       ) {
         invalid.push({
           path,
-          message: `is ${operation.type}, but there will be no picture in ${shape.container.name}`,
+          message: `is ${nameOf(operation)}, but there will be no picture in ${shape.container.name}`,
         });
       }
     }
@@ -164,6 +183,12 @@ function requireEncoders(
   }
 }
 
+function filtersOf(operation: Operation): readonly string[] {
+  if (operation.type === "filter") return FILTERS_OF[operation.name];
+  const filters = FILTERS[operation.type] ?? [];
+  return operation.type === "audio" && operation.normalize ? [...filters, "loudnorm"] : filters;
+}
+
 function checkAbilities(
   { operations }: CheckRequest,
   shape: Shape,
@@ -171,7 +196,8 @@ function checkAbilities(
   unsupported: ErrorDetail[],
 ): void {
   operations.forEach((operation, index) => {
-    for (const name of FILTERS[operation.type] ?? []) {
+    const filters = filtersOf(operation);
+    for (const name of filters) {
       requireAbility(capabilities.filters[name], `operations[${index}].type`, `the filter ${name}`, unsupported);
     }
   });

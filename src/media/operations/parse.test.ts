@@ -38,7 +38,7 @@ describe("parseOperations", () => {
     expect(details[1]?.message).toContain("did you mean transcode?");
   });
 
-  for (const type of ["filter", "watermark", "text", "subtitle", "preview", "waveform", "concat", "raw"]) {
+  for (const type of ["watermark", "text", "subtitle", "preview", "waveform", "concat", "raw"]) {
     test(`${type} is refused by name`, () => {
       const { kind, details } = refusal({ type, anything: 1 });
       expect(kind).toBe("request.unsupported");
@@ -48,8 +48,6 @@ describe("parseOperations", () => {
 
   for (const [field, operation] of Object.entries({
     hardware_acceleration: { type: "transcode", hardware_acceleration: "cuda" },
-    normalize: { type: "audio", normalize: true },
-    target_lufs: { type: "audio", volume: 1, target_lufs: -16 },
     mode: { type: "thumbnail", mode: "sprite" },
     cols: { type: "thumbnail", cols: 3 },
   })) {

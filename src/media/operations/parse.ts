@@ -9,6 +9,7 @@ import { type ErrorDetail, RendiffError } from "../../errors.ts";
 import { nearestName } from "../../validation/nearest.ts";
 import { formatPath, invalidRequest, quoteForMessage, unknownField } from "../../validation/parse.ts";
 import { type Audio, audioSchema } from "./audio.schema.ts";
+import { type FilterOperation, filterSchema } from "./filter.schema.ts";
 import {
   type Crop,
   cropSchema,
@@ -35,19 +36,30 @@ export const operationSchemas = {
   pad: padSchema,
   rotate: rotateSchema,
   flip: flipSchema,
+  filter: filterSchema,
   audio: audioSchema,
   thumbnail: thumbnailSchema,
   stream: streamSchema,
 } as const;
 
 export type OperationType = keyof typeof operationSchemas;
-export type Operation = Transcode | Trim | Scale | Crop | Pad | Rotate | Flip | Audio | Thumbnail | StreamOperation;
+export type Operation =
+  | Transcode
+  | Trim
+  | Scale
+  | Crop
+  | Pad
+  | Rotate
+  | Flip
+  | FilterOperation
+  | Audio
+  | Thumbnail
+  | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
 export const FUTURE_OPERATION_TYPES = [
-  "filter",
   "watermark",
   "text",
   "subtitle",
@@ -60,7 +72,6 @@ export const FUTURE_OPERATION_TYPES = [
 /** Documented parameters of built operations that are not in this version. */
 const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {
   transcode: ["hardware_acceleration"],
-  audio: ["normalize", "target_lufs", "true_peak", "lra"],
   thumbnail: ["cols", "rows"],
 };
 

@@ -4,22 +4,18 @@ import type { SideFile } from "../operations/shape.ts";
 import type { PlanContext } from "./context.ts";
 import { isGuessed, toleranceSeconds } from "./expect.ts";
 import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
+import { soundPreparations } from "./preparation.ts";
 import { invalidPlan } from "./refuse.ts";
-import { copiedBytes, fileBytes, TRACK_MEMORY } from "./resources.ts";
-import { type SoundWishes, wishesOf } from "./sound.ts";
-import { bitsOf, expectedAudio, soundOf, soundPart, type Track } from "./sound-part.ts";
+import { copiedBytes, fileBytes, heldMemory, TRACK_MEMORY } from "./resources.ts";
+import { type SoundWishes, wishesOf, withAudio } from "./sound.ts";
+import { bitsOf, expectedAudio, heldBytesOf, soundOf, soundPart, type Track } from "./sound-part.ts";
 import { muxerArgs, soundTagArgs, tagArgs } from "./tags.ts";
 import { lengthOf, type Window, windowOf } from "./timeline.ts";
 
 /** What came before it, a transcode apart, and what it asks for itself. */
 function wishesFor(context: PlanContext, { operation, index }: SideFile & { readonly operation: Audio }): SoundWishes {
-  const earlier = wishesOf(context.operations.slice(0, index).filter(({ type }) => type !== "transcode"));
-  return {
-    ...earlier,
-    volume: earlier.volume * (operation.volume ?? 1),
-    channels: operation.channels ?? earlier.channels,
-    sampleRate: operation.sample_rate ?? earlier.sampleRate,
-  };
+  const earlier = context.operations.slice(0, index).filter(({ type }) => type !== "transcode");
+  return withAudio(wishesOf(earlier, context.source.durationSeconds), operation);
 }
 
 interface Assembly {
@@ -27,15 +23,16 @@ interface Assembly {
   readonly id: number;
   readonly window: Window;
   readonly stop: readonly string[];
+  readonly retimed: boolean;
 }
 
 function build({ options }: PlanContext, { container }: SideFile, assembly: Assembly, graph: GraphContext): OutputArgs {
-  const { tracks, id, window, stop } = assembly;
+  const { tracks, id, window, stop, retimed } = assembly;
   const part = soundPart(tracks, id, window, graph, (stream, n) => soundTagArgs(stream, n, options));
   const file = { file: workFile(id, container) };
   return {
     chains: part.chains,
-    args: [...part.args, ...stop, ...tagArgs(options), ...muxerArgs(container, options), file],
+    args: [...part.args, ...stop, ...tagArgs(options, retimed), ...muxerArgs(container, options), file],
   };
 }
 
@@ -54,9 +51,9 @@ export function draftExtract(
   const wishes = wishesFor(context, side);
   if (source.audio.length === 0) throw invalidPlan("The input has no sound to extract.", `operations[${index}]`);
   if (wishes.removed) throw invalidPlan("The sound was removed before it is to be extracted.", `operations[${index}]`);
-  const { window, exact, trimmed } = windowOf(operations.slice(0, index), source.durationSeconds);
-  const sound = soundOf(context, { container, choice: null, wishes, exact, single: true });
-  const seconds = lengthOf(window, source.durationSeconds);
+  const { window, exact, trimmed, rate, retimed } = windowOf(operations.slice(0, index), source.durationSeconds);
+  const sound = soundOf(context, { container, choice: null, wishes, exact, single: true, id });
+  const seconds = lengthOf(window, source.durationSeconds, rate);
   const copies = sound.tracks.every(({ way }) => way.kind === "copy");
   const bytes = copies
     ? copiedBytes(source.media.sizeBytes ?? 0, seconds ?? 0)
@@ -69,7 +66,7 @@ export function draftExtract(
     seek: copies && trimmed ? "start" : "free",
     keyframesOnly: false,
     durationSeconds: seconds,
-    memory: copies ? [] : [TRACK_MEMORY],
+    memory: copies ? [] : [TRACK_MEMORY, ...heldMemory(heldBytesOf(sound.tracks))],
     bytesMax: bytes * 2,
     bytesLikely: bytes,
     files: [
@@ -99,7 +96,8 @@ export function draftExtract(
     ],
     warnings: sound.warnings,
     copies,
+    ...soundPreparations(sound.tracks, window),
     twoPass: false,
-    build: (graph) => build(context, side, { tracks: sound.tracks, id, window, stop }, graph),
+    build: (graph) => build(context, side, { tracks: sound.tracks, id, window, stop, retimed }, graph),
   };
 }

@@ -2,7 +2,7 @@
 import type { Container } from "../containers.ts";
 import type { MemoryModel } from "../encoders/video-encoder.ts";
 import type { Chain } from "../filtergraph.ts";
-import type { Arg, PlannedOutput } from "../types.ts";
+import type { Arg, Measure, PlannedOutput } from "../types.ts";
 import type { Window } from "./timeline.ts";
 
 /** What a branch of the graph is built with; known when the step's outputs are. */
@@ -22,6 +22,19 @@ export interface OutputArgs {
 export interface MemoryUse {
   readonly model: MemoryModel;
   readonly megapixels: number;
+}
+
+/** A pass over the input that finds something out for the step that follows it. */
+export interface Preparation {
+  /** The step's id: `stabilize`, `loudness`. */
+  readonly step: string;
+  /** Of a picture; the sound alone is cheap. */
+  readonly megapixels: number;
+  readonly heldBytes: number;
+  readonly needs: readonly string[];
+  readonly measures: readonly Measure[];
+  readonly writes: readonly string[];
+  build(context: GraphContext): OutputArgs;
 }
 
 /** An output that the compiler has decided on, still to be put into a step. */
@@ -45,6 +58,11 @@ export interface OutputDraft {
   readonly files: readonly PlannedOutput[];
   readonly warnings: readonly string[];
   readonly copies: boolean;
+  /** In this order, before it. */
+  readonly preparations: readonly Preparation[];
+  /** Measurements that its arguments hold placeholders for, and those it makes itself, in the order of its graph. */
+  readonly needs: readonly string[];
+  readonly measures: readonly Measure[];
   /** FFmpeg's two passes, of which the first writes nothing. */
   readonly twoPass: boolean;
   build(context: GraphContext, pass: 1 | 2 | null): OutputArgs;

@@ -40,7 +40,7 @@ function subtitleRides({ source, container, aligned }: PassengerRequest, warning
     else rides.push({ index, args: (n) => [`-c:s:${n}`, codecArg] });
   }
   if (left > 0) {
-    const why = aligned ? `${container.name} does not hold them` : "they cannot be cut here";
+    const why = aligned ? `${container.name} does not hold them` : "they cannot be cut or retimed here";
     warnings.push(`${listed(left, "subtitle track is", "subtitle tracks are")} left out, because ${why}.`);
   }
   return rides;

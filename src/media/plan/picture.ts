@@ -2,18 +2,26 @@
  * The picture's way through the operations: its size after each is computed here, so that the graph holds numbers only and
  * the result can be verified. FFmpeg turns decoded pictures upright before the graph, so all sizes are as a player shows.
  */
-import { type Filter, filter } from "../filtergraph.ts";
+import { type Filter, filter, printNumber } from "../filtergraph.ts";
+import { type FilterOperation, numberOf } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Crop, Pad, Rotate, Scale } from "../operations/picture.schema.ts";
 import type { AUTO, Fraction, Length } from "../operations/scalars.ts";
 import type { Transcode } from "../operations/transcode.schema.ts";
 import type { Rational, VideoStream } from "../types.ts";
+import { type Lengths, pictureFilters, reversedBytes, type Scene, sceneOf } from "./effects.ts";
 import { invalidPlan } from "./refuse.ts";
+import { rateOf } from "./source.ts";
 
 /** What sizes must be multiples of, for the pixel format that is encoded. */
 export interface Grid {
   readonly x: 1 | 2;
   readonly y: 1 | 2;
+}
+
+export interface PicturePass {
+  readonly filters: readonly Filter[];
+  readonly file: string;
 }
 
 export interface PictureState {
@@ -22,6 +30,10 @@ export interface PictureState {
   readonly sampleAspect: Rational;
   readonly fps: Fraction | null;
   readonly filters: readonly Filter[];
+  /** Passes over the film that have to come before: what each looks at, and the file it writes for the filters here. */
+  readonly passes: readonly PicturePass[];
+  /** Of frames that filters hold. */
+  readonly heldBytes: number;
   /** Also true when the only change is that a display matrix goes. */
   readonly changed: boolean;
   readonly warnings: readonly string[];
@@ -33,6 +45,10 @@ interface Context {
   readonly rotated: boolean;
   /** Of the operation, as in `operations[2]`. */
   readonly path: string;
+  readonly video: VideoStream;
+  /** Names the files of passes. */
+  readonly id: number;
+  scene(): Scene;
 }
 
 export function startPicture(video: VideoStream): PictureState {
@@ -46,6 +62,8 @@ export function startPicture(video: VideoStream): PictureState {
     sampleAspect: aspect,
     fps: null,
     filters: [],
+    passes: [],
+    heldBytes: 0,
     changed: false,
     warnings: [],
   };
@@ -253,6 +271,37 @@ function stretch(state: PictureState, width: number, height: number): PictureSta
   return distorted ? { ...next, warnings: [...next.warnings, warning] } : next;
 }
 
+function applyFilter(state: PictureState, op: FilterOperation, { video, id, scene }: Context): PictureState {
+  const added = (filters: readonly Filter[], more: Partial<PictureState> = {}): PictureState => ({
+    ...state,
+    ...more,
+    changed: state.changed || filters.length > 0,
+    filters: [...state.filters, ...filters],
+  });
+  const rate = state.fps ?? rateOf(video);
+  if (op.name === "speed") {
+    const factor = numberOf(op, "factor");
+    if (factor === 1) return state;
+    const timed = filter("setpts", { expr: `PTS/${printNumber(factor)}` });
+    return added([timed, filter("fps", { fps: `${rate.num}/${rate.den}` })], { fps: rate });
+  }
+  if (op.name === "reverse") {
+    const size = { width: state.width, height: state.height, fps: rate.num / rate.den };
+    return added([filter("reverse")], { heldBytes: state.heldBytes + reversedBytes(video, size, scene()) });
+  }
+  if (op.name === "stabilize") {
+    const file = `stabilize-${id}-${state.passes.length}.trf`;
+    const look = filter("vidstabdetect", { shakiness: numberOf(op, "shakiness"), result: file });
+    const steady = filter("vidstabtransform", { smoothing: numberOf(op, "smoothing"), input: file });
+    return added([steady], { passes: [...state.passes, { filters: [...state.filters, look], file }] });
+  }
+  const fps = op.name === "deinterlace" && op.mode === "field" ? { num: rate.num * 2, den: rate.den } : state.fps;
+  const filters = pictureFilters(op, scene(), video);
+  const useless = op.name === "tonemap" && filters.length === 0;
+  const warnings = useless ? [...state.warnings, "The picture is not HDR, so tonemap has no effect."] : state.warnings;
+  return added(filters, { fps, warnings });
+}
+
 function apply(state: PictureState, operation: Operation, context: Context): PictureState {
   switch (operation.type) {
     case "scale":
@@ -267,6 +316,8 @@ function apply(state: PictureState, operation: Operation, context: Context): Pic
       const flips = FLIPS[operation.direction].map((name) => filter(name));
       return { ...state, changed: true, filters: [...state.filters, ...flips] };
     }
+    case "filter":
+      return applyFilter(state, operation, context);
     case "transcode":
       return applyTranscode(state, operation, context);
     default:
@@ -276,16 +327,24 @@ function apply(state: PictureState, operation: Operation, context: Context): Pic
 
 export interface PictureRequest {
   readonly video: VideoStream;
+  /** Of the output; unique in the plan. */
+  readonly id: number;
+  readonly lengths: Lengths;
   readonly operations: readonly Operation[];
   readonly grid: Grid;
   readonly pixelFormat: string;
 }
 
 /** The picture after `operations`; those that are not about the picture are passed over. */
-export function pictureAfter({ video, operations, grid, pixelFormat }: PictureRequest): PictureState {
-  const rotated = video.rotation !== 0;
+export function pictureAfter({ video, operations, grid, pixelFormat, id, lengths }: PictureRequest): PictureState {
+  const shared = { grid, pixelFormat, rotated: video.rotation !== 0, video, id };
   return operations.reduce(
-    (state, operation, index) => apply(state, operation, { grid, pixelFormat, rotated, path: `operations[${index}]` }),
+    (state, operation, index) =>
+      apply(state, operation, {
+        ...shared,
+        path: `operations[${index}]`,
+        scene: () => sceneOf(operations, index, lengths),
+      }),
     startPicture(video),
   );
 }

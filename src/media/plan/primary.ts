@@ -1,20 +1,23 @@
 /** The film or the sound at `output_path`. */
 import { isPicture, isSoundOnly } from "../containers.ts";
 import { audioChoice, type VideoChoice, videoChoice } from "../operations/check-codec.ts";
+import { changesSoundToo } from "../operations/filter.schema.ts";
+import type { Operation } from "../operations/parse.ts";
 import type { ExpectedVideo, PlannedOutput, VideoStream } from "../types.ts";
 import type { PlanContext } from "./context.ts";
 import { isGuessed, toleranceSeconds } from "./expect.ts";
 import { type GraphContext, type MemoryUse, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
+import { picturePreparations, soundPreparations } from "./preparation.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
-import { copiedBytes, fileBytes, TRACK_MEMORY, videoBits } from "./resources.ts";
+import { copiedBytes, fileBytes, heldMemory, TRACK_MEMORY, videoBits } from "./resources.ts";
 import { changesSound, wishesOf } from "./sound.ts";
-import { bitsOf, expectedAudio, type Sound, soundOf, soundPart } from "./sound-part.ts";
-import { fpsOf } from "./source.ts";
+import { bitsOf, expectedAudio, heldBytesOf, type Sound, soundOf, soundPart } from "./sound-part.ts";
+import { fpsOf, lengthsOf } from "./source.ts";
 import { muxerArgs, needsKeyedTags, soundTagArgs, tagArgs } from "./tags.ts";
 import { lengthOf, type Window, windowOf } from "./timeline.ts";
-import { encoderForSize, encodeVideo, obstacleToCopy } from "./video-choice.ts";
+import { encoderForSize, encodeVideo, HDR_WARNING, obstacleToCopy } from "./video-choice.ts";
 import {
   type EncodedVideo,
   encodedVideoArgs,
@@ -27,6 +30,10 @@ import {
 
 const PASS_LOG = "pass";
 const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip"]);
+
+/** An operation that is pointless where there is no picture. */
+const needsPicture = (operation: Operation): boolean =>
+  PICTURE_TYPES.has(operation.type) || (operation.type === "filter" && !changesSoundToo(operation));
 
 type Picture =
   | { readonly kind: "none" }
@@ -46,13 +53,14 @@ function reasonToEncode(context: PlanContext, video: VideoStream, choice: VideoC
   }
   if (obstacle !== null) return obstacle;
   if (exact) return "an exact trim";
-  const probe = pictureAfter({ video, operations, grid: { x: 1, y: 1 }, pixelFormat: "yuv444p" });
+  const lengths = lengthsOf(source);
+  const probe = pictureAfter({ video, operations, grid: { x: 1, y: 1 }, pixelFormat: "yuv444p", id: 0, lengths });
   return probe.changed ? "an operation on the picture" : null;
 }
 
 function requirePicture({ source, operations, shape }: PlanContext): void {
   if (source.video !== null) return;
-  const index = operations.findIndex(({ type }) => PICTURE_TYPES.has(type));
+  const index = operations.findIndex(needsPicture);
   if (index >= 0)
     throw invalidPlan(`The input has no picture to ${operations[index]?.type ?? "change"}.`, `operations[${index}]`);
   if (isPicture(shape.container))
@@ -82,7 +90,7 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
       `The input is a single picture, which cannot become ${container.name}; use png, jpg, webp or gif.`,
     );
   }
-  const { window, exact } = windowOf(operations, source.durationSeconds);
+  const { window, exact, rate } = windowOf(operations, source.durationSeconds);
   if (reasonToEncode(context, video, choice, exact) === null) {
     return {
       kind: "copy",
@@ -97,11 +105,12 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
   if (!still) requireReadable(context);
   const wanted = encodeVideo({ choice, video, container, capabilities, transcode, still, quality: null });
   const { grid, pixelFormat } = wanted;
-  const after = pictureAfter({ video, operations, grid, pixelFormat });
+  const lengths = lengthsOf(source);
+  const after = pictureAfter({ video, operations, grid, pixelFormat, id: 0, lengths });
   const picture = finishPicture(after, wanted, container, video, still);
   const encode = encoderForSize(wanted, picture, capabilities);
   const countedInput = source.media.demuxers.includes("avi");
-  const seconds = lengthOf(window, source.durationSeconds);
+  const seconds = lengthOf(window, source.durationSeconds, rate);
   const fps = picture.fps === null ? fpsOf(video) : picture.fps.num / picture.fps.den;
   const frames = seconds === null ? null : Math.ceil(seconds * fps) + 1;
   return {
@@ -127,14 +136,18 @@ function refuseEmpty(context: PlanContext, picture: Picture, sound: Sound): void
 function warningsOf(context: PlanContext, picture: Picture, sound: Sound, passengers: Passengers): string[] {
   const { source, operations, options, shape } = context;
   const warnings = [...sound.warnings, ...passengers.warnings];
-  if (picture.kind === "encode") warnings.push(...picture.part.encode.warnings, ...picture.part.picture.warnings);
+  if (picture.kind === "encode") {
+    const mapped = operations.some((operation) => operation.type === "filter" && operation.name === "tonemap");
+    const own = picture.part.encode.warnings.filter((warning) => !mapped || warning !== HDR_WARNING);
+    warnings.push(...own, ...picture.part.picture.warnings);
+  }
   const further = source.furtherVideo.length - (picture.kind === "copy" ? picture.further.length : 0);
   if (further > 0 && picture.kind !== "none")
     warnings.push(`${further} further picture ${further === 1 ? "stream is" : "streams are"} left out.`);
   const fast = operations.some((operation) => operation.type === "trim" && operation.mode === "fast");
   if (fast && picture.kind === "encode")
     warnings.push("The trim is exact although fast was asked for, because the picture is encoded in any case.");
-  if (source.audio.length === 0 && changesSound(wishesOf(operations)))
+  if (source.audio.length === 0 && changesSound(wishesOf(operations, source.durationSeconds)))
     warnings.push("The input has no sound, so what was asked of it has no effect.");
   if (
     source.video === null &&
@@ -172,7 +185,7 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
   const { container } = shape;
   const video = pictureArgs(picture, graph, pass);
   if (pass === 1) return { chains: video.chains, args: [...video.args, "-an", "-sn", "-f", "null", "-"] };
-  const window = windowOf(context.operations, context.source.durationSeconds).window;
+  const { window, retimed } = windowOf(context.operations, context.source.durationSeconds);
   const audio = soundPart(sound.tracks, 0, window, graph, (stream, n) => soundTagArgs(stream, n, options));
   const still = container.still || (picture.kind === "encode" && picture.part.still);
   return {
@@ -184,7 +197,7 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
       ...passengers.args(graph.input),
       ...(still ? ["-frames:v:0", "1"] : []),
       ...(stopSeconds === null ? [] : ["-t", String(Number(stopSeconds.toFixed(6)))]),
-      ...tagArgs(options),
+      ...tagArgs(options, retimed),
       ...muxerArgs(container, options),
       { file: workFile(0, container) },
     ],
@@ -217,13 +230,17 @@ const assumedSeconds = ({ source, limits }: PlanContext): number =>
 
 function memoryOf(picture: Picture, sound: Sound, passengers: Passengers): MemoryUse[] {
   const tracks = sound.tracks.filter(({ way }) => way.kind === "encode").length + passengers.subtitles;
-  const heard = Array.from({ length: tracks }, () => TRACK_MEMORY);
+  const heard = [...Array.from({ length: tracks }, () => TRACK_MEMORY), ...heldMemory(heldBytesOf(sound.tracks))];
   if (picture.kind !== "encode") return heard;
   const { part } = picture;
   const megapixels = (part.picture.width * part.picture.height) / 1e6;
   const { memory } = part.encode.encoder;
   const palette = part.encode.encoder.codec === "gif" ? Math.min(300, paletteBytes(part) / 1e6) : 0;
-  return [{ model: { ...memory, baseMb: memory.baseMb + palette }, megapixels }, ...heard];
+  return [
+    { model: { ...memory, baseMb: memory.baseMb + palette }, megapixels },
+    ...heldMemory(part.picture.heldBytes),
+    ...heard,
+  ];
 }
 
 function expectedPictures(picture: Picture, passengers: Passengers): ExpectedVideo[] {
@@ -289,11 +306,17 @@ function videoStreamsOf(picture: Picture): number {
   return picture.kind === "copy" ? 1 + picture.further.length : 1;
 }
 
+function preparationsOf(picture: Picture, sound: Sound, window: Window) {
+  const heard = soundPreparations(sound.tracks, window);
+  const seen = picture.kind === "encode" ? picturePreparations(picture.part.video, picture.part.picture, window) : [];
+  return { ...heard, preparations: [...seen, ...heard.preparations] };
+}
+
 export function draftPrimary(context: PlanContext): OutputDraft {
   const { source, shape, operations, options } = context;
   const { container } = shape;
   const transcode = shape.transcode?.operation ?? null;
-  const { window, exact, trimmed } = windowOf(operations, source.durationSeconds);
+  const { window, exact, trimmed, rate, retimed } = windowOf(operations, source.durationSeconds);
   const picture = pictureFor(context, videoChoice(transcode, container));
   const encoded = picture.kind === "encode";
   const cutExactly = exact || (trimmed && encoded);
@@ -301,9 +324,10 @@ export function draftPrimary(context: PlanContext): OutputDraft {
   const sound = soundOf(context, {
     container,
     choice,
-    wishes: wishesOf(operations),
+    wishes: wishesOf(operations, source.durationSeconds),
     exact: cutExactly && choice !== "copy",
     single: false,
+    id: 0,
   });
   refuseEmpty(context, picture, sound);
   const copiesStream = picture.kind === "copy" || sound.tracks.some(({ way }) => way.kind === "copy");
@@ -311,15 +335,15 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     source,
     container,
     videoStreams: videoStreamsOf(picture),
-    aligned: !trimmed || source.seeksExactly || !encoded,
+    aligned: !retimed && (!trimmed || source.seeksExactly || !encoded),
     trimmed,
     coverAllowed: !needsKeyedTags(container, options),
   });
-  const seconds = lengthOf(window, source.durationSeconds);
+  const seconds = lengthOf(window, source.durationSeconds, rate);
   const passesBy = trimmed && (copiesStream || passengers.count > 0);
   const still = container.still || (encoded && picture.part.still);
   const { bytesMax, bytesLikely } = sizesOf(context, picture, sound, seconds ?? assumedSeconds(context));
-  const stopSeconds = passesBy && window.end !== null ? window.end - window.start : null;
+  const stopSeconds = passesBy && window.end !== null ? (window.end - window.start) / rate : null;
   return {
     id: 0,
     container,
@@ -335,6 +359,7 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     ],
     warnings: warningsOf(context, picture, sound, passengers),
     copies: picture.kind !== "encode" && sound.tracks.every(({ way }) => way.kind === "copy"),
+    ...preparationsOf(picture, sound, window),
     twoPass: picture.kind === "encode" && transcode?.two_pass === true,
     build: (graph, pass) => build(context, { picture, sound, passengers, stopSeconds }, graph, pass),
   };

@@ -26,6 +26,17 @@ export const TRACK_MEMORY: MemoryUse = {
   megapixels: 0,
 };
 
+/** Of frames or samples that filters hold. */
+export const heldMemory = (bytes: number): MemoryUse[] =>
+  bytes === 0
+    ? []
+    : [
+        {
+          model: { baseMb: (2 * bytes) / MB, perMegapixelMb: 0, perThreadMb: 0, perThreadMegapixelMb: 0 },
+          megapixels: 0,
+        },
+      ];
+
 export function memoryBytesMax(uses: readonly MemoryUse[], inputMegapixels: number, threads: number): number {
   if (uses.length === 0 && inputMegapixels === 0) return Math.ceil(COPYING_MB * HEADROOM) * MB;
   const encoders = uses.map(

@@ -20,6 +20,8 @@ export interface SoundRequest {
   readonly exact: boolean;
   /** One track even where the container holds more. */
   readonly single: boolean;
+  /** Of the output. */
+  readonly id: number;
 }
 
 export interface Sound {
@@ -38,9 +40,9 @@ export function soundOf({ source, capabilities }: PlanContext, request: SoundReq
     warnings.push(
       `${left} further sound ${left === 1 ? "track is" : "tracks are"} left out, because ${container.name} holds one.`,
     );
-  const tracks = streams.map((stream) => ({
+  const tracks = streams.map((stream, n) => ({
     stream,
-    way: soundWay({ stream, container, choice, wishes, exact, capabilities }),
+    way: soundWay({ stream, container, choice, wishes, exact, capabilities, name: `sound-${request.id}-${n}` }),
   }));
   return {
     tracks,
@@ -55,6 +57,10 @@ export const expectedAudio = ({ stream, way }: Track): ExpectedAudio =>
 
 export const bitsOf = (tracks: readonly Track[]): number =>
   tracks.reduce((sum, { stream, way }) => sum + soundBits(way, stream), 0);
+
+/** Of sound that filters hold. */
+export const heldBytesOf = (tracks: readonly Track[]): number =>
+  tracks.reduce((sum, { way }) => sum + (way.kind === "encode" ? way.heldBytes : 0), 0);
 
 /** `tags`: what a track that went through the graph has to be told again. */
 export function soundPart(

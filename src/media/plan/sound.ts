@@ -3,31 +3,66 @@ import type { Container } from "../containers.ts";
 import { type AudioEncoder, layoutOf, nearestRate } from "../encoders/audio.ts";
 import { audioCodecOf, audioEncoder, chooseEncoder } from "../encoders/registry.ts";
 import { type Filter, filter } from "../filtergraph.ts";
+import type { Audio } from "../operations/audio.schema.ts";
 import type { AudioChoice } from "../operations/check-codec.ts";
+import { changesSoundToo, type FilterOperation } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { AudioCodec } from "../operations/transcode.schema.ts";
 import type { AudioStream, Capabilities } from "../types.ts";
+import { type Scene, sceneOf, soundFilters } from "./effects.ts";
+import { type LoudnessTarget, measureLoudness, reachLoudness } from "./loudness.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
+import { lengthOf } from "./timeline.ts";
+
+export type SoundEffect =
+  | { readonly kind: "volume"; readonly factor: number }
+  | { readonly kind: "filter"; readonly operation: FilterOperation; readonly scene: (seconds: number | null) => Scene }
+  | { readonly kind: "loudness"; readonly target: LoudnessTarget };
 
 /** What the operations ask of the sound, wherever it goes. */
 export interface SoundWishes {
-  readonly volume: number;
+  /** In the order given; volumes that follow each other are one. */
+  readonly effects: readonly SoundEffect[];
   readonly channels: number | null;
   readonly sampleRate: number | null;
   readonly bitrate: number | null;
   readonly removed: boolean;
 }
 
-export const NO_WISHES: SoundWishes = { volume: 1, channels: null, sampleRate: null, bitrate: null, removed: false };
+export const NO_WISHES: SoundWishes = { effects: [], channels: null, sampleRate: null, bitrate: null, removed: false };
 
 /** Of the operations that are about the main sound; an extract keeps its own to itself. */
-export function wishesOf(operations: readonly Operation[]): SoundWishes {
+export function wishesOf(operations: readonly Operation[], durationSeconds: number | null): SoundWishes {
   let wishes = NO_WISHES;
-  for (const operation of operations) wishes = withWishes(wishes, operation);
+  operations.forEach((operation, index) => {
+    const scene = (streamSeconds: number | null): Scene =>
+      sceneOf(operations, index, { durationSeconds, streamSeconds });
+    wishes = withWishes(wishes, operation, scene);
+  });
   return wishes;
 }
 
-function withWishes(wishes: SoundWishes, operation: Operation): SoundWishes {
+/** With what one `audio` operation asks for. */
+export function withAudio(wishes: SoundWishes, operation: Audio): SoundWishes {
+  const { volume, channels, sample_rate: sampleRate } = operation;
+  const effects = [...wishes.effects];
+  const last = effects.at(-1);
+  if (volume !== undefined && last?.kind === "volume")
+    effects.splice(-1, 1, { kind: "volume", factor: last.factor * volume });
+  else if (volume !== undefined) effects.push({ kind: "volume", factor: volume });
+  if (operation.normalize) {
+    const { target_lufs: lufs, true_peak: truePeak, lra: range } = operation;
+    effects.push({ kind: "loudness", target: { lufs: lufs ?? -16, truePeak: truePeak ?? -1.5, range: range ?? 11 } });
+  }
+  return {
+    ...wishes,
+    effects,
+    channels: channels ?? wishes.channels,
+    sampleRate: sampleRate ?? wishes.sampleRate,
+  };
+}
+
+function withWishes(wishes: SoundWishes, operation: Operation, scene: (seconds: number | null) => Scene): SoundWishes {
   if (operation.type === "transcode") {
     return {
       ...wishes,
@@ -36,19 +71,25 @@ function withWishes(wishes: SoundWishes, operation: Operation): SoundWishes {
       bitrate: operation.audio_bitrate ?? wishes.bitrate,
     };
   }
+  if (operation.type === "filter" && changesSoundToo(operation))
+    return { ...wishes, effects: [...wishes.effects, { kind: "filter", operation, scene }] };
   if (operation.type !== "audio") return wishes;
-  if (operation.extract) return { ...wishes, removed: wishes.removed || operation.remove };
-  return {
-    ...wishes,
-    volume: wishes.volume * (operation.volume ?? 1),
-    channels: operation.channels ?? wishes.channels,
-    sampleRate: operation.sample_rate ?? wishes.sampleRate,
-    removed: wishes.removed || operation.remove,
-  };
+  const removed = wishes.removed || operation.remove;
+  if (operation.extract) return { ...wishes, removed };
+  return { ...withAudio(wishes, operation), removed };
 }
 
-export const changesSound = ({ volume, channels, sampleRate }: SoundWishes): boolean =>
-  volume !== 1 || channels !== null || sampleRate !== null;
+const isHeard = (effect: SoundEffect): boolean => effect.kind !== "volume" || effect.factor !== 1;
+
+export const changesSound = ({ effects, channels, sampleRate }: SoundWishes): boolean =>
+  effects.some(isHeard) || channels !== null || sampleRate !== null;
+
+/** A pass over the sound that has to come before: what measures it, and what is named by its measurement. */
+export interface SoundPass {
+  readonly filters: readonly Filter[];
+  readonly name: string;
+  readonly target: LoudnessTarget;
+}
 
 export interface SoundEncode {
   readonly encoder: AudioEncoder;
@@ -57,6 +98,9 @@ export interface SoundEncode {
   readonly bitrate: number | null;
   /** After the cut. */
   readonly filters: readonly Filter[];
+  readonly passes: readonly SoundPass[];
+  /** Of sound that filters hold. */
+  readonly heldBytes: number;
   readonly warnings: readonly string[];
 }
 
@@ -70,6 +114,8 @@ export interface SoundQuestion {
   /** An exact trim cuts between the packets of a copy. */
   readonly exact: boolean;
   readonly capabilities: Capabilities;
+  /** Names its measurements; unique in the plan. */
+  readonly name: string;
 }
 
 function codecFor({ choice, stream, container, capabilities }: SoundQuestion): AudioCodec {
@@ -92,6 +138,39 @@ function bitrateFor(encoder: AudioEncoder, channels: number, asked: number | nul
   return bitrate;
 }
 
+/** Eight bytes a sample are what areverse may hold at most. */
+const HELD_BYTES_PER_SAMPLE = 8;
+const HELD_BYTES_MAX = 1_000e6;
+
+function reversedSound({ channels }: AudioStream, rate: number, scene: Scene): number {
+  const seconds = lengthOf(scene.window, scene.durationSeconds, scene.moment.rate);
+  const bytes = (seconds ?? Number.POSITIVE_INFINITY) * rate * channels * HELD_BYTES_PER_SAMPLE;
+  if (bytes <= HELD_BYTES_MAX) return bytes;
+  throw invalidPlan(
+    "The sound is too long to be reversed, which holds all of it in memory; trim it first.",
+    scene.path,
+  );
+}
+
+function soundEffects({ stream, wishes, name }: SoundQuestion, rate: number) {
+  const filters: Filter[] = [];
+  const passes: SoundPass[] = [];
+  let heldBytes = 0;
+  for (const effect of wishes.effects.filter(isHeard)) {
+    if (effect.kind === "volume") filters.push(filter("volume", { volume: effect.factor }));
+    else if (effect.kind === "filter") {
+      const scene = effect.scene(stream.durationSeconds);
+      if (effect.operation.name === "reverse") heldBytes += reversedSound(stream, rate, scene);
+      filters.push(...soundFilters(effect.operation, scene));
+    } else {
+      const measured = `${name}-${passes.length}`;
+      passes.push({ name: measured, target: effect.target, filters: [...filters, measureLoudness(effect.target)] });
+      filters.push(reachLoudness(effect.target, measured));
+    }
+  }
+  return { filters, passes, heldBytes };
+}
+
 function encode(question: SoundQuestion): SoundEncode {
   const { stream, wishes, capabilities } = question;
   const codec = codecFor(question);
@@ -107,11 +186,12 @@ function encode(question: SoundQuestion): SoundEncode {
   }
   const sourceRate = stream.sampleRate > 0 ? stream.sampleRate : 48_000;
   const sampleRate = nearestRate(encoder, wishes.sampleRate ?? sourceRate);
-  const filters: Filter[] = [];
-  if (wishes.volume !== 1) filters.push(filter("volume", { volume: wishes.volume }));
-  if (sampleRate !== stream.sampleRate) filters.push(filter("aresample", { osr: sampleRate }));
+  const { filters, passes, heldBytes } = soundEffects(question, sourceRate);
+  const normalized = passes.length > 0;
+  if (sampleRate !== stream.sampleRate || normalized) filters.push(filter("aresample", { osr: sampleRate }));
   // Encoders refuse layouts that differ from the usual ones by name only, such as 5.1(side).
-  if (channels !== stream.channels || channels > 2 || stream.channelLayout === null) {
+  // FFmpeg 5 forgets the layout of what loudnorm gives.
+  if (normalized || channels !== stream.channels || channels > 2 || stream.channelLayout === null) {
     filters.push(filter("aformat", { channel_layouts: layoutOf(channels) }));
   }
   return {
@@ -120,6 +200,8 @@ function encode(question: SoundQuestion): SoundEncode {
     sampleRate,
     bitrate: bitrateFor(encoder, channels, wishes.bitrate, warnings),
     filters,
+    passes,
+    heldBytes,
     warnings,
   };
 }

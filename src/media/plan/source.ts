@@ -1,4 +1,5 @@
 /** The input as the compiler looks at it: which stream is the picture, which the sound, what else there is. */
+import type { Fraction } from "../operations/scalars.ts";
 import type { AudioStream, MediaInfo, OtherStream, PlanInput, SubtitleStream, VideoStream } from "../types.ts";
 
 export interface Source {
@@ -80,3 +81,18 @@ export function chromaOf(pixelFormat: string | null): string {
   if (match !== null) return match[1] ?? "420";
   return /^(rgb|bgr|gbr|argb|abgr|rgba|bgra|gray|pal8|ya)/.test(pixelFormat ?? "") ? "444" : "420";
 }
+
+/** The rate of the picture as a fraction: the usual ones exactly, others to a thousandth. */
+export function rateOf(video: VideoStream): Fraction {
+  const fps = fpsOf(video);
+  const ntsc = Math.round((fps * 1_001) / 1_000);
+  if (Math.abs(fps - Math.round(fps)) < 0.000_5) return { num: Math.round(fps), den: 1 };
+  if (Math.abs((ntsc * 1_000) / 1_001 - fps) < 0.000_5) return { num: ntsc * 1_000, den: 1_001 };
+  return { num: Math.round(fps * 1_000), den: 1_000 };
+}
+
+/** Of the whole, and of its picture. */
+export const lengthsOf = ({ durationSeconds, videoSeconds }: Source) => ({
+  durationSeconds,
+  streamSeconds: videoSeconds,
+});

@@ -2,9 +2,16 @@
 import { printGraph } from "../filtergraph.ts";
 import type { Arg, PlanStep } from "../types.ts";
 import type { PlanContext } from "./context.ts";
-import type { OutputDraft } from "./output.ts";
-import { memoryBytesMax } from "./resources.ts";
+import type { OutputDraft, Preparation } from "./output.ts";
+import { heldMemory, memoryBytesMax, TRACK_MEMORY } from "./resources.ts";
 import { readFor, seekFor, type Window } from "./timeline.ts";
+
+/** Measurements are printed as information. */
+const LOUD: readonly string[] = ["-v", "level+info"];
+/** Movements of every frame of a long film. */
+const PREPARATION_BYTES_MAX = 2e9;
+/** Of the effort of a step, beside its encode's. */
+const PREPARATION_SHARE = 0.3;
 
 /** Of a two-pass encode's time. */
 const FIRST_PASS_SHARE = 0.4;
@@ -86,8 +93,10 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
   const megapixels = source.video === null ? 0 : (source.video.width * source.video.height) / 1e6;
   const decodes = filterGraph !== null;
   const durations = drafts.flatMap(({ durationSeconds }) => durationSeconds ?? []);
+  const measures = pass === 1 ? [] : drafts.flatMap((draft) => draft.measures);
   return {
     args: [
+      ...(measures.length === 0 ? [] : LOUD),
       "-filter_complex_threads",
       String(threads),
       ...inputArgs(context, {
@@ -109,6 +118,38 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
     // The first pass writes its log only.
     fileBytesMax: pass === 1 ? 1e9 : Math.max(...drafts.map(({ bytesMax }) => bytesMax), pass === 2 ? 1e9 : 0),
     writes: pass === 1 ? [] : drafts.flatMap(({ files }) => files.map(({ file }) => file)),
+    ...(measures.length === 0 ? {} : { needs: drafts.flatMap(({ needs }) => needs), measures }),
+  };
+}
+
+/** A pass of its own over the part that `draft` needs. */
+function preparationStep(
+  context: PlanContext,
+  draft: OutputDraft,
+  preparation: Preparation,
+): Omit<PlanStep, "id" | "weight"> {
+  const { threads } = context;
+  const { megapixels, heldBytes, needs, measures, writes } = preparation;
+  const seekSeconds = seekFor([draft.window], context.source.seeksExactly);
+  const { chains, args } = preparation.build({ seekSeconds, input: 0 });
+  const filterGraph = printGraph({ chains });
+  return {
+    args: [
+      ...(measures.length === 0 ? [] : LOUD),
+      "-filter_complex_threads",
+      String(threads),
+      ...inputArgs(context, { windows: [draft.window], seekSeconds, keyframesOnly: false }),
+      "-filter_complex",
+      filterGraph,
+      ...args,
+    ],
+    filterGraph,
+    durationSeconds: draft.durationSeconds,
+    threads,
+    memoryBytesMax: memoryBytesMax([TRACK_MEMORY, ...heldMemory(heldBytes)], megapixels, threads),
+    fileBytesMax: PREPARATION_BYTES_MAX,
+    writes,
+    ...(measures.length === 0 ? {} : { needs, measures }),
   };
 }
 
@@ -144,13 +185,23 @@ export function stepsOf(drafts: readonly OutputDraft[], context: PlanContext): P
     used.set(name, count);
     return count === 1 ? name : `${name}-${count}`;
   };
-  return all.flatMap((group) => {
+  const steps = all.flatMap((group) => {
     const weight = effort(group) / total;
+    const prepared = group.drafts.flatMap((draft) =>
+      draft.preparations.map((preparation) => ({
+        id: unique(preparation.step),
+        weight: weight * PREPARATION_SHARE,
+        ...preparationStep(context, draft, preparation),
+      })),
+    );
     if (!group.drafts.some(({ twoPass }) => twoPass))
-      return [{ id: unique(nameOf(group)), weight, ...stepOf(context, group, null) }];
+      return [...prepared, { id: unique(nameOf(group)), weight, ...stepOf(context, group, null) }];
     return [
+      ...prepared,
       { id: "pass-1", weight: weight * FIRST_PASS_SHARE, ...stepOf(context, group, 1) },
       { id: "pass-2", weight: weight * (1 - FIRST_PASS_SHARE), ...stepOf(context, group, 2) },
     ];
   });
+  const sum = steps.reduce((whole, { weight }) => whole + weight, 0);
+  return steps.map((step) => ({ ...step, weight: step.weight / sum }));
 }

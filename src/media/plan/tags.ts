@@ -17,14 +17,14 @@ const isMp4 = ({ muxer }: Container): boolean => muxer === "mp4" || muxer === "m
 export const needsKeyedTags = (container: Container, { metadata = {} }: ConvertOptions): boolean =>
   isMp4(container) && Object.keys(metadata).some((name) => !MP4_NAMES.has(name.toLowerCase()));
 
-/** Tags and chapters of the input unless they are to be stripped, then the client's own. */
-export function tagArgs(options: ConvertOptions): string[] {
+/** Tags and chapters of the input unless they are to be stripped, then the client's own. Chapters keep no other time. */
+export function tagArgs(options: ConvertOptions, retimed = false): string[] {
   const strip = options.strip_metadata === true;
   return [
     "-map_metadata",
     strip ? "-1" : "0",
     "-map_chapters",
-    strip ? "-1" : "0",
+    strip || retimed ? "-1" : "0",
     ...Object.entries(options.metadata ?? {}).flatMap(([name, value]) => ["-metadata", `${name}=${value}`]),
   ];
 }

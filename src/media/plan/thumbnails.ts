@@ -9,10 +9,11 @@ import type { PlannedOutput, VideoStream } from "../types.ts";
 import type { PlanContext } from "./context.ts";
 import { extensionOf, type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { pictureAfter } from "./picture.ts";
+import { picturePreparations } from "./preparation.ts";
 import { invalidPlan, overLimit } from "./refuse.ts";
-import { fileBytes, videoBits } from "./resources.ts";
-import { fpsOf } from "./source.ts";
-import { lengthOf, type Window, windowOf } from "./timeline.ts";
+import { fileBytes, heldMemory, videoBits } from "./resources.ts";
+import { fpsOf, lengthsOf } from "./source.ts";
+import { cutPicture, lengthOf, WHOLE, type Window, windowOf } from "./timeline.ts";
 import { encodeVideo } from "./video-choice.ts";
 import { type EncodedVideo, encodedVideoArgs, expectedVideo, finishPicture } from "./video-part.ts";
 
@@ -34,10 +35,16 @@ const BEST_BYTES_MAX = 200e6;
 /** Keyframes are rarely further apart than this: pictures that are may be made of them alone. */
 const KEYFRAME_INTERVAL_SECONDS = 10;
 
-function pickAt(base: Window, seconds: number, context: PlanContext, video: VideoStream): Pick {
+/** How long the film is that pictures are taken of: the whole, and its picture alone. */
+interface Film {
+  readonly durationSeconds: number | null;
+  readonly videoSeconds: number | null;
+}
+
+function pickAt(base: Window, seconds: number, film: Film, video: VideoStream): Pick {
   const start = base.start + seconds;
   const none = { filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
-  const last = Math.min(base.end ?? Number.POSITIVE_INFINITY, context.source.videoSeconds ?? Number.POSITIVE_INFINITY);
+  const last = Math.min(base.end ?? Number.POSITIVE_INFINITY, film.videoSeconds ?? Number.POSITIVE_INFINITY);
   const margin = Math.max(0.2, 3 / fpsOf(video));
   // Whatever comes after the one frame is dropped before it costs anything.
   const first = filter("select", { expr: "eq(n,0)" });
@@ -51,8 +58,8 @@ function pickAt(base: Window, seconds: number, context: PlanContext, video: Vide
   return { ...none, window: { start: early, end: base.end }, filters };
 }
 
-function singleTime(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number): number {
-  const length = lengthOf(base, context.source.durationSeconds);
+function singleTime(thumbnail: Thumbnail, base: Window, film: Film, index: number): number {
+  const length = lengthOf(base, film.durationSeconds);
   if (thumbnail.time === undefined) return length === null ? 0 : length / 10;
   if (length !== null && thumbnail.time > length + 0.001) {
     throw invalidPlan(
@@ -80,12 +87,12 @@ function pickEvenly(base: Window, first: number, interval: number, count: number
   };
 }
 
-function pickMultiple(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number): Pick {
-  const whole = lengthOf(base, context.source.durationSeconds);
+function pickMultiple(thumbnail: Thumbnail, base: Window, film: Film, index: number): Pick {
+  const whole = lengthOf(base, film.durationSeconds);
   const shown =
-    context.source.videoSeconds === null
+    film.videoSeconds === null
       ? null
-      : Math.max(0, Math.min(base.end ?? Number.POSITIVE_INFINITY, context.source.videoSeconds) - base.start);
+      : Math.max(0, Math.min(base.end ?? Number.POSITIVE_INFINITY, film.videoSeconds) - base.start);
   const length = whole === null || shown === null ? (whole ?? shown) : Math.min(whole, shown);
   if (length === null || length <= 0) {
     throw invalidPlan(
@@ -101,8 +108,8 @@ function pickMultiple(thumbnail: Thumbnail, base: Window, context: PlanContext, 
   return pickEvenly(base, length / count / 2, length / count, count);
 }
 
-function pickBest(base: Window, context: PlanContext, frameBytes: number): Pick {
-  const length = lengthOf(base, context.source.durationSeconds);
+function pickBest(base: Window, film: Film, frameBytes: number): Pick {
+  const length = lengthOf(base, film.durationSeconds);
   const held = Math.max(2, Math.min(BEST_FRAMES_MAX, Math.floor(BEST_BYTES_MAX / Math.max(1, frameBytes))));
   return {
     window: base,
@@ -113,11 +120,44 @@ function pickBest(base: Window, context: PlanContext, frameBytes: number): Pick 
   };
 }
 
-function pick(thumbnail: Thumbnail, base: Window, context: PlanContext, index: number, video: VideoStream): Pick {
+function pick(thumbnail: Thumbnail, base: Window, film: Film, index: number, video: VideoStream): Pick {
   if (video.still) return { window: base, filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
-  if (thumbnail.mode === "multiple") return pickMultiple(thumbnail, base, context, index);
-  if (thumbnail.mode === "best") return pickBest(base, context, video.width * video.height * 3);
-  return pickAt(base, singleTime(thumbnail, base, context, index), context, video);
+  if (thumbnail.mode === "multiple") return pickMultiple(thumbnail, base, film, index);
+  if (thumbnail.mode === "best") return pickBest(base, film, video.width * video.height * 3);
+  return pickAt(base, singleTime(thumbnail, base, film, index), film, video);
+}
+
+/** Fades, speeds and the like go by the film's time, so that pictures are taken only after them. */
+const goesByTime = (operation: Operation): boolean =>
+  operation.type === "filter" && ["fade_in", "fade_out", "speed", "reverse", "stabilize"].includes(operation.name);
+
+interface Picked extends Pick {
+  /** Filters after the operations. */
+  readonly late: readonly Filter[];
+}
+
+function fewEnough(picked: Pick, { limits }: PlanContext): Pick {
+  if (picked.count <= limits.maxOutputs) return picked;
+  throw overLimit(`The thumbnails would be ${picked.count} files; at most ${limits.maxOutputs} are allowed.`);
+}
+
+function pickFor(
+  context: PlanContext,
+  { operation, index }: SideFile & { readonly operation: Thumbnail },
+  video: VideoStream,
+): Picked {
+  const { source } = context;
+  const earlier = context.operations.slice(0, index);
+  const { window, rate } = windowOf(earlier, source.durationSeconds);
+  if (!earlier.some(goesByTime))
+    return { ...fewEnough(pick(operation, window, source, index, video), context), late: [] };
+  const film = {
+    durationSeconds: lengthOf(window, source.durationSeconds, rate),
+    videoSeconds: lengthOf(window, source.videoSeconds, rate),
+  };
+  const picked = fewEnough(pick(operation, WHOLE, film, index, video), context);
+  const late = [...cutPicture(picked.window, 0), ...picked.filters];
+  return { ...picked, window, filters: [], late, keyframesOnly: false };
 }
 
 function sized(thumbnail: Thumbnail): Scale[] {
@@ -130,7 +170,7 @@ function sized(thumbnail: Thumbnail): Scale[] {
 const before = (operations: readonly Operation[], index: number): readonly Operation[] =>
   operations.slice(0, index).filter(({ type }) => type !== "transcode");
 
-function filesOf(id: number, side: SideFile, part: EncodedVideo, count: number): PlannedOutput[] {
+function filesOf(id: number, side: SideFile, part: EncodedVideo, count: number, outputStem: string): PlannedOutput[] {
   const { container, name } = side;
   const expect = {
     demuxers: container.demuxers,
@@ -142,7 +182,8 @@ function filesOf(id: number, side: SideFile, part: EncodedVideo, count: number):
     still: true,
   };
   const numbered = (n: number): string | null => {
-    if (name === null) return n === 1 ? null : `thumbnail-${n}.${container.extensions[0] ?? container.name}`;
+    if (name === null)
+      return n === 1 ? null : `${outputStem}-thumbnail-${n}.${container.extensions[0] ?? container.name}`;
     if (count === 1) return name;
     const { stem, extension } = splitName(name);
     return `${stem}-${n}.${extension}`;
@@ -178,9 +219,8 @@ export function draftThumbnail(
   const { operation, index, container } = side;
   const { video } = source;
   if (video === null) throw invalidPlan("The input has no picture to take a thumbnail of.", `operations[${index}]`);
-  const choice = container.video.encodes[0] ?? null;
   const encode = encodeVideo({
-    choice,
+    choice: container.video.encodes[0] ?? null,
     video,
     container: containerNamed(container.name) ?? container,
     capabilities,
@@ -190,17 +230,18 @@ export function draftThumbnail(
   });
   const earlier = before(operations, index);
   const { grid, pixelFormat } = encode;
-  const state = pictureAfter({ video, operations: [...earlier, ...sized(operation)], grid, pixelFormat });
+  const state = pictureAfter({
+    ...{ video, grid, pixelFormat, id },
+    operations: [...earlier, ...sized(operation)],
+    lengths: lengthsOf(source),
+  });
   const picture = finishPicture(state, encode, container, video, true);
-  const base = windowOf(operations.slice(0, index), source.durationSeconds).window;
-  const picked = pick(operation, base, context, index, video);
-  if (picked.count > limits.maxOutputs)
-    throw overLimit(`The thumbnails would be ${picked.count} files; at most ${limits.maxOutputs} are allowed.`);
+  const picked = pickFor(context, side, video);
   const part: EncodedVideo = {
     id,
     video,
     encode,
-    picture,
+    picture: { ...picture, filters: [...picture.filters, ...picked.late] },
     container,
     window: picked.window,
     frames: picked.count,
@@ -211,11 +252,7 @@ export function draftThumbnail(
   const bits = videoBits(encode, picture.width * picture.height, 1, limits);
   const heldMb = (picked.framesHeld * video.width * video.height * 3) / 1e6;
   const { memory } = encode.encoder;
-  const files = filesOf(id, side, part, picked.count).map((file) =>
-    file.name?.startsWith("thumbnail-") === true && side.name === null
-      ? { ...file, name: `${outputStem}-${file.name}` }
-      : file,
-  );
+  const files = filesOf(id, side, part, picked.count, outputStem);
   return {
     id,
     container,
@@ -224,6 +261,7 @@ export function draftThumbnail(
     keyframesOnly: picked.keyframesOnly,
     durationSeconds: null,
     memory: [
+      ...heldMemory(picture.heldBytes),
       { model: { ...memory, baseMb: memory.baseMb + heldMb }, megapixels: (picture.width * picture.height) / 1e6 },
     ],
     bytesMax: fileBytes(bits.most, 1),
@@ -231,6 +269,9 @@ export function draftThumbnail(
     files,
     warnings: picture.warnings,
     copies: false,
+    preparations: picturePreparations(video, picture, picked.window),
+    needs: [],
+    measures: [],
     twoPass: false,
     build: (graph) => build(part, picked, side, graph),
   };

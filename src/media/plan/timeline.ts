@@ -1,5 +1,6 @@
 /** Parts of the input in its own time, and how a branch of the graph is cut to one. */
 import { type Filter, filter, printNumber } from "../filtergraph.ts";
+import { changesTime, numberOf } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Trim } from "../operations/trim.schema.ts";
 import { invalidPlan } from "./refuse.ts";
@@ -20,39 +21,82 @@ const SLACK_SECONDS = 0.001;
 /** Packets come out of order: what is read reaches a little further than what is kept. */
 const READ_AHEAD_SECONDS = 1;
 
-function applyTrim(window: Window, trim: Trim, index: number, durationSeconds: number | null): Window {
-  const start = window.start + trim.start;
-  const asked = trim.end ?? (trim.duration === undefined ? null : trim.start + trim.duration);
-  const until = asked === null ? null : window.start + asked;
-  const end = until === null ? window.end : Math.min(until, window.end ?? until);
+/** How the film's own time runs at a point of the chain, in the input's time. */
+export interface Moment {
+  readonly window: Window;
+  /** Seconds of the input in one second of the film. */
+  readonly rate: number;
+  readonly reversed: boolean;
+}
+
+const BEGINNING: Moment = { window: WHOLE, rate: 1, reversed: false };
+
+/** A part of the film as it is at `moment`, as a window of the input. */
+function partOf({ window, rate, reversed }: Moment, from: number, until: number | null, last: number | null): Window {
+  const stop = until === null ? null : until * rate;
+  if (!reversed) {
+    const end = stop === null ? window.end : Math.min(window.start + stop, window.end ?? Number.POSITIVE_INFINITY);
+    return { start: window.start + from * rate, end };
+  }
+  const end = window.end ?? last ?? 0;
+  return { start: stop === null ? window.start : Math.max(window.start, end - stop), end: end - from * rate };
+}
+
+function applyTrim(moment: Moment, trim: Trim, index: number, durationSeconds: number | null): Window {
+  const { window, rate, reversed } = moment;
   const last = window.end ?? durationSeconds;
-  if (last !== null && start >= last - SLACK_SECONDS) {
-    const length = printNumber(Math.max(0, last - window.start));
+  const until = trim.end ?? (trim.duration === undefined ? null : trim.start + trim.duration);
+  if (last === null && reversed) {
+    throw invalidPlan(
+      "The input does not say how long it is, so nothing can be trimmed after it is reversed; trim it before.",
+      `operations[${index}]`,
+    );
+  }
+  if (last !== null && trim.start * rate >= last - window.start - SLACK_SECONDS) {
+    const length = printNumber(Math.max(0, last - window.start) / rate);
     throw invalidPlan(
       `The trim starts at ${printNumber(trim.start)} s, but there are only ${length} s.`,
       `operations[${index}].start`,
     );
   }
+  const { start, end } = partOf(moment, trim.start, until, last);
   return { start, end: end !== null && durationSeconds !== null && end >= durationSeconds ? null : end };
 }
 
-/** The part that `operations` leave, and whether one of them asks for exactness. */
+/** The part that `operations` leave, how its time runs, and whether one of them asks for exactness. */
 export function windowOf(operations: readonly Operation[], durationSeconds: number | null) {
-  let window = WHOLE;
+  let moment = BEGINNING;
   let exact = false;
   let trimmed = false;
   operations.forEach((operation, index) => {
+    if (operation.type === "filter" && operation.name === "speed")
+      moment = { ...moment, rate: moment.rate * numberOf(operation, "factor") };
+    if (operation.type === "filter" && operation.name === "reverse") moment = { ...moment, reversed: !moment.reversed };
     if (operation.type !== "trim") return;
-    window = applyTrim(window, operation, index, durationSeconds);
+    const window = applyTrim(moment, operation, index, durationSeconds);
+    moment = { ...moment, window };
     trimmed = window.start > 0 || window.end !== null;
     exact = exact || (operation.mode === "exact" && trimmed);
   });
-  return { window, exact, trimmed };
+  const retimed = operations.some((operation) => operation.type === "filter" && changesTime(operation));
+  return { ...moment, exact, trimmed, retimed };
 }
 
-export function lengthOf({ start, end }: Window, durationSeconds: number | null): number | null {
+/** Seconds of the film in the window, at `rate` seconds of the input each. */
+export function lengthOf({ start, end }: Window, durationSeconds: number | null, rate = 1): number | null {
   const last = end ?? durationSeconds;
-  return last === null ? null : Math.max(0, last - start);
+  return last === null ? null : Math.max(0, last - start) / rate;
+}
+
+/**
+ * Where the film's time at `moment` begins in a graph that is cut to `final`: never later than the graph itself, because
+ * trims only take away.
+ */
+export function graphZero({ window, rate, reversed }: Moment, final: Window, durationSeconds: number | null): number {
+  if (!reversed) return (window.start - final.start) / rate;
+  const last = durationSeconds ?? Number.POSITIVE_INFINITY;
+  const [end, finalEnd] = [window.end ?? last, final.end ?? last];
+  return end === finalEnd ? 0 : (finalEnd - end) / rate;
 }
 
 /** Where reading begins, `-ss` of the input: a little before the earliest part, or at the beginning. */

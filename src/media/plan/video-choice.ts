@@ -79,6 +79,9 @@ function pixelFormatFor(encoder: VideoEncoder, video: VideoStream, transcode: Tr
   return held[0] ?? natural;
 }
 
+export const HDR_WARNING =
+  "The picture is HDR; its brightness is kept as it is and not adapted to ordinary screens (filter tonemap does that).";
+
 function warningsFor(encoder: VideoEncoder, video: VideoStream, pixelFormat: string, asked: boolean): string[] {
   const warnings: string[] = [];
   const deep = /1[026]|48|64/.test(pixelFormat.replace(/^yuvj?a?4\d\d/, ""));
@@ -88,7 +91,7 @@ function warningsFor(encoder: VideoEncoder, video: VideoStream, pixelFormat: str
     warnings.push(`The picture has ${video.bitDepth} bits and is encoded with 8; name a pixel_format to keep them.`);
   }
   if (video.hdr !== "sdr") {
-    warnings.push("The picture is HDR; its brightness is kept as it is and not adapted to ordinary screens.");
+    warnings.push(HDR_WARNING);
   }
   return warnings;
 }

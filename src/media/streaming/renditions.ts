@@ -6,9 +6,9 @@ import type { AudioRendition, StreamOperation } from "../operations/stream.schem
 import { transcodeSchema } from "../operations/transcode.schema.ts";
 import type { PlanContext } from "../plan/context.ts";
 import { type PictureState, pictureAfter } from "../plan/picture.ts";
-import { invalidPlan, overLimit } from "../plan/refuse.ts";
+import { invalidPlan, overLimit, unsupportedPlan } from "../plan/refuse.ts";
 import { NO_WISHES, type SoundEncode, soundWay, wishesOf } from "../plan/sound.ts";
-import { fpsOf } from "../plan/source.ts";
+import { fpsOf, lengthsOf } from "../plan/source.ts";
 import { encoderForSize, encodeVideo, type VideoEncode } from "../plan/video-choice.ts";
 import type { AudioStream, VideoStream } from "../types.ts";
 import { type LadderSource, ladderOf, type Rung, rungOf } from "./ladder.ts";
@@ -97,7 +97,10 @@ export function picturesOf(
     return null;
   }
   const fps = steadyRate(fpsOf(video));
-  const shown = pictureAfter({ video, operations, grid: { x: 2, y: 2 }, pixelFormat: "yuv420p" });
+  const shown = pictureAfter({
+    ...{ video, operations, grid: { x: 2, y: 2 }, pixelFormat: "yuv420p" },
+    ...{ id: 0, lengths: lengthsOf(source) },
+  });
   const { num, den } = shown.sampleAspect;
   const ladder: LadderSource = {
     width: Math.max(2, Math.round((shown.width * num) / den)),
@@ -188,7 +191,9 @@ function trackFor(tracks: readonly AudioStream[], rendition: AudioRendition, ind
 
 export function soundsOf(context: PlanContext, operation: StreamOperation): readonly SoundRendition[] {
   const { source, operations, capabilities } = context;
-  const wishes = wishesOf(operations);
+  const wishes = wishesOf(operations, source.durationSeconds);
+  if (wishes.effects.some(({ kind }) => kind === "loudness"))
+    throw unsupportedPlan("Loudness is not normalised in a streaming package here; normalise the film first.");
   if (wishes.removed) return [];
   const asked: readonly { readonly stream: AudioStream; readonly rendition: AudioRendition }[] =
     operation.audio === undefined
@@ -202,6 +207,7 @@ export function soundsOf(context: PlanContext, operation: StreamOperation): read
     const channels = wishes.channels ?? (surround ? null : Math.min(2, stream.channels));
     const way = soundWay({
       ...{ stream, container: mp4Container(), choice: codec, exact: true, capabilities },
+      name: `sound-${index}`,
       wishes: { ...NO_WISHES, ...wishes, channels, bitrate },
     });
     if (way.kind !== "encode") throw new Error("A named codec is always encoded.");
