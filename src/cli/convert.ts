@@ -23,6 +23,7 @@ export interface ConvertOptions {
   readonly start?: string;
   readonly duration?: string;
   readonly format?: string;
+  readonly namedPreset?: string;
   readonly operations?: string;
   readonly overwrite: boolean;
   readonly json?: boolean;
@@ -92,7 +93,7 @@ export async function convertCommand(
     input_path: toUri(input),
     output_path: toUri(output),
     operations: operationsOf(options),
-    options: present({ overwrite: options.overwrite, format: options.format }),
+    options: present({ overwrite: options.overwrite, format: options.format, preset: options.namedPreset }),
   });
   const config = configFor();
   const dataDir = join(homedir(), ".cache", "rendiff");

@@ -71,6 +71,7 @@ function addConvert(program: Command, context: CommandContext): void {
     .option("--start <time>", "seconds or HH:MM:SS.mmm")
     .option("--duration <time>", "seconds or HH:MM:SS.mmm")
     .option("--format <name>", "container, when the extension does not say")
+    .option("--named-preset <name>", "a preset of Rendiff, such as web; what is given beside it wins")
     .option("--operations <json>", "further operations, as POST /convert takes them")
     .option("--no-overwrite", "fail if the output exists")
     .option("--json", "print the result as JSON")

@@ -8,7 +8,9 @@ import { z } from "zod";
 import { type ErrorDetail, RendiffError } from "../errors.ts";
 import { type ConvertOptions, optionsSchema } from "../media/operations/options.schema.ts";
 import { operationSchemas } from "../media/operations/parse.ts";
-import { invalidRequest, parseRequest } from "../validation/parse.ts";
+import { applyPreset, type Preset, parsePresetReference, printPresetReference } from "../media/presets/apply.ts";
+import { builtInPreset } from "../media/presets/built-in.ts";
+import { invalidRequest, parseRequest, quoteForMessage } from "../validation/parse.ts";
 import { type WebhookRequest, webhookFields, webhookRequest } from "../webhooks/webhook.schema.ts";
 import { PRIORITIES, type Priority } from "./types.ts";
 
@@ -88,9 +90,9 @@ export interface ConvertRequest {
 type Body = Omit<z.output<typeof convertBodySchema>, "operations">;
 
 /** Asked for but not built: named, never accepted and ignored. Null and absent ask for nothing. */
-export function refuseMissing(body: Body): void {
+export function refuseMissing(body: Body, takesPreset: boolean): void {
   const asked: readonly (readonly [string, unknown, string])[] = [
-    ["options.preset", body.options.preset, "presets"],
+    ["options.preset", takesPreset ? undefined : body.options.preset, "options.preset"],
     ["options.verify", body.options.verify, "options.verify"],
     ["options.target", body.options.target, "options.target"],
     ["options.reuse", body.options.reuse, "options.reuse"],
@@ -123,14 +125,34 @@ export function oneOf<Value>(
   return value as Value | undefined;
 }
 
+export type FindPreset = (name: string) => Preset | null;
+
+/** `value` with its preset merged in; unchanged when it names none. Throws `request.invalid`. */
+function withPreset(body: z.output<typeof convertBodySchema>, find: FindPreset): z.output<typeof convertBodySchema> {
+  const { preset: reference, ...own } = body.options;
+  if (reference === undefined) return body;
+  const wanted = parsePresetReference(reference);
+  const preset = wanted === null ? null : find(wanted.name);
+  if (wanted === null || preset === null) {
+    throw invalidRequest([{ path: "options.preset", message: `there is no preset ${quoteForMessage(reference)}` }]);
+  }
+  if (wanted.version !== null && wanted.version !== preset.version) {
+    const message = `is version ${wanted.version} of ${preset.name}, which is at version ${preset.version}`;
+    throw invalidRequest([{ path: "options.preset", message }]);
+  }
+  const { operations, options } = applyPreset({ operations: body.operations, options: own }, preset);
+  const merged = parseRequest(convertBodySchema, { ...body, operations, options });
+  return { ...merged, options: { ...merged.options, preset: printPresetReference(preset) } };
+}
+
 /** Throws `request.invalid` or `request.unsupported`; what depends on the deployment is `submitConvert`'s to check. */
-export function parseConvertBody(value: unknown): ConvertRequest {
-  const body = parseRequest(convertBodySchema, value);
-  refuseMissing(body);
+export function parseConvertBody(value: unknown, findPreset: FindPreset = builtInPreset): ConvertRequest {
+  const body = withPreset(parseRequest(convertBodySchema, value), findPreset);
+  refuseMissing(body, true);
   const details: ErrorDetail[] = [];
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);
-  const { priority: optionsPriority, preset: _p, verify: _v, target: _t, reuse: _r, ...options } = body.options;
+  const { priority: optionsPriority, verify: _v, target: _t, reuse: _r, ...options } = body.options;
   if (body.priority !== undefined && optionsPriority !== undefined && body.priority !== optionsPriority) {
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
   }

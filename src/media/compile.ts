@@ -119,6 +119,7 @@ export function compile(request: CompileRequest): Plan {
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
   return {
     version: 1,
+    ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
     steps: stepsOf(drafts, context),
     outputs: drafts.flatMap(({ files }) => files),
     warnings: [...new Set([...source.media.warnings, ...drafts.flatMap(({ warnings }) => warnings)])],

@@ -263,6 +263,8 @@ export interface PackagePlan {
 
 export interface Plan {
   readonly version: 1;
+  /** The preset that the spec was made with, and its version: `web@1`. */
+  readonly preset?: string;
   readonly steps: readonly PlanStep[];
   readonly outputs: readonly PlannedOutput[];
   /** What a packaging job makes instead of `outputs`. */

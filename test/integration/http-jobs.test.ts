@@ -94,7 +94,7 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       [{ operations: [{ type: "watermark", image: "a.png" }] }, 422, "UNSUPPORTED", "operations[0].type"],
       [{ input_path: "nowhere://a" }, 422, "UNSUPPORTED", "input_path"],
       [{ output_path: "archive://a.mp4" }, 422, "UNSUPPORTED", "output_path"],
-      [{ options: { preset: "web" } }, 422, "UNSUPPORTED", "options.preset"],
+      [{ options: { preset: "wob" } }, 400, "VALIDATION_ERROR", "options.preset"],
       [{ options: { reuse: true } }, 422, "UNSUPPORTED", "options.reuse"],
     ];
     for (const [overrides, status, code, path] of cases) {

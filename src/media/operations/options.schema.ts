@@ -27,7 +27,12 @@ export const optionsSchema = z.strictObject({
   faststart: z.boolean().optional().describe("The index in front, so that playback starts at once; default true."),
   strip_metadata: z.boolean().optional().describe("Writes neither tags nor chapters of the input."),
   overwrite: z.boolean().optional().describe("False: the job fails when the output exists."),
-  preset: notBuilt,
+  preset: z
+    .string("must be the name of a preset")
+    .min(1)
+    .max(80)
+    .optional()
+    .describe("A named part of a spec, such as web or web@1; what the request says itself wins."),
   verify: notBuilt,
   target: notBuilt,
   reuse: notBuilt,
@@ -41,4 +46,6 @@ export interface ConvertOptions {
   readonly faststart?: boolean | undefined;
   readonly strip_metadata?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
+  /** The preset that is merged in already, with its version: `web@1`. */
+  readonly preset?: string | undefined;
 }

@@ -18,6 +18,10 @@ export const scaleSchema = z
       .describe("fit: inside the box; fill: covers it, cut at the edges; stretch: exactly it; pad: fit, with bars."),
     algorithm: z.enum(SCALE_ALGORITHMS, `must be one of ${SCALE_ALGORITHMS.join(", ")}`).default("bicubic"),
     color: color.default("black").describe("Of the bars that mode pad adds."),
+    enlarge: z
+      .boolean("must be true or false")
+      .default(true)
+      .describe("False, for mode fit: a smaller picture stays as it is."),
   })
   .refine((scale) => isNumber(scale.width) || isNumber(scale.height), {
     message: "needs a width or a height in pixels",
@@ -26,6 +30,10 @@ export const scaleSchema = z
   .refine((scale) => scale.mode === "fit" || (isNumber(scale.width) && isNumber(scale.height)), {
     message: "only fit takes one side alone; give width and height",
     path: ["mode"],
+  })
+  .refine((scale) => scale.enlarge || scale.mode === "fit", {
+    message: "is only for mode fit",
+    path: ["enlarge"],
   });
 
 const isNumber = (value: unknown): boolean => typeof value === "number";

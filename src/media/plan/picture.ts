@@ -127,6 +127,9 @@ function applyScale(state: PictureState, op: Scale, context: Context): PictureSt
   const box = boxOf(op.width, op.height, grid);
   const { algorithm } = op;
   if (op.mode === "fit" || box.width === null || box.height === null) {
+    const shown = (state.width * state.sampleAspect.num) / state.sampleAspect.den;
+    const within = shown <= (box.width ?? shown) && state.height <= (box.height ?? state.height);
+    if (!op.enlarge && within) return state;
     return resize(state, { ...proportional(state, box, false, grid), algorithm });
   }
   const whole = { width: box.width, height: box.height };

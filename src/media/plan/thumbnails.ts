@@ -163,7 +163,7 @@ function pickFor(
 function sized(thumbnail: Thumbnail): Scale[] {
   if (typeof thumbnail.width !== "number" && typeof thumbnail.height !== "number") return [];
   const { width, height } = thumbnail;
-  return [{ type: "scale", width, height, mode: "fit", algorithm: "bicubic", color: "black" }];
+  return [{ type: "scale", width, height, mode: "fit", algorithm: "bicubic", color: "black", enlarge: true }];
 }
 
 /** What came before it in the list and is about the picture; a transcode is about the main output alone. */
