@@ -40,7 +40,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench)
-      needs="ffmpeg redis postgres ffmpeg9 openssl"
+      needs="ffmpeg redis postgres ffmpeg9 chromium openssl"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac
@@ -129,6 +129,8 @@ find_missing() {
       redis) have redis-server || add redis-server redis redis ;;
       postgres) have_postgres || add postgresql postgresql-server postgresql@15 ;;
       openssl) have openssl || add openssl openssl openssl ;;
+      # Plays what is packaged.
+      chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9)
         [ -x "$cache/ffmpeg-9/ffmpeg" ] || python3 -m pip --version >/dev/null 2>&1 || {

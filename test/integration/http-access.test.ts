@@ -14,7 +14,7 @@ const http = makeTestHttp({ sql, root });
 
 const PUBLIC = ["GET /health", "GET /health/live", "GET /health/ready", "GET /openapi.json", "GET /docs"];
 const NETWORK = ["GET /metrics"];
-const SIGNED = ["GET /files/:token"];
+const SIGNED = ["GET /files/:token", "GET /keys/:token"];
 
 const nameOf = (rule: RouteRule): string => `${rule.method} ${rule.path}`;
 const pathOf = (rule: RouteRule): string => rule.path.replaceAll(/:\w+/g, "0193a000-0000-7000-8000-000000000001");

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toEvidence } from "../../media/diagnose.ts";
 import { parseMediaInfo } from "../../media/media-info.ts";
-import { checkPackage, type FoundMedia } from "../../media/streaming/check-package.ts";
+import { checkFiles, checkPackage, type FoundMedia } from "../../media/streaming/check-package.ts";
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
 import type { Expectation, MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
 import { type ContentKey, encryptPackage } from "./encrypt.ts";
@@ -66,6 +66,10 @@ function wholeOf(plan: PackagePlan, infos: readonly MediaInfo[], seconds: number
 const bytesOf = (workDir: string, file: string): MediaInfo =>
   parseMediaInfo({ format: { size: Bun.file(join(workDir, file)).size } });
 
+function refuse(problems: readonly string[], workDir: string): void {
+  if (problems.length > 0) throw invalidPackage(problems, toEvidence(problems[0] ?? "", [workDir]));
+}
+
 /** Throws `output.invalid`, with what differs, for anything but a whole and playable package as planned. */
 export async function finishPackage(finishing: PackageFinishing): Promise<readonly VerifiedOutput[]> {
   const { plan, workDir, signal } = finishing;
@@ -73,6 +77,7 @@ export async function finishPackage(finishing: PackageFinishing): Promise<readon
   // Their content is in the segments by now: room for putting these together.
   await rm(join(workDir, "out/renditions"), { recursive: true, force: true });
   const found = await readPackage(plan, folder);
+  refuse(checkFiles(plan, found), workDir);
   const media = new Map<string, FoundMedia>();
   const infos: MediaInfo[] = [];
   for (const rendition of plan.renditions) {
@@ -83,8 +88,7 @@ export async function finishPackage(finishing: PackageFinishing): Promise<readon
     media.set(rendition.id, read.media);
     infos.push(read.info);
   }
-  const problems = checkPackage(plan, { ...found, media });
-  if (problems.length > 0) throw invalidPackage(problems, toEvidence(problems[0] ?? "", [workDir]));
+  refuse(checkPackage(plan, { ...found, media }), workDir);
   const key = plan.encryption === "none" ? null : await finishing.makeKey();
   if (key !== null) await encryptPackage(folder, found.playlists.values(), key, signal);
   const seconds = Math.max(

@@ -9,6 +9,9 @@ import type { FoundPackage, FoundPlaylist, FoundVariant } from "../../media/stre
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
 import type { PackagePlan } from "../../media/types.ts";
 
+// What is wrong is thrown, and told by whoever catches it.
+hls.setOptions({ silent: true });
+
 /** Relative names are resolved against it and taken off it again: only what lies in the folder can be named. */
 const BASE = "https://package.invalid/";
 
