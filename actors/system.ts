@@ -1,4 +1,4 @@
-/** The actor system of a combined process: one root, which everything else runs under. */
+/** The actor system of a process: one root, which everything else runs under. */
 import { toPromise } from "xstate";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { CourierLogic } from "./courier/courier.logic.ts";
@@ -8,7 +8,8 @@ import { systemMachine } from "./system.machine.ts";
 import type { WorkerLogic } from "./worker/worker.logic.ts";
 
 export interface SystemPorts {
-  readonly worker: WorkerLogic;
+  /** Null in an API replica, which has no slots either. */
+  readonly worker: WorkerLogic | null;
   readonly reconciler: ReconcilerLogic;
   readonly courier: CourierLogic;
   readonly slots: number;
@@ -23,7 +24,9 @@ export interface RunningSystem {
 }
 
 export function startSystem({ worker, reconciler, courier, slots, logger }: SystemPorts): RunningSystem {
-  const logic = systemMachine.provide({ actors: { worker, reconciler, courier } });
+  const services = { reconciler, courier };
+  const actors = worker === null ? services : { ...services, worker };
+  const logic = systemMachine.provide({ actors });
   const actor = spawnRoot(logic, { id: "system", input: { slots }, logger });
   const ended = toPromise(actor).then(() => {});
   // Whoever drains hears of it; without a drain the process does.

@@ -6,6 +6,7 @@ import type { Coordination, ReadyHint } from "../src/coordination/ports.ts";
 import type { Sql } from "../src/database/sql.ts";
 import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
+import type { Job } from "../src/jobs/types.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
 import type { Authenticator } from "../src/security/authenticator.ts";
 import type { UrlGuard } from "../src/security/outbound/url-guard.ts";
@@ -50,6 +51,10 @@ export interface HttpServices {
   readonly media: MediaService;
   /** The one door to URLs that clients name. */
   readonly urlGuard: UrlGuard;
+  /** Whether a worker that lives could run such a job; true also where that is not known. */
+  served(job: Pick<Job, "type" | "priority">): boolean;
+  /** A worker answers about its health and gives its metrics, and nothing else. */
+  readonly statusOnly: boolean;
   /** Of tokens and signed URLs. */
   readonly signingSecret: string;
   readiness(): Readiness;

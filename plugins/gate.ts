@@ -35,6 +35,9 @@ function pathOf(request: Request): string {
 /** With METRICS_PORT set, metrics are there and nowhere else, and nothing else is there. */
 function isHere(context: HttpContext, request: Request, rule: RouteRule): boolean {
   const metricsOnly = peerOf(request)?.metricsOnly ?? false;
+  if (context.statusOnly && rule.access !== "metrics" && rule.path !== "/health" && !rule.path.startsWith("/health/")) {
+    return false;
+  }
   return rule.access === "metrics" ? context.config.http.metricsPort === null || metricsOnly : !metricsOnly;
 }
 

@@ -55,6 +55,7 @@ export const JOB_ERROR_KINDS = [
 export type RequestErrorKind = (typeof REQUEST_ERROR_KINDS)[number];
 export type JobErrorKind = (typeof JOB_ERROR_KINDS)[number];
 export type ErrorKind = RequestErrorKind | JobErrorKind;
+export const ERROR_KINDS: readonly ErrorKind[] = [...REQUEST_ERROR_KINDS, ...JOB_ERROR_KINDS];
 
 /** `backoff` for what may pass (storage, disk, a lost worker); `never` for what will not (bad input, unsupported). */
 export type Retry = "never" | "backoff";

@@ -3,8 +3,10 @@ import { fromCallback, fromPromise } from "xstate";
 import { type Coordination, channels } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { publishChange } from "../../src/events/messages.ts";
+import { forgetWorkers } from "../../src/jobs/fleet.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
+import { processingAttempts } from "../../src/jobs/processing.ts";
 import { nextDueAt, readyHints } from "../../src/jobs/ready.ts";
 import { type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
 import type { StorageRegistry } from "../../src/storage/port.ts";
@@ -18,7 +20,8 @@ export interface ReconcilerPorts {
   readonly sql: Sql;
   readonly coordination: Coordination;
   readonly storage: StorageRegistry;
-  readonly workFolders: WorkFolders;
+  /** Null where no jobs run. */
+  readonly workFolders: WorkFolders | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** This process; two reconcilers of one process would be one too many. */
@@ -34,9 +37,12 @@ export interface ReconcilerPorts {
 const TURN = "reconciler";
 const REAP_LIMIT = 200;
 const HINT_LIMIT = 1_000;
+const FORGET_LIMIT = 100;
 const ROUND_MS_MIN = 50;
 /** Sweeping and retention look at more rows and hurry nobody. */
 const TIDY_EVERY_TICKS = 12;
+/** Folders are this machine's own: nobody else sweeps them, whoever has the turn. */
+const SWEEP_EVERY_TICKS = 2;
 
 export async function tellReaped(
   { coordination, logger, metrics }: Pick<ReconcilerPorts, "coordination" | "logger" | "metrics">,
@@ -98,6 +104,7 @@ export async function runRound(ports: ReconcilerPorts, { tidies }: { readonly ti
   await mend(ports);
   if (tidies) {
     await retireSilentWorkers(sql, ports.reapAfterTicks * 4);
+    await forgetWorkers(sql, FORGET_LIMIT);
     await tidy(ports);
   }
   return untilNextRound(ports);
@@ -106,6 +113,12 @@ export async function runRound(ports: ReconcilerPorts, { tidies }: { readonly ti
 export function makeReconcilerLogic(ports: ReconcilerPorts) {
   // By time and not by rounds: a storm of retries makes many of those.
   let tidyAtMs = Number.NEGATIVE_INFINITY;
+  let sweepAtMs = Number.NEGATIVE_INFINITY;
+  const sweepFolders = async (nowMs: number): Promise<void> => {
+    if (ports.workFolders === null || nowMs < sweepAtMs) return;
+    sweepAtMs = nowMs + SWEEP_EVERY_TICKS * ports.tickIntervalMs;
+    await ports.workFolders.sweep(() => processingAttempts(ports.sql));
+  };
   return reconcilerMachine.provide({
     actors: {
       round: fromPromise<number>(async () => {
@@ -113,7 +126,9 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
         const tidies = nowMs >= tidyAtMs;
         if (tidies) tidyAtMs = nowMs + TIDY_EVERY_TICKS * ports.tickIntervalMs;
         try {
-          return await runRound(ports, { tidies });
+          const delayMs = await runRound(ports, { tidies });
+          await sweepFolders(nowMs);
+          return delayMs;
         } catch (error) {
           ports.logger.warn({ err: error }, "a round of the reconciler failed; the next one tries again");
           throw error;

@@ -1,6 +1,5 @@
 /** Sweeping and retention: what nobody will publish, what nobody owns, what has expired. Bounded per round. */
 import { deleteOutputs } from "../../src/jobs/delete-outputs.ts";
-import { processingAttempts } from "../../src/jobs/processing.ts";
 import {
   deleteExpiredIdempotency,
   deleteExpiredJobs,
@@ -20,7 +19,6 @@ export type TidyPorts = Pick<
   | "sql"
   | "coordination"
   | "storage"
-  | "workFolders"
   | "logger"
   | "tickIntervalMs"
   | "reapAfterTicks"
@@ -56,11 +54,7 @@ async function expire(ports: TidyPorts): Promise<void> {
 
 /** Each part is tried whatever becomes of the others; the first failure is thrown at the end. */
 export async function tidy(ports: TidyPorts): Promise<void> {
-  const results = await Promise.allSettled([
-    sweepStaging(ports),
-    expire(ports),
-    ports.workFolders.sweep(() => processingAttempts(ports.sql)),
-  ]);
+  const results = await Promise.allSettled([sweepStaging(ports), expire(ports)]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
 }

@@ -1,6 +1,7 @@
 /** Gives the worker's chart its hands. */
 import { type DoneActorEvent, fromCallback, fromPromise } from "xstate";
 import { channels, names } from "../../src/coordination/ports.ts";
+import { workerClass } from "../../src/jobs/fleet.ts";
 import { registerWorker, workerLeft } from "../../src/jobs/liveness.ts";
 import type { WorkerId } from "../../src/jobs/types.ts";
 import type { Capabilities } from "../../src/media/types.ts";
@@ -29,7 +30,9 @@ async function register(ports: WorkerPorts, slots: number): Promise<WorkerId> {
   const { logger, role, version, jobTypes, priorities, capabilities } = ports;
   const workerId = Bun.randomUUIDv7() as WorkerId;
   try {
-    await registerWorker(ports.sql, { workerId, role, version, slots, jobTypes, priorities, capabilities });
+    await registerWorker(ports.sql, {
+      ...{ workerId, role, version, slots, jobTypes, priorities, capabilities, class: workerClass(ports) },
+    });
   } catch (error) {
     logger.warn({ err: error }, "the worker could not register; trying again");
     throw error;

@@ -2,6 +2,7 @@
 import { names } from "../../src/coordination/ports.ts";
 import { parseProgressFields } from "../../src/events/messages.ts";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
+import { NOBODY_SERVES } from "../../src/jobs/fleet.ts";
 import type { JobOutput } from "../../src/jobs/store.ts";
 import type { Job, JobId, LiveProgress } from "../../src/jobs/types.ts";
 import type { HttpContext } from "../context.ts";
@@ -17,6 +18,8 @@ export interface Download {
 export interface JobViewParts {
   readonly baseUrl: string;
   readonly live: LiveProgress | null;
+  /** Nobody alive could run it. */
+  readonly unserved?: boolean;
   readonly outputs: readonly JobOutputView[];
 }
 
@@ -52,7 +55,7 @@ function toLinks(jobId: JobId, baseUrl: string): JobView["links"] {
 }
 
 /** Live figures count only while the row says that the job runs: what the cache has may be of an earlier attempt. */
-export function toJobView(job: Job, { baseUrl, live, outputs }: JobViewParts): JobView {
+export function toJobView(job: Job, { baseUrl, live, outputs, unserved = false }: JobViewParts): JobView {
   const spec = job.spec as ConvertSpec;
   const now = job.status === "processing" ? live : null;
   return {
@@ -80,7 +83,7 @@ export function toJobView(job: Job, { baseUrl, live, outputs }: JobViewParts): J
     metrics: { ...job.metrics },
     results: job.results ?? null,
     error: job.error === null ? null : { ...job.error },
-    warnings: [...job.warnings],
+    warnings: unserved ? [...job.warnings, NOBODY_SERVES] : [...job.warnings],
     webhook_url: job.webhookUrl,
     batch_id: job.batchId,
     retry_of: job.retryOf,

@@ -24,13 +24,21 @@ export async function viewJob(context: HttpContext, request: Request, job: Job):
   return toJobView(job, {
     baseUrl: baseUrl(context, request),
     live: await liveProgress(context, job),
+    unserved: isUnserved(context, job),
     outputs: outputViews(context, request, outputs),
   });
 }
 
+const isUnserved = (context: HttpContext, job: Job): boolean => job.status === "queued" && !context.served(job);
+
 /** A job that was just made has nothing beside its row. */
 export function viewNewJob(context: HttpContext, request: Request, job: Job): JobView {
-  return toJobView(job, { baseUrl: baseUrl(context, request), live: null, outputs: [] });
+  return toJobView(job, {
+    baseUrl: baseUrl(context, request),
+    live: null,
+    outputs: [],
+    unserved: isUnserved(context, job),
+  });
 }
 
 export async function viewJobs(
@@ -47,6 +55,7 @@ export async function viewJobs(
       toJobView(job, {
         baseUrl: base,
         live: await liveProgress(context, job),
+        unserved: isUnserved(context, job),
         outputs: outputViews(context, request, outputs.get(job.id) ?? []),
       }),
     ),

@@ -5,7 +5,7 @@
  */
 import { makeAttemptLogic } from "../../actors/attempt/attempt.logic.ts";
 import { makeSqlRecorder } from "../../actors/attempt/sql-recorder.ts";
-import { makeCourierLogic } from "../../actors/courier/courier.logic.ts";
+import { type CourierLogic, makeCourierLogic } from "../../actors/courier/courier.logic.ts";
 import {
   makeReconcilerLogic,
   offerReady,
@@ -15,9 +15,9 @@ import {
 import { type RunningSystem, startSystem } from "../../actors/system.ts";
 import { makeWorkerLogic } from "../../actors/worker/worker.logic.ts";
 import { makeApp } from "../../plugins/app.ts";
+import type { MediaService } from "../../plugins/context.ts";
 import { type Listening, listen } from "../../plugins/listen.ts";
 import type { Config } from "../config/config.ts";
-import { makeMemoryCoordination } from "../coordination/memory/memory.ts";
 import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
@@ -34,8 +34,11 @@ import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
 import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
+import { openCoordination } from "./coordination.ts";
 import { openMigratedDatabase } from "./database.ts";
+import { type FleetWatch, watchFleet } from "./fleet.ts";
 import { makeHealthChecks } from "./health.ts";
+import { answerRequests, askWorkers } from "./media-remote.ts";
 import { makeMediaService } from "./media-service.ts";
 import { type Media, openMedia } from "./media-tools.ts";
 import { makeSampler } from "./sample.ts";
@@ -56,7 +59,8 @@ interface Parts {
   readonly config: Config;
   readonly logger: Logger;
   readonly sql: Sql;
-  readonly media: Media;
+  /** Null in an API replica, which needs no FFmpeg. */
+  readonly media: Media | null;
   readonly storage: StorageRegistry;
   readonly coordination: Coordination;
   readonly metrics: Metrics;
@@ -64,14 +68,14 @@ interface Parts {
 }
 
 /**
- * A combined process: it is alone, so whatever the rows say is running died with the process before. What was queued
- * gets its hints back, which died with it too.
+ * What was queued gets its hints back, which may have died with the process before. A process that is alone knows more:
+ * whatever the rows say is running died too.
  */
-async function recover(parts: Parts): Promise<void> {
+async function recover(parts: Parts, alone: boolean): Promise<void> {
   const { sql, config } = parts;
   const { poisonAfter } = config.queue;
   const limit = 1_000;
-  for (;;) {
+  while (alone) {
     const reaped = await reapDeadWorkers(sql, { ticksBehind: 0, poisonAfter, limit });
     if (reaped.length > 0) await tellReaped(parts, reaped);
     if (reaped.length < limit) break;
@@ -81,8 +85,27 @@ async function recover(parts: Parts): Promise<void> {
 
 async function startActors(parts: Parts): Promise<RunningSystem> {
   const { config, logger, sql, coordination, metrics, media, urlGuard } = parts;
-  const { queue, worker } = config;
+  const holder = Bun.randomUUIDv7();
+  const reconcilerPorts = { ...parts, ...config.queue, holder };
   const sendWebhook = (message: Message) => sendMessage({ guard: urlGuard, version: VERSION }, message);
+  const courier = makeCourierLogic({ ...{ sql, bus: coordination.bus, logger, metrics }, send: sendWebhook });
+  if (media !== null) return startWorker({ ...parts, media, courier, sendWebhook }, reconcilerPorts);
+  const reconciler = makeReconcilerLogic({ ...reconcilerPorts, workFolders: null });
+  return startSystem({ worker: null, reconciler, courier, slots: 0, logger });
+}
+
+interface WorkerParts extends Parts {
+  readonly media: Media;
+  readonly courier: CourierLogic;
+  sendWebhook(message: Message): ReturnType<typeof sendMessage>;
+}
+
+async function startWorker(
+  parts: WorkerParts,
+  reconcilerPorts: Omit<ReconcilerPorts, "workFolders">,
+): Promise<RunningSystem> {
+  const { config, logger, sql, coordination, metrics, media, courier, sendWebhook } = parts;
+  const { queue, worker } = config;
   const recorderPorts = {
     sql,
     coordination,
@@ -92,21 +115,16 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
     sendWebhook,
   };
   const attemptPorts = await makeAttemptPorts({
-    ...parts,
     keepKey: (jobId, key) => keepContentKey(sql, jobId, key),
+    ...parts,
+    media,
     recorder: (claim) => makeSqlRecorder(recorderPorts, claim),
   });
   await attemptPorts.workFolders.sweep(() => processingAttempts(sql));
-  const reconcilerPorts: ReconcilerPorts = {
-    ...parts,
-    ...queue,
-    workFolders: attemptPorts.workFolders,
-    holder: Bun.randomUUIDv7(),
-  };
   const workerLogic = makeWorkerLogic({
     ...{ sql, coordination, logger, metrics, ...queue },
     attempt: makeAttemptLogic(attemptPorts),
-    role: "combined",
+    role: config.process.role === "worker" ? "worker" : "combined",
     version: VERSION,
     capabilities: media.capabilities,
     jobTypes: worker.jobTypes,
@@ -115,11 +133,8 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
   });
   return startSystem({
     worker: workerLogic,
-    reconciler: makeReconcilerLogic(reconcilerPorts),
-    courier: makeCourierLogic({
-      ...{ sql, bus: coordination.bus, logger, metrics },
-      send: sendWebhook,
-    }),
+    reconciler: makeReconcilerLogic({ ...reconcilerPorts, workFolders: attemptPorts.workFolders }),
+    courier,
     slots: worker.concurrency,
     logger,
   });
@@ -133,23 +148,63 @@ async function openFront(
 ): Promise<Listening> {
   const { config, logger, sql, coordination, metrics, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
+  const fleet = await openFleet(parts, opened);
   const app = makeApp({
     ...{ config, sql, readSql: sql, coordination, storage, logger, metrics, version: VERSION },
-    capabilities: () => media.capabilities,
-    media: makeMediaService({ media, storage, limits: config.limits, threads: threadsOf(config) }),
+    capabilities: fleet.capabilities,
+    served: fleet.serves,
+    statusOnly: config.process.role === "worker",
+    media: await openMediaService(parts, opened),
     signingSecret: secret,
     urlGuard,
     readiness: () => {
       const reason = state();
       return { ready: reason === null, reasons: reason === null ? [] : [reason] };
     },
-    healthChecks: makeHealthChecks({ sql, storage, media }),
+    healthChecks: makeHealthChecks({ sql, storage, media, coordination, liveWorkers: () => fleet.live }),
   });
   const { host, port, metricsPort } = config.http;
   const main = open(opened, port, () => listen(app, { host, port }));
   if (metricsPort !== null)
     open(opened, metricsPort, () => listen(app, { host, port: metricsPort, metricsOnly: true }));
   return main;
+}
+
+/** A process that is alone is its own fleet; others know of one another by their rows. */
+async function openFleet(
+  { config, sql, logger, media, coordination }: Parts,
+  opened: AsyncDisposableStack,
+): Promise<Omit<FleetWatch, "stop">> {
+  if (coordination.kind === "memory") {
+    const { jobTypes, priorities } = config.worker;
+    return {
+      capabilities: () => media?.capabilities ?? null,
+      serves: ({ type, priority }) => jobTypes.includes(type) && priorities.includes(priority),
+      live: 1,
+    };
+  }
+  const fleet = await watchFleet(sql, config.queue.reapAfterTicks, logger);
+  opened.defer(() => fleet.stop());
+  return fleet;
+}
+
+/** With an FFmpeg of its own a replica answers itself, and others that have none. */
+async function openMediaService(
+  { config, media, storage, coordination, logger }: Parts,
+  opened: AsyncDisposableStack,
+): Promise<MediaService> {
+  const { bus, locks } = coordination;
+  if (media === null) {
+    const remote = await askWorkers(bus);
+    opened.defer(() => remote.close());
+    return remote;
+  }
+  const own = makeMediaService({ media, storage, limits: config.limits, threads: threadsOf(config) });
+  if (coordination.kind === "redis") {
+    const stop = await answerRequests({ bus, locks, media: own, logger });
+    opened.defer(stop);
+  }
+  return own;
 }
 
 function open(opened: AsyncDisposableStack, port: number, start: () => Listening): Listening {
@@ -169,14 +224,16 @@ function open(opened: AsyncDisposableStack, port: number, start: () => Listening
 }
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
-  const coordination = makeMemoryCoordination({
-    onListenerError: (error) => logger.error({ err: error }, "a listener on the bus failed"),
-  });
-  opened.defer(() => coordination.close());
   const local = await openLocalBackend({ name: "local", root: config.storage.path });
   opened.defer(() => local.close());
-  const [sql, media] = await Promise.allSettled([openMigratedDatabase(config, logger), openMedia(config, logger)]);
+  const [coordination, sql, media] = await Promise.allSettled([
+    openCoordination(config, logger),
+    openMigratedDatabase(config, logger),
+    config.process.role === "api" ? null : openMedia(config, logger),
+  ]);
+  if (coordination.status === "fulfilled") opened.defer(() => coordination.value.close());
   if (sql.status === "fulfilled") opened.defer(() => sql.value.close());
+  if (coordination.status === "rejected") throw coordination.reason;
   if (sql.status === "rejected") throw sql.reason;
   if (media.status === "rejected") throw media.reason;
   const metrics = makeMetrics({
@@ -185,16 +242,20 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   });
   const storage = makeStorageRegistry([local]);
   const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
-  return { config, logger, sql: sql.value, media: media.value, storage, coordination, metrics, urlGuard };
+  return {
+    ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },
+    urlGuard,
+  };
 }
 
 export async function serve(config: Config, logger: Logger): Promise<Server> {
   await using opened = new AsyncDisposableStack();
   const parts = await openParts(config, logger, opened);
-  const sole = await claimSoleProcess(parts.sql, logger);
-  opened.defer(() => sole.release());
+  const alone = parts.coordination.kind === "memory";
+  const sole = alone ? await claimSoleProcess(parts.sql, logger) : null;
+  if (sole !== null) opened.defer(() => sole.release());
   const { adminKeyPath } = await ensureBootstrap(parts.sql, config);
-  await recover(parts);
+  await recover(parts, alone);
   let state: "starting" | "draining" | null = "starting";
   // Before any job is claimed: a port that is taken must not cost a running job.
   const main = await openFront(parts, opened, () => state);
@@ -218,7 +279,7 @@ export async function serve(config: Config, logger: Logger): Promise<Server> {
   return {
     url: main.url,
     adminKeyPath,
-    ended: Promise.race([system.ended, sole.lost]),
+    ended: sole === null ? system.ended : Promise.race([system.ended, sole.lost]),
     drain: () => {
       drained ??= drain();
       return drained;

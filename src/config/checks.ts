@@ -1,5 +1,5 @@
 /** What only shows when several settings are looked at together. */
-import { sep } from "node:path";
+import { join, sep } from "node:path";
 import type { Config } from "./config.ts";
 import type { ConfigProblem } from "./config-error.ts";
 import { isLoopbackHost } from "./networks.ts";
@@ -28,6 +28,14 @@ const CHECKS: readonly Check[] = [
   ({ process, redis }) =>
     process.role !== "combined" && redis.url === null
       ? { name: "RENDIFF_ROLE", message: `${process.role} needs REDIS_URL: without it there is one combined process` }
+      : null,
+  ({ redis }) =>
+    redis.url !== null && /^rediss?\+cluster:/i.test(redis.url) && !/\{[^}]+\}/.test(redis.prefix)
+      ? { name: "REDIS_PREFIX", message: "needs a part in braces with a Redis Cluster, which keeps its keys together" }
+      : null,
+  ({ redis, database, storage, process }) =>
+    redis.url !== null && database.url !== null && storage.path === join(process.dataDir, "storage")
+      ? { name: "STORAGE_PATH", message: "must name the folder that all replicas share when there is a REDIS_URL" }
       : null,
   ({ database }) =>
     database.replicaUrl !== null && database.url === null

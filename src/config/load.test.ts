@@ -218,9 +218,6 @@ describe("unknown names", () => {
 
 describe("what is not built", () => {
   test.each([
-    ["REDIS_URL", "redis://localhost"],
-    ["RENDIFF_ROLE", "api"],
-    ["RENDIFF_ROLE", "worker"],
     ["STORAGE_CONFIG", "storage.yml"],
     ["S3_ENDPOINT", "http://localhost:9000"],
     ["S3_REGION", "eu"],
@@ -246,7 +243,15 @@ describe("what is not built", () => {
   });
 });
 
+const CLUSTER = { DATABASE_URL: "postgres://x/y", REDIS_URL: "redis://x", STORAGE_PATH: "/srv" };
+
 describe("the mix", () => {
+  test("takes each role with Redis and Postgres", () => {
+    for (const role of ["api", "worker", "combined"]) {
+      expect(load({ ...CLUSTER, RENDIFF_ROLE: role }).process.role).toBe(role as "api");
+    }
+  });
+
   test.each([
     ["keys off on a public address", { ENABLE_API_KEYS: "false", API_HOST: "0.0.0.0" }, "ENABLE_API_KEYS"],
     ["a stall longer than the job", { JOB_TIMEOUT: "1m", STALL_TIMEOUT: "2m" }, "STALL_TIMEOUT"],
@@ -254,6 +259,12 @@ describe("the mix", () => {
     ["media in the data folder itself", { DATA_DIR: "/srv", STORAGE_PATH: "/srv" }, "STORAGE_PATH"],
     ["work inside media", { STORAGE_PATH: "/srv", TEMP_STORAGE: "/srv/tmp" }, "TEMP_STORAGE"],
     ["media inside work", { STORAGE_PATH: "/srv/tmp/media", TEMP_STORAGE: "/srv/tmp" }, "TEMP_STORAGE"],
+    ["replicas without a shared folder", { ...CLUSTER, STORAGE_PATH: "" }, "STORAGE_PATH"],
+    [
+      "a Redis Cluster whose keys lie anywhere",
+      { ...CLUSTER, REDIS_URL: "redis+cluster://x", REDIS_PREFIX: "rendiff:" },
+      "REDIS_PREFIX",
+    ],
     ["data inside work", { DATA_DIR: "/var/x", STORAGE_PATH: "/srv", TEMP_STORAGE: "/var" }, "TEMP_STORAGE"],
   ])("refuses %s", (_, env, name) => {
     expect(namesOf(env)).toContain(name);

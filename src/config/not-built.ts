@@ -9,8 +9,6 @@ import type { SettingName } from "./schema.ts";
 type Refusal = "any" | readonly string[];
 
 const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
-  RENDIFF_ROLE: ["api", "worker"],
-  REDIS_URL: "any",
   DATABASE_REPLICA_URL: "any",
   VMAF_FFMPEG_PATH: "any",
   ALLOW_RAW_OPTIONS: ["true"],

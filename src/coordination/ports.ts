@@ -108,6 +108,10 @@ export const channels = {
   keys: "keys",
   /** `{}`: a webhook was stored; a courier should look. */
   webhooks: "webhooks",
+  /** `{id, reply_to, method, argument}`: a probe or a plan is wanted from any worker. */
+  media: "media",
+  /** `{id, value}` or `{id, error}`: the answers to one replica. */
+  mediaReply: (replica: string) => `media:${replica}`,
 } as const;
 
 export const names = {

@@ -299,6 +299,8 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
       render: async () => "# HELP rendiff_jobs_total Jobs\n",
     } as never,
     version: "0.0.0-test",
+    served: () => true,
+    statusOnly: false,
     capabilities: () => CAPABILITIES,
     media: { probe: async () => MEDIA, plan: async () => PLAN },
     urlGuard: makeUrlGuard({ allowNetworks: [] }),

@@ -6,13 +6,14 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterFile } from "./cleanup.ts";
+import { testEnv } from "./env.ts";
 import { createDatabase } from "./postgres.ts";
 import { type ProcessInfo, processesWith } from "./processes.ts";
 import { freePort } from "./servers.ts";
 import { makeTempDir } from "./temp-dir.ts";
 import { until, within } from "./until.ts";
 
-export type Profile = "embedded" | "postgres";
+export type Profile = "embedded" | "postgres" | "cluster";
 export const PROFILES: readonly Profile[] = ["embedded", "postgres"];
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -90,7 +91,9 @@ export async function makeSite(profile: Profile, env: Readonly<Record<string, st
   const dataDir = join(folder, "data");
   const tempDir = join(dataDir, "tmp");
   await mkdir(storage, { recursive: true });
-  const database = profile === "postgres" ? { DATABASE_URL: (await createDatabase()).url } : {};
+  const database = profile === "embedded" ? {} : { DATABASE_URL: (await createDatabase()).url };
+  const redis =
+    profile === "cluster" ? { REDIS_URL: testEnv().redisUrl, REDIS_PREFIX: `{test:${Bun.randomUUIDv7()}}:` } : {};
   return {
     ...{ folder, dataDir, storage, tempDir, profile },
     env: {
@@ -98,6 +101,7 @@ export async function makeSite(profile: Profile, env: Readonly<Record<string, st
       ...{ DRAIN_DELAY: "0s", DRAIN_TIMEOUT: "20s", LEASE_TTL: "3s", WORKER_CONCURRENCY: "2" },
       ...{ RATE_LIMIT: "100000/min", ADDRESS_RATE_LIMIT: "100000/min", API_HOST: "127.0.0.1" },
       ...database,
+      ...redis,
       ...env,
     },
   };

@@ -1,0 +1,48 @@
+/** The fleet as this replica knows it, read anew every few seconds: what it validates against must cost no request. */
+import type { Sql } from "../database/sql.ts";
+import { type Fleet, isServed, readFleet } from "../jobs/fleet.ts";
+import type { Job } from "../jobs/types.ts";
+import type { Capabilities } from "../media/types.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+const REFRESH_MS = 2_000;
+
+export interface FleetWatch {
+  capabilities(): Capabilities | null;
+  /** True also where it is not known. */
+  serves(job: Pick<Job, "type" | "priority">): boolean;
+  readonly live: number;
+  stop(): Promise<void>;
+}
+
+/** Resolves when the rows were read once; rejects when they cannot be. */
+export async function watchFleet(sql: Sql, ticks: number, logger: Logger): Promise<FleetWatch> {
+  let fleet: Fleet = await readFleet(sql, ticks);
+  let reading: Promise<void> = Promise.resolve();
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    reading = readFleet(sql, ticks)
+      .then((read) => {
+        fleet = read;
+      })
+      // What was known stays true enough until the database is back.
+      .catch((error: unknown) => logger.debug({ err: error }, "the fleet could not be read"))
+      .finally(() => {
+        busy = false;
+      });
+  }, REFRESH_MS);
+  timer.unref?.();
+  return {
+    capabilities: () => fleet.capabilities,
+    serves: (job) => isServed(fleet, job),
+    get live() {
+      return fleet.live.length;
+    },
+    async stop() {
+      clearInterval(timer);
+      await reading;
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * Probes and plans over the bus: an API replica needs no FFmpeg, and asks whichever worker is there.
+ *
+ * A request goes to all workers; the one that gets the request's lock answers, to the channel of the replica that asked.
+ * Nothing is kept: whoever asked waits until the deadline, which is theirs, and gets 503 after it.
+ */
+import type { MediaService } from "../../plugins/context.ts";
+import { type Bus, type BusMessage, channels, type Locks } from "../coordination/ports.ts";
+import { ERROR_KINDS, type ErrorKind, RendiffError, type RendiffErrorInit, toRendiffError } from "../errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+const LOCK_TTL_MS = 60_000;
+const REPLY_SECONDS = 5;
+const ANSWER_TIMEOUT_MS = 30_000;
+/** Beyond it a worker leaves requests to others. */
+const AT_ONCE_MAX = 4;
+
+type Method = keyof MediaService;
+const METHODS: readonly string[] = ["probe", "plan"] satisfies Method[];
+
+function nobody(cause: unknown): RendiffError {
+  return new RendiffError({
+    kind: "service.unavailable",
+    publicMessage: "No worker answered in time; files are looked at by workers.",
+    retryAfterSeconds: REPLY_SECONDS,
+    cause,
+  });
+}
+
+function toError(message: unknown): RendiffError {
+  const { kind, publicMessage, ...rest } = (message ?? {}) as Partial<RendiffErrorInit>;
+  const known = ERROR_KINDS.find((candidate): candidate is ErrorKind => candidate === kind);
+  if (known === undefined || typeof publicMessage !== "string") return nobody(new Error("An answer made no sense."));
+  return new RendiffError({ kind: known, publicMessage, ...rest });
+}
+
+export interface RemoteMedia extends MediaService {
+  close(): Promise<void>;
+}
+
+/** The asking side. */
+export async function askWorkers(bus: Bus): Promise<RemoteMedia> {
+  const replyTo = channels.mediaReply(Bun.randomUUIDv7());
+  const waiting = new Map<string, (message: BusMessage) => void>();
+  const unsubscribe = await bus.subscribe(replyTo, (message) => waiting.get(String(message.id))?.(message));
+
+  async function ask<T>(method: Method, argument: unknown, signal: AbortSignal): Promise<T> {
+    const id = Bun.randomUUIDv7();
+    const answered = Promise.withResolvers<T>();
+    const late = (): void => answered.reject(nobody(signal.reason));
+    const timer = setTimeout(late, ANSWER_TIMEOUT_MS);
+    waiting.set(id, (message) => {
+      if (message.error === undefined) answered.resolve(message.value as T);
+      else answered.reject(toError(message.error));
+    });
+    signal.addEventListener("abort", late, { once: true });
+    try {
+      await bus.publish(channels.media, { id, reply_to: replyTo, method, argument }).catch((error: unknown) => {
+        throw nobody(error);
+      });
+      return await answered.promise;
+    } finally {
+      answered.promise.catch(() => {});
+      clearTimeout(timer);
+      signal.removeEventListener("abort", late);
+      waiting.delete(id);
+    }
+  }
+  return {
+    probe: (ref, signal) => ask("probe", ref, signal),
+    plan: (spec, signal) => ask("plan", spec, signal),
+    close: unsubscribe,
+  };
+}
+
+export interface AnswerParts {
+  readonly bus: Bus;
+  readonly locks: Locks;
+  readonly media: MediaService;
+  readonly logger: Logger;
+}
+
+/** The answering side, in every process that has an FFmpeg. Resolves with what stops it. */
+export async function answerRequests({ bus, locks, media, logger }: AnswerParts): Promise<() => Promise<void>> {
+  const self = Bun.randomUUIDv7();
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
+
+  async function answer({ id, reply_to: replyTo, method, argument }: BusMessage): Promise<void> {
+    if (!METHODS.includes(String(method)) || !(await locks.acquire(`media:${id}`, self, LOCK_TTL_MS))) return;
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+    const reply = await media[method as Method](argument as never, signal).then(
+      (value: unknown) => ({ id, value }),
+      (error: unknown) => {
+        const { kind, publicMessage, details, hint, evidence } = toRendiffError(error);
+        return { id, error: { kind, publicMessage, details, ...(hint && { hint }), ...(evidence && { evidence }) } };
+      },
+    );
+    await bus.publish(String(replyTo), reply);
+  }
+  const unsubscribe = await bus.subscribe(channels.media, (message) => {
+    if (running.size >= AT_ONCE_MAX) return;
+    const work = answer(message)
+      .catch((error: unknown) => logger.warn({ err: error }, "a request for a probe was not answered"))
+      .finally(() => running.delete(work));
+    running.add(work);
+  });
+  return async () => {
+    await unsubscribe();
+    stopping.abort();
+    await Promise.allSettled(running);
+  };
+}

@@ -1,0 +1,125 @@
+/** Several replicas of one deployment as processes: an API without FFmpeg, and workers that serve different things. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Api, makeApi } from "../support/api.ts";
+import { makeClip } from "../support/media.ts";
+import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
+import { until } from "../support/until.ts";
+
+const START_MS = 60_000;
+const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
+const WAITS = "No running worker serves jobs of this type and priority; the job waits until one does.";
+
+const encode = (output: string, more: object = {}) => ({
+  ...{ input: "in.mp4", output, ...more },
+  operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
+});
+
+describe("replicas", () => {
+  let site: Site;
+  let worker: RunningServer;
+  let replicas: readonly RunningServer[];
+  let apis: readonly Api[];
+  const first = (): Api => apis[0] as Api;
+  const second = (): Api => apis[1] as Api;
+
+  beforeAll(async () => {
+    site = await makeSite("cluster", { WORKER_CONCURRENCY: "1" });
+    await copyFile(await makeClip({ durationSeconds: 1 }), join(site.storage, "in.mp4"));
+    const [key, admin] = [await makeKey(site), await makeKey(site, { role: "admin" })];
+    worker = await startServer(site, { RENDIFF_ROLE: "worker" });
+    replicas = await Promise.all([1, 2].map(() => startServer(site, { RENDIFF_ROLE: "api", ...NO_FFMPEG })));
+    apis = [...replicas.map(({ url }) => makeApi(url, key)), makeApi(replicas[0]?.url ?? "", admin)];
+  }, START_MS);
+
+  test("a job given to one replica is run by a worker, and the other serves its events and its file", async () => {
+    const job = await first().convert(encode("a.mp4"));
+    await using reader = await second().events(job.id, 0);
+    const types = (await reader.rest()).map(({ type }) => type);
+    expect(types).toContain("job.started");
+    expect(types.at(-1)).toBe("job.completed");
+    const [output] = await second().outputs(job.id);
+    expect((await fetch(output?.download_url ?? "")).status).toBe(200);
+    await untilClean(site);
+  });
+
+  test("live figures reach a replica that runs nothing", async () => {
+    const job = await first().convert(encode("live.mp4"));
+    await using reader = await second().events(job.id, 0);
+    expect((await reader.rest()).some(({ id, type }) => id === null && type === "progress")).toBe(true);
+  });
+
+  test("a replica without FFmpeg answers probes, plans and what can be done", async () => {
+    const probed = await first().call<{ container: string }>("POST", "/probe", { input: "in.mp4" });
+    expect([probed.status, probed.body.container]).toEqual([200, "mp4"]);
+    const missing = await first().call<{ error: { code: string } }>("POST", "/probe", { input: "none.mp4" });
+    expect(missing.status).toBeGreaterThanOrEqual(400);
+    expect(missing.status).toBeLessThan(500);
+    const plan = await first().call<{ steps: unknown[] }>("POST", "/convert?dry_run=true", encode("b.mp4"));
+    expect([plan.status, plan.body.steps.length]).toEqual([200, 1]);
+    expect((await first().call("GET", "/capabilities")).status).toBe(200);
+  });
+
+  test("a worker answers about its health and gives metrics, and nothing else", async () => {
+    for (const [path, status] of [
+      ["/health", 200],
+      ["/health/ready", 200],
+      ["/metrics", 200],
+      ["/api/v1/jobs", 404],
+      ["/docs", 404],
+    ] as const) {
+      expect([path, (await fetch(worker.url + path, { headers: { "x-api-key": first().key } })).status]).toEqual([
+        path,
+        status,
+      ]);
+    }
+  });
+
+  test("a cancel through one replica ends what a worker runs", async () => {
+    await copyFile(
+      await makeClip({ durationSeconds: 12, video: { width: 640, height: 480 } }),
+      join(site.storage, "slow.mp4"),
+    );
+    const job = await first().convert({
+      ...{ input: "slow.mp4", output: "slow-out.mp4" },
+      operations: [{ type: "transcode", video_codec: "h265", preset: "veryslow", crf: 1, width: 1280, height: 960 }],
+    });
+    await until(() => worker.media().length > 0, { timeoutMs: 20_000 });
+    expect((await second().call("DELETE", `/jobs/${job.id}`)).status).toBe(200);
+    expect(worker.media()).toEqual([]);
+  });
+
+  test("the limit of a key holds over all replicas together", async () => {
+    const created = await (apis[2] as Api).call<{ key: string }>("POST", "/admin/api-keys", {
+      ...{ name: "limited", role: "user", rate_limit: 20 },
+    });
+    const { key } = created.body;
+    const clients = replicas.map(({ url }) => makeApi(url, key));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => (clients[index % 2] as Api).call("GET", "/jobs")),
+    );
+    const allowed = answers.filter(({ status }) => status === 200).length;
+    expect(allowed).toBeGreaterThanOrEqual(19);
+    expect(allowed).toBeLessThanOrEqual(21);
+  });
+
+  test("when the last worker that serves a job has gone, work is accepted, says that it waits, and is run later", async () => {
+    expect(await worker.stop()).toBe(0);
+    await until(async () => (await first().convert(encode("c.mp4", { priority: "low" }))).warnings.includes(WAITS), {
+      timeoutMs: 10_000,
+      intervalMs: 500,
+    });
+    const unanswered = await first().call<{ error: { code: string } }>("POST", "/probe", { input: "in.mp4" });
+    expect([unanswered.status, unanswered.body.error.code]).toEqual([503, "UNAVAILABLE"]);
+    const high = await startServer(site, { RENDIFF_ROLE: "worker", WORKER_PRIORITIES: "high" });
+    const done = await first().completed(encode("d.mp4", { priority: "high" }));
+    expect(done.warnings).toEqual([]);
+    const waiting = await first().convert(encode("e.mp4", { priority: "low" }));
+    expect((await first().job(waiting.id)).warnings).toEqual([WAITS]);
+    const low = await startServer(site, { RENDIFF_ROLE: "worker", WORKER_PRIORITIES: "low" });
+    expect((await first().ended(waiting.id)).status).toBe("completed");
+    expect(await Promise.all([high.stop(), low.stop()])).toEqual([0, 0]);
+    await untilClean(site);
+  }, 120_000);
+});
