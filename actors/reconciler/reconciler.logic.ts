@@ -94,9 +94,17 @@ async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise
   return Math.min(tickIntervalMs, Math.max(ROUND_MS_MIN, due.getTime() - Date.now()));
 }
 
-/** Resolves to the milliseconds until the next round is due. `tidies`: also sweeps and deletes what has expired. */
-export async function runRound(ports: ReconcilerPorts, { tidies }: { readonly tidies: boolean }): Promise<number> {
+export interface RoundWork {
+  /** Also deletes what has expired and what nobody will publish. */
+  readonly tidies: boolean;
+  /** Also removes work folders that nobody works in. */
+  readonly sweeps: boolean;
+}
+
+/** Resolves to the milliseconds until the next round is due. */
+export async function runRound(ports: ReconcilerPorts, { tidies, sweeps }: RoundWork): Promise<number> {
   const { sql, coordination, tickIntervalMs, holder } = ports;
+  if (sweeps) await ports.workFolders?.sweep(() => processingAttempts(sql));
   const tick = await advanceTick(sql, tickIntervalMs);
   if (tick !== null) await hurry(ports.logger, () => coordination.bus.publish(channels.tick, { tick }));
   // The turn saves work between replicas; it protects nothing.
@@ -114,21 +122,16 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
   // By time and not by rounds: a storm of retries makes many of those.
   let tidyAtMs = Number.NEGATIVE_INFINITY;
   let sweepAtMs = Number.NEGATIVE_INFINITY;
-  const sweepFolders = async (nowMs: number): Promise<void> => {
-    if (ports.workFolders === null || nowMs < sweepAtMs) return;
-    sweepAtMs = nowMs + SWEEP_EVERY_TICKS * ports.tickIntervalMs;
-    await ports.workFolders.sweep(() => processingAttempts(ports.sql));
-  };
   return reconcilerMachine.provide({
     actors: {
       round: fromPromise<number>(async () => {
         const nowMs = performance.now();
         const tidies = nowMs >= tidyAtMs;
+        const sweeps = nowMs >= sweepAtMs;
+        if (sweeps) sweepAtMs = nowMs + SWEEP_EVERY_TICKS * ports.tickIntervalMs;
         if (tidies) tidyAtMs = nowMs + TIDY_EVERY_TICKS * ports.tickIntervalMs;
         try {
-          const delayMs = await runRound(ports, { tidies });
-          await sweepFolders(nowMs);
-          return delayMs;
+          return await runRound(ports, { tidies, sweeps });
         } catch (error) {
           ports.logger.warn({ err: error }, "a round of the reconciler failed; the next one tries again");
           throw error;

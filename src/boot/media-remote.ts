@@ -38,13 +38,14 @@ export interface RemoteMedia extends MediaService {
   close(): Promise<void>;
 }
 
-/** The asking side. */
-export async function askWorkers(bus: Bus): Promise<RemoteMedia> {
+/** The asking side. `hasWorkers`: whether anybody alive could answer; if not, nobody waits. */
+export async function askWorkers(bus: Bus, hasWorkers: () => boolean): Promise<RemoteMedia> {
   const replyTo = channels.mediaReply(Bun.randomUUIDv7());
   const waiting = new Map<string, (message: BusMessage) => void>();
   const unsubscribe = await bus.subscribe(replyTo, (message) => waiting.get(String(message.id))?.(message));
 
   async function ask<T>(method: Method, argument: unknown, signal: AbortSignal): Promise<T> {
+    if (!hasWorkers()) throw nobody(new Error("No worker is alive."));
     const id = Bun.randomUUIDv7();
     const answered = Promise.withResolvers<T>();
     const late = (): void => answered.reject(nobody(signal.reason));

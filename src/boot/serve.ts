@@ -154,7 +154,7 @@ async function openFront(
     capabilities: fleet.capabilities,
     served: fleet.serves,
     statusOnly: config.process.role === "worker",
-    media: await openMediaService(parts, opened),
+    media: await openMediaService(parts, opened, fleet),
     signingSecret: secret,
     urlGuard,
     readiness: () => {
@@ -192,10 +192,11 @@ async function openFleet(
 async function openMediaService(
   { config, media, storage, coordination, logger }: Parts,
   opened: AsyncDisposableStack,
+  fleet: Pick<FleetWatch, "live">,
 ): Promise<MediaService> {
   const { bus, locks } = coordination;
   if (media === null) {
-    const remote = await askWorkers(bus);
+    const remote = await askWorkers(bus, () => fleet.live > 0);
     opened.defer(() => remote.close());
     return remote;
   }

@@ -68,8 +68,8 @@ describe("the reconciler", () => {
   test("a round counts a tick at most once per interval and says so", async () => {
     const heard: unknown[] = [];
     await ports.coordination.bus.subscribe(channels.tick, ({ tick }) => heard.push(tick));
-    await runRound(ports, { tidies: false });
-    await runRound(ports, { tidies: false });
+    await runRound(ports, { tidies: false, sweeps: false });
+    await runRound(ports, { tidies: false, sweeps: false });
     await until(() => heard.length > 0);
     expect(heard).toEqual([1]);
   });
@@ -82,7 +82,7 @@ describe("the reconciler", () => {
     await passTicks(sql, 3);
     await sql.query("UPDATE workers SET seen_tick = 3 WHERE id = $1", [alive]);
     await sql.query("UPDATE liveness SET at = now()");
-    await runRound(ports, { tidies: false });
+    await runRound(ports, { tidies: false, sweeps: false });
     expect((await getJob(sql, { jobId: kept, keyId: null }))?.status).toBe("processing");
     expect([(await hint())?.jobId, (await hint())?.jobId]).toEqual([lost, waiting]);
     expect(await ports.coordination.readyQueue.depths()).toEqual({ high: 0, normal: 0, low: 0 });
@@ -91,7 +91,10 @@ describe("the reconciler", () => {
   test("two at once do no harm: one has the turn", async () => {
     const ids = [await submit(database), await submit(database)];
     const other = { ...ports, holder: Bun.randomUUIDv7() };
-    await Promise.all([runRound(ports, { tidies: true }), runRound(other, { tidies: true })]);
+    await Promise.all([
+      runRound(ports, { tidies: true, sweeps: true }),
+      runRound(other, { tidies: true, sweeps: true }),
+    ]);
     expect([(await hint())?.jobId, (await hint())?.jobId]).toEqual(ids);
     const [row] = await sql.query("SELECT tick FROM liveness");
     expect(row).toEqual({ tick: 1 });
@@ -174,7 +177,7 @@ describe("the reconciler", () => {
     await sql.query("UPDATE jobs SET status = 'queued', worker_id = NULL, stage = NULL WHERE id = $1", [
       jobs[0] as string,
     ]);
-    await runRound({ ...ports, tickIntervalMs: 1 }, { tidies: true });
+    await runRound({ ...ports, tickIntervalMs: 1 }, { tidies: true, sweeps: true });
     const kept = await sql.query("SELECT job_id FROM staging");
     expect(kept).toEqual([{ job_id: jobs[1] }]);
     expect(await readdir(tempDir)).toEqual([`${jobs[1]}.${leases[1]?.leaseToken}`]);

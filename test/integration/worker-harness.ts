@@ -9,7 +9,7 @@ import { makeMemoryCoordination } from "../../src/coordination/memory/memory.ts"
 import type { Coordination } from "../../src/coordination/ports.ts";
 import { completeJob, confirmCancelled, failJob, fence, snooze } from "../../src/jobs/attempt-writes.ts";
 import { readyHints } from "../../src/jobs/ready.ts";
-import type { JobId, PublishManifest } from "../../src/jobs/types.ts";
+import { JOB_TYPES, type JobId, type PublishManifest } from "../../src/jobs/types.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
 import { manifestOf, type TestDatabase } from "../faults/protocol-harness.ts";
 import { sampleCapabilities } from "../support/capabilities.ts";
@@ -99,7 +99,7 @@ export function startWorker(database: TestDatabase, options: WorkerOptions = {})
   const logic = makeWorkerLogic({
     ...{ sql: database.sql, coordination, logger: silentLogger(), metrics: makeMetrics() },
     ...{ attempt: attempts.logic, role: "combined", version: "test", capabilities: sampleCapabilities(5) },
-    ...{ jobTypes: ["convert"], priorities: ["high", "normal", "low"], leaseTtlMs: 60_000 },
+    ...{ jobTypes: JOB_TYPES, priorities: ["high", "normal", "low"], leaseTtlMs: 60_000 },
     // Neither happens by itself unless a test asks for it.
     ...{ tickIntervalMs: 3_600_000, reapAfterTicks: 3, drainTimeoutMs: 60_000, pollIntervalMs: 3_600_000 },
     ...overrides,
