@@ -26,6 +26,8 @@ export interface BackendProperties {
   /** `rename`/`multipart`: publishing consumes the staged bytes. `copy`: copied on condition, then the source deleted. */
   readonly publishing: "rename" | "multipart" | "copy" | "none";
   readonly conditionalDelete: boolean;
+  /** `ifAbsent` is decided by the store itself; else by a look right before, which only a stranger can outrun. */
+  readonly conditionalPublish: boolean;
   /** FFmpeg can read the object where it lies (`localPath` answers). */
   readonly inPlace: boolean;
 }
@@ -76,7 +78,13 @@ export interface StorageBackend {
   /** The regular file that holds the object, symlinks resolved and checked against the root; null where not `inPlace`. */
   localPath(key: string): Promise<string | null>;
   /** Opens staging for `key`: after this call crash-safe clean-up needs only the returned value. Idempotent by nobody. */
-  stage(key: string, owner: { jobId: string; leaseToken: number }, signal?: AbortSignal): Promise<StagedObject>;
+  stage(
+    key: string,
+    owner: { jobId: string; leaseToken: number },
+    signal?: AbortSignal,
+    /** Of the object, where a store wants to know it before its bytes. */
+    mediaType?: string,
+  ): Promise<StagedObject>;
   /**
    * Streams a local file's bytes into the staging, in bounded memory, and verifies what was stored against what was
    * sent. Called once per staged object. A backend that can may take the file itself (a link or rename on one disk);

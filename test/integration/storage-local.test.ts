@@ -13,6 +13,7 @@ const PROPERTIES: BackendProperties = {
   writable: true,
   publishing: "rename",
   conditionalDelete: false,
+  conditionalPublish: true,
   inPlace: true,
 };
 

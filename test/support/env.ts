@@ -15,6 +15,8 @@ export interface TestEnv {
   readonly ffmpeg9: string;
   /** A static ffprobe, which starts in 5 ms. */
   readonly ffprobeStatic: string;
+  /** The folder of the object stores' programs. */
+  readonly stores: string;
   /** The compiled binary; only the e2e suite has it. */
   readonly binary: string;
   /** `./dev test --long`: many seeds, a million rows, hours of chaos. */
@@ -54,6 +56,9 @@ const environment: TestEnv = {
   },
   get ffprobeStatic() {
     return variable("TEST_FFPROBE_STATIC");
+  },
+  get stores() {
+    return variable("TEST_STORES");
   },
   get binary() {
     return variable("TEST_BINARY");

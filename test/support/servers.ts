@@ -23,13 +23,14 @@ export interface TestServer extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-interface Program {
+export interface Program {
   readonly name: string;
   readonly argv: (port: number) => string[];
   readonly url: (port: number) => string;
   /** The line that says it accepts connections. */
   readonly readyLine: string;
   readonly stopSignal: "SIGTERM" | "SIGINT" | "SIGQUIT";
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -48,7 +49,7 @@ export function freePort(): number {
 }
 
 /** Drops root's rights when `unprivileged`, and dies with its parent. */
-function wrapped(argv: string[], unprivileged: boolean, deathSignal = "KILL"): string[] {
+export function wrapped(argv: string[], unprivileged: boolean, deathSignal = "KILL"): string[] {
   if (!LINUX) return argv;
   const drop = unprivileged && ROOT ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"] : [];
   return ["setpriv", ...drop, `--pdeathsig=${deathSignal}`, "--", ...argv];
@@ -79,7 +80,7 @@ async function launch(program: Program, port: number) {
     stdout: "pipe",
     stderr: "pipe",
     detached: true,
-    env: { PATH: Bun.env.PATH ?? "", LC_ALL: "C" },
+    env: { PATH: Bun.env.PATH ?? "", LC_ALL: "C", ...program.env },
   });
   const { ready, output } = watchOutput(child, program.readyLine);
   const ended = child.exited.then((code) => {
@@ -95,7 +96,8 @@ async function launch(program: Program, port: number) {
   return child;
 }
 
-async function serve(program: Program): Promise<TestServer> {
+/** Starts `program` on a free port. */
+export async function serve(program: Program): Promise<TestServer> {
   let port = freePort();
   let child = await launch(program, port).catch(() => {
     port = freePort();

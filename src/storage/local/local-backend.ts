@@ -41,6 +41,7 @@ const PROPERTIES: BackendProperties = {
   publishing: "rename",
   // A file is unlinked by its name: between the look and the deed another may take the name.
   conditionalDelete: false,
+  conditionalPublish: true,
   inPlace: true,
 };
 

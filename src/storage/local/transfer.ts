@@ -81,7 +81,7 @@ async function takeOver(from: FileHandle, transfer: Transfer): Promise<boolean> 
 const noFile = (cause?: unknown): RendiffError =>
   new RendiffError({ kind: "output.invalid", publicMessage: "FFmpeg did not write the file that it should.", cause });
 
-async function openSource(path: string): Promise<FileHandle> {
+export async function openSource(path: string): Promise<FileHandle> {
   let handle: FileHandle;
   try {
     // FFmpeg wrote it: a link in its place would publish some other file.

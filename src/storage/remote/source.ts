@@ -1,0 +1,93 @@
+/** A work file in parts of one size, each in a buffer of its own, hashed on its way. */
+import type { FileHandle } from "node:fs/promises";
+import { openSource } from "../local/transfer.ts";
+
+const MEBIBYTE = 1024 * 1024;
+const PART_BYTES_MIN = 8 * MEBIBYTE;
+/** S3 takes 10,000; one is kept for the owner's mark. */
+const PARTS_MAX = 9_000;
+
+export interface Part {
+  /** From 1. */
+  readonly number: number;
+  readonly startByte: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface Source extends AsyncDisposable {
+  readonly sizeBytes: number;
+  readonly partBytes: number;
+  /** An empty file is one empty part. Part `sizeBytes` and `sha256` hold when the last one was taken. */
+  parts(signal?: AbortSignal): AsyncGenerator<Part>;
+  sha256(): string;
+}
+
+/** All parts but the last have this size: some stores want that. */
+export function partBytesFor(sizeBytes: number): number {
+  const needed = Math.ceil(sizeBytes / PARTS_MAX / MEBIBYTE) * MEBIBYTE;
+  return Math.max(PART_BYTES_MIN, needed);
+}
+
+async function readFully(handle: FileHandle, length: number, position: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
+    if (bytesRead === 0) throw new Error("A file became shorter while it was uploaded.");
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** Rejects with `output.invalid` when there is no such file. */
+export async function openParts(path: string): Promise<Source> {
+  const handle = await openSource(path);
+  const { size: sizeBytes } = await handle.stat();
+  const partBytes = partBytesFor(sizeBytes);
+  const hasher = new Bun.CryptoHasher("sha256");
+  return {
+    sizeBytes,
+    partBytes,
+    async *parts(signal) {
+      for (let number = 1, start = 0; number === 1 || start < sizeBytes; number += 1, start += partBytes) {
+        signal?.throwIfAborted();
+        const bytes = await readFully(handle, Math.min(partBytes, sizeBytes - start), start);
+        hasher.update(bytes);
+        yield { number, startByte: start, bytes };
+      }
+    },
+    sha256: () => hasher.digest("hex"),
+    [Symbol.asyncDispose]: () => handle.close(),
+  };
+}
+
+/** Sends parts as they come, at most `atOnce` at a time: what is held in memory is that many parts and one more. */
+export async function sendParts<T>(
+  source: Source,
+  { atOnce, signal }: { readonly atOnce: number; readonly signal: AbortSignal | undefined },
+  send: (part: Part, signal: AbortSignal) => Promise<T>,
+): Promise<T[]> {
+  const stop = new AbortController();
+  const combined = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const sending = new Set<Promise<void>>();
+  const results: T[] = [];
+  try {
+    for await (const part of source.parts(combined)) {
+      const one: Promise<void> = send(part, combined).then((result) => {
+        results[part.number - 1] = result;
+        sending.delete(one);
+      });
+      // It is awaited below; until then a rejection must not count as unhandled.
+      one.catch(() => {});
+      sending.add(one);
+      if (sending.size >= atOnce) await Promise.race(sending);
+    }
+    await Promise.all(sending);
+    return results;
+  } catch (error) {
+    // Nothing may arrive after the caller was told that it failed.
+    stop.abort(error);
+    await Promise.allSettled(sending);
+    throw error;
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * S3 and what speaks like it. Staged bytes are a multipart upload that is completed when the attempt publishes: nothing is
+ * copied, nothing half-written is ever seen, and a completion that lands late finds its upload consumed.
+ */
+import type { GetObjectCommandOutput, HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
+import { RendiffError } from "../../errors.ts";
+import type {
+  BackendProperties,
+  FillOptions,
+  ObjectStat,
+  OpenOptions,
+  PublishOutcome,
+  SettledState,
+  StagedBytes,
+  StagedObject,
+  StorageBackend,
+} from "../port.ts";
+import { changed, corrupt, notFound, orOn, translated, unavailable } from "../remote/errors.ts";
+import { isOwnedBy, makePlacement, type Owner, type Place, type Placement } from "../remote/placement.ts";
+import { collectPages } from "../remote/pages.ts";
+import { emptyStream, rangeOf, toStream } from "../remote/read.ts";
+import { openParts, sendParts } from "../remote/source.ts";
+import { aborting, openClient, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
+import { Uploads, uploadIdOf } from "./uploads.ts";
+
+const PARTS_AT_ONCE = 2;
+/** Waits for a completion that another process is in the middle of, in milliseconds. */
+const LOOK_AGAIN_MS = [20, 50, 100, 200, 400];
+
+/** Bytes and second of writing: the same bytes put there again by somebody else are another object. */
+function identityOf(etag: string | undefined, modified: Date | undefined): string {
+  return `${(etag ?? "").replaceAll('"', "")}@${Math.floor((modified?.getTime() ?? 0) / 1000)}`;
+}
+
+interface Dated {
+  readonly ETag?: string | undefined;
+  readonly LastModified?: Date | undefined;
+}
+
+function toStat(sizeBytes: number, { ETag, LastModified }: Dated): ObjectStat {
+  const seconds = Math.floor((LastModified?.getTime() ?? 0) / 1000);
+  return { sizeBytes, modifiedAt: new Date(seconds * 1000), identity: identityOf(ETag, LastModified) };
+}
+
+/** A ranged answer says the whole size after the slash. */
+function wholeSize({ ContentRange, ContentLength }: GetObjectCommandOutput): number {
+  const total = /\/(\d+)$/.exec(ContentRange ?? "")?.[1];
+  return total === undefined ? (ContentLength ?? 0) : Number(total);
+}
+
+class S3Backend implements StorageBackend {
+  readonly name: string;
+  readonly properties: BackendProperties;
+  readonly #sdk: Sdk;
+  readonly #client: S3Client;
+  readonly #placement: Placement;
+  readonly #uploads: Uploads;
+
+  constructor(options: S3Options, { sdk, client }: { sdk: Sdk; client: S3Client }) {
+    this.name = options.name;
+    this.properties = {
+      type: "s3",
+      writable: options.writable,
+      publishing: "multipart",
+      conditionalDelete: options.conditionalWrites,
+      conditionalPublish: options.conditionalWrites,
+      inPlace: false,
+    };
+    this.#sdk = sdk;
+    this.#client = client;
+    this.#placement = makePlacement(options);
+    this.#uploads = new Uploads(sdk, client, options.checksums);
+  }
+
+  stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null> {
+    return this.#do(key, signal, async (place) => {
+      const head = await this.#head(place, signal);
+      return head === null ? null : toStat(head.ContentLength ?? 0, head);
+    });
+  }
+
+  open(key: string, options: OpenOptions = {}): Promise<{ stat: ObjectStat; stream: ReadableStream<Uint8Array> }> {
+    const { signal } = options;
+    return this.#do(key, signal, async ({ bucket, object }) => {
+      const range = rangeOf(options);
+      if (range === "empty") return await this.#openNothing(key, options);
+      const send = this.#client.send(
+        new this.#sdk.GetObjectCommand({
+          Bucket: bucket,
+          Key: object,
+          ...(range === null ? {} : { Range: range }),
+        }),
+        aborting(signal),
+      );
+      const got = await orOn(S3_DIALECT, [416], null, send);
+      // Nothing of the object lies in the range.
+      if (got === null) return await this.#openNothing(key, options);
+      const stat = toStat(wholeSize(got), got);
+      const body = got.Body?.transformToWebStream();
+      if (body === undefined) throw unavailable(key);
+      if (options.ifIdentity !== undefined && options.ifIdentity !== stat.identity) {
+        await body.cancel();
+        throw changed(key);
+      }
+      return { stat, stream: toStream(body, { key, sizeBytes: got.ContentLength ?? null, signal }) };
+    });
+  }
+
+  async localPath(key: string): Promise<null> {
+    this.#placement.locate(key);
+    return null;
+  }
+
+  stage(key: string, owner: Owner, signal?: AbortSignal, mediaType = "application/octet-stream") {
+    return this.#do(key, signal, async (place): Promise<StagedObject> => {
+      const handle = await this.#uploads.begin(place, owner, mediaType, signal);
+      return { backend: this.name, key, jobId: owner.jobId, leaseToken: owner.leaseToken, handle };
+    });
+  }
+
+  fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes> {
+    const { signal, onBytes = () => {} } = options;
+    return this.#do(staged.key, signal, async (place) => {
+      const id = this.#idOf(staged);
+      await using source = await openParts(filePath);
+      let sent = 0;
+      await sendParts(source, { atOnce: PARTS_AT_ONCE, signal }, async (part, partSignal) => {
+        await this.#uploads.putPart(place, id, part, partSignal);
+        sent += part.bytes.length;
+        onBytes(sent);
+      });
+      const stored = await this.#uploads.parts(place, id, signal);
+      const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
+      if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "kept other bytes than were sent for");
+      return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: String(stored?.length ?? 0) };
+    });
+  }
+
+  publish(staged: StagedBytes, { ifAbsent, signal }: { ifAbsent: boolean; signal?: AbortSignal }) {
+    return this.#do(staged.key, signal, async (place): Promise<PublishOutcome> => {
+      const id = this.#idOf(staged);
+      const parts = await this.#uploads.parts(place, id, signal);
+      if (parts !== null) {
+        if (String(parts.length) !== staged.fingerprint) throw corrupt(staged.key, "lost parts of");
+        const taken = await this.#complete(place, id, { staged, parts, ifAbsent, signal });
+        if (taken) return { outcome: "exists" };
+      }
+      for (const waitMs of [0, ...LOOK_AGAIN_MS]) {
+        if (waitMs > 0) await Bun.sleep(waitMs);
+        signal?.throwIfAborted();
+        const settled = await this.settle(staged, signal);
+        if (settled.state === "published") return { outcome: "published", identity: settled.identity };
+      }
+      return { outcome: "lost" };
+    });
+  }
+
+  settle(staged: StagedBytes, signal?: AbortSignal): Promise<SettledState> {
+    return this.#do(staged.key, signal, async (place): Promise<SettledState> => {
+      // The upload first: looked for second, a completion in between would show in neither place.
+      const isStaged = await this.#uploads.exists(place, this.#idOf(staged), signal);
+      const head = await this.#head(place, signal);
+      if (isOwnedBy(head?.Metadata, staged) && head?.ContentLength === staged.sizeBytes) {
+        return { state: "published", identity: identityOf(head.ETag, head.LastModified) };
+      }
+      return { state: isStaged ? "staged" : "lost" };
+    });
+  }
+
+  abort(staged: StagedObject, signal?: AbortSignal): Promise<void> {
+    return this.#do(staged.key, signal, async (place) => {
+      if (staged.handle === "") await this.#uploads.abortMarked(place, staged, signal);
+      else await this.#uploads.abort(place, this.#idOf(staged), signal);
+    });
+  }
+
+  delete(key: string, identity: string, signal?: AbortSignal): Promise<boolean> {
+    return this.#do(key, signal, async (place) => {
+      const head = await this.#head(place, signal);
+      if (head === null || identityOf(head.ETag, head.LastModified) !== identity) return false;
+      const command = new this.#sdk.DeleteObjectCommand({
+        ...{ Bucket: place.bucket, Key: place.object },
+        ...(this.properties.conditionalDelete && head.ETag !== undefined ? { IfMatch: head.ETag } : {}),
+      });
+      const send = this.#client.send(command, aborting(signal));
+      return (await orOn(S3_DIALECT, [404, 412], null, send)) !== null;
+    });
+  }
+
+  list(prefix: string, limit: number, after?: string): Promise<readonly { key: string; stat: ObjectStat }[]> {
+    return translated(S3_DIALECT, { key: prefix, signal: undefined }, async () => {
+      const below = this.#placement.below(prefix);
+      if (below === null) return [];
+      const startAfter = after === undefined ? undefined : this.#placement.below(after)?.object;
+      return await collectPages(limit, async (token: string | undefined) => {
+        const page = await this.#client.send(
+          new this.#sdk.ListObjectsV2Command({
+            ...{ Bucket: below.bucket, Prefix: below.object, MaxKeys: Math.min(1000, limit + 1) },
+            ...(startAfter === undefined ? {} : { StartAfter: startAfter }),
+            ...(token === undefined ? {} : { ContinuationToken: token }),
+          }),
+        );
+        const items = (page.Contents ?? []).flatMap(({ Key = "", Size = 0, ETag, LastModified }) => {
+          const key = this.#placement.keyOf({ bucket: below.bucket, object: Key });
+          const dated = { ...(ETag ? { ETag } : {}), ...(LastModified ? { LastModified } : {}) };
+          return key === null ? [] : [{ key, stat: toStat(Size, dated) }];
+        });
+        return { items, next: page.IsTruncated === true ? page.NextContinuationToken : undefined };
+      });
+    });
+  }
+
+  async freeBytes(): Promise<null> {
+    return null;
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy();
+  }
+
+  #do<T>(key: string, signal: AbortSignal | undefined, work: (place: Place) => Promise<T>): Promise<T> {
+    return translated(S3_DIALECT, { key, signal }, () => work(this.#placement.locate(key)));
+  }
+
+  #idOf(staged: StagedObject): string {
+    const id = uploadIdOf(staged);
+    if (id === null) throw new RendiffError({ kind: "internal", publicMessage: "A staged upload's id is malformed." });
+    return id;
+  }
+
+  async #head({ bucket, object }: Place, signal?: AbortSignal): Promise<HeadObjectCommandOutput | null> {
+    const command = new this.#sdk.HeadObjectCommand({ Bucket: bucket, Key: object });
+    return await orOn(S3_DIALECT, [404], null, this.#client.send(command, aborting(signal)));
+  }
+
+  async #openNothing(key: string, { ifIdentity, signal }: OpenOptions) {
+    const stat = await this.stat(key, signal);
+    if (stat === null) throw notFound(key);
+    if (ifIdentity !== undefined && ifIdentity !== stat.identity) throw changed(key);
+    return { stat, stream: emptyStream() };
+  }
+
+  /** True when the key is taken and nothing was done. */
+  async #complete(
+    place: Place,
+    id: string,
+    { staged, parts, ifAbsent, signal }: Completion,
+  ): Promise<boolean> {
+    if (ifAbsent) {
+      const head = await this.#head(place, signal);
+      if (head !== null) return !isOwnedBy(head.Metadata, staged);
+    }
+    const conditional = ifAbsent && this.properties.conditionalPublish;
+    try {
+      await this.#uploads.complete(place, id, { parts, ifAbsent: conditional, signal });
+      return false;
+    } catch (error) {
+      if (!conditional || S3_DIALECT.statusOf(error) !== 412) throw error;
+      return !isOwnedBy((await this.#head(place, signal))?.Metadata, staged);
+    }
+  }
+}
+
+interface Completion {
+  readonly staged: StagedBytes;
+  readonly parts: NonNullable<Awaited<ReturnType<Uploads["parts"]>>>;
+  readonly ifAbsent: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export async function openS3Backend(options: S3Options): Promise<StorageBackend> {
+  return new S3Backend(options, await openClient(options));
+}

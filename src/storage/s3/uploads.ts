@@ -1,0 +1,167 @@
+/**
+ * Multipart uploads: staged bytes that become visible, and cease to be staged, in one request.
+ *
+ * An upload says nothing of whose it is, so its last part number carries a mark: a part of a few bytes that is never
+ * named when the upload is completed, which is how a store is told to drop it. By the mark's ETag, its MD5, an upload is
+ * found again when a process died between beginning it and recording its id.
+ */
+import { createHash } from "node:crypto";
+import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
+import type { StagedObject } from "../port.ts";
+import { orOn, unavailable } from "../remote/errors.ts";
+import { metadataOf, type Owner, type Place } from "../remote/placement.ts";
+import type { Part } from "../remote/source.ts";
+import { aborting, isNamed, S3_DIALECT, type Sdk } from "./client.ts";
+
+const MARK_NUMBER = 10_000;
+/** An upload without a mark that is older was begun by a process that died right then. */
+const UNMARKED_MS_MAX = 10 * 60_000;
+/** A part that was under way while its upload was aborted may still arrive. */
+const ABORTS_MAX = 3;
+
+const markOf = ({ jobId, leaseToken }: Owner): string => `rendiff ${jobId} ${leaseToken}`;
+const md5 = (text: string): string => createHash("md5").update(text).digest("hex");
+const plain = (etag: string | undefined): string => (etag ?? "").replaceAll('"', "");
+
+export interface StoredPart extends CompletedPart {
+  readonly sizeBytes: number;
+}
+
+export class Uploads {
+  readonly #sdk: Sdk;
+  readonly #client: S3Client;
+  readonly #checksums: boolean;
+
+  constructor(sdk: Sdk, client: S3Client, checksums: boolean) {
+    this.#sdk = sdk;
+    this.#client = client;
+    this.#checksums = checksums;
+  }
+
+  /** The upload's id. */
+  async begin({ bucket, object }: Place, owner: Owner, mediaType: string, signal?: AbortSignal): Promise<string> {
+    const { UploadId } = await this.#client.send(
+      new this.#sdk.CreateMultipartUploadCommand({
+        Bucket: bucket,
+        Key: object,
+        Metadata: metadataOf(owner),
+        ContentType: mediaType,
+        ...(this.#checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
+      }),
+      aborting(signal),
+    );
+    if (UploadId === undefined) throw unavailable(object);
+    const bytes = new TextEncoder().encode(markOf(owner));
+    await this.putPart({ bucket, object }, UploadId, { number: MARK_NUMBER, startByte: 0, bytes }, signal);
+    return UploadId;
+  }
+
+  async putPart({ bucket, object }: Place, id: string, { number, bytes }: Part, signal?: AbortSignal): Promise<void> {
+    await this.#client.send(
+      new this.#sdk.UploadPartCommand({
+        ...{ Bucket: bucket, Key: object, UploadId: id, PartNumber: number },
+        Body: bytes,
+        ContentLength: bytes.length,
+        ...(this.#checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
+      }),
+      aborting(signal),
+    );
+  }
+
+  /** Without the mark, in order; null when there is no such upload (any more). */
+  async parts({ bucket, object }: Place, id: string, signal?: AbortSignal): Promise<readonly StoredPart[] | null> {
+    const all = await this.#allParts({ bucket, object }, id, signal);
+    return all?.filter((part) => part.PartNumber !== MARK_NUMBER) ?? null;
+  }
+
+  async exists({ bucket, object }: Place, id: string, signal?: AbortSignal): Promise<boolean> {
+    const input = { Bucket: bucket, Key: object, UploadId: id, MaxParts: 1 };
+    const send = this.#client.send(new this.#sdk.ListPartsCommand(input), aborting(signal));
+    return (await orOn(S3_DIALECT, [404], null, send)) !== null;
+  }
+
+  /** False when there is no such upload (any more): completed or aborted, by whoever. */
+  async complete(
+    { bucket, object }: Place,
+    id: string,
+    { parts, ifAbsent, signal }: { parts: readonly StoredPart[]; ifAbsent: boolean; signal: AbortSignal | undefined },
+  ): Promise<boolean> {
+    const command = new this.#sdk.CompleteMultipartUploadCommand({
+      ...{ Bucket: bucket, Key: object, UploadId: id },
+      MultipartUpload: { Parts: parts.map(({ sizeBytes: _, ...part }) => part) },
+      ...(ifAbsent ? { IfNoneMatch: "*" } : {}),
+    });
+    return (await orOn(S3_DIALECT, [404], null, this.#client.send(command, aborting(signal)))) !== null;
+  }
+
+  async abort({ bucket, object }: Place, id: string, signal?: AbortSignal): Promise<void> {
+    for (let round = 0; round < ABORTS_MAX; round++) {
+      try {
+        const input = { Bucket: bucket, Key: object, UploadId: id };
+        await this.#client.send(new this.#sdk.AbortMultipartUploadCommand(input), aborting(signal));
+      } catch (error) {
+        if (isNamed(error, "NoSuchUpload") || S3_DIALECT.statusOf(error) === 404) return;
+        throw error;
+      }
+      if (!(await this.exists({ bucket, object }, id, signal))) return;
+    }
+    throw unavailable(object);
+  }
+
+  /**
+   * Aborts what this job and token began for the object. Rejects with `storage.unavailable` while there is an upload that
+   * may be theirs and was not marked yet: it is looked at again later.
+   */
+  async abortMarked(place: Place, owner: Owner, signal?: AbortSignal): Promise<void> {
+    const mark = md5(markOf(owner));
+    let unmarked = false;
+    for (const { id, begunAt } of await this.#begun(place, signal)) {
+      const parts = await this.#allParts(place, id, signal);
+      if (parts === null) continue;
+      const found = parts.find((part) => part.PartNumber === MARK_NUMBER);
+      if (found === undefined && parts.length > 0) continue;
+      const isOld = Date.now() - begunAt > UNMARKED_MS_MAX;
+      if (found === undefined && !isOld) unmarked = true;
+      else if (found === undefined || plain(found.ETag) === mark) await this.abort(place, id, signal);
+    }
+    if (unmarked) throw unavailable(place.object);
+  }
+
+  async #allParts({ bucket, object }: Place, id: string, signal?: AbortSignal): Promise<StoredPart[] | null> {
+    const parts: StoredPart[] = [];
+    for (let marker: string | undefined; ; ) {
+      const input = { Bucket: bucket, Key: object, UploadId: id, ...(marker ? { PartNumberMarker: marker } : {}) };
+      const send = this.#client.send(new this.#sdk.ListPartsCommand(input), aborting(signal));
+      const page = await orOn(S3_DIALECT, [404], null, send);
+      if (page === null) return null;
+      for (const { PartNumber, ETag, Size, ChecksumCRC32 } of page.Parts ?? []) {
+        const checksum = this.#checksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
+        parts.push({ PartNumber, ETag, sizeBytes: Size ?? 0, ...checksum });
+      }
+      marker = page.NextPartNumberMarker;
+      if (page.IsTruncated !== true || marker === undefined) return parts;
+    }
+  }
+
+  /** Uploads for this very object. */
+  async #begun({ bucket, object }: Place, signal?: AbortSignal): Promise<{ id: string; begunAt: number }[]> {
+    const found: { id: string; begunAt: number }[] = [];
+    for (let after: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
+      const input = { Bucket: bucket, Prefix: object, ...after };
+      const page = await this.#client.send(new this.#sdk.ListMultipartUploadsCommand(input), aborting(signal));
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        if (Key === object && UploadId !== undefined) found.push({ id: UploadId, begunAt: Initiated?.getTime() ?? 0 });
+      }
+      if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return found;
+      after = {
+        KeyMarker: page.NextKeyMarker,
+        ...(page.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: page.NextUploadIdMarker }),
+      };
+    }
+  }
+}
+
+/** A handle comes from a row: an upload's id is opaque, but never a path and never long. */
+export function uploadIdOf({ handle }: StagedObject): string | null {
+  return /^[\x21-\x7e]{1,1024}$/.test(handle) ? handle : null;
+}

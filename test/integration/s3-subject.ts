@@ -1,0 +1,52 @@
+/** Buckets of their own on the S3 servers of the tests. */
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import type { BackendProperties } from "../../src/storage/port.ts";
+import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
+import type { S3Options } from "../../src/storage/s3/client.ts";
+import { ACCESS_KEY, SECRET_KEY, startStore } from "../support/stores.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+
+export type S3Store = "rclone" | "minio";
+
+export const S3_PROPERTIES = (conditional: boolean): BackendProperties => ({
+  type: "s3",
+  writable: true,
+  publishing: "multipart",
+  conditionalDelete: conditional,
+  conditionalPublish: conditional,
+  inPlace: false,
+});
+
+export const credentials = { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY };
+
+let buckets = 0;
+
+export async function makeBucket(endpoint: string): Promise<string> {
+  const bucket = `bucket-${process.pid}-${buckets++}`;
+  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  client.destroy();
+  return bucket;
+}
+
+export async function s3Options(store: S3Store): Promise<S3Options & { endpoint: string; bucket: string }> {
+  const { url } = await startStore(store);
+  return {
+    name: store,
+    bucket: await makeBucket(url),
+    prefix: "",
+    endpoint: url,
+    region: null,
+    credentials,
+    virtualHosts: false,
+    conditionalWrites: store === "minio",
+    checksums: true,
+    writable: true,
+  };
+}
+
+export async function s3Subject(store: S3Store, changes: Partial<S3Options> = {}) {
+  const options = { ...(await s3Options(store)), ...changes };
+  const reopen = () => openS3Backend(options);
+  return { backend: await reopen(), reopen, workDir: await makeTempDir("work"), options };
+}
