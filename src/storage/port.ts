@@ -28,6 +28,8 @@ export interface BackendProperties {
   readonly conditionalDelete: boolean;
   /** `ifAbsent` is decided by the store itself; else by a look right before, which only a stranger can outrun. */
   readonly conditionalPublish: boolean;
+  /** `abort` with an empty handle finds staged bytes; else it can only wait until empty staging is surely abandoned. */
+  readonly findsStaging: boolean;
   /** FFmpeg can read the object where it lies (`localPath` answers). */
   readonly inPlace: boolean;
 }

@@ -1,6 +1,6 @@
 /** Staging and publishing, whatever happens in between: the part of the storage suite that protocol.md rests on. */
 import { describe, expect, test } from "bun:test";
-import type { StorageBackend } from "../../src/storage/port.ts";
+import type { BackendProperties, StorageBackend } from "../../src/storage/port.ts";
 import {
   keysOf,
   kindOf,
@@ -19,7 +19,7 @@ import {
 
 const KEY = "folder/a.mp4";
 
-export function publishingContract(current: () => StorageSubject): void {
+export function publishingContract(properties: BackendProperties, current: () => StorageSubject): void {
   /** Closes the backend's stand-in for a process that died, and goes on as its successor. */
   async function successor<T>(work: (backend: StorageBackend) => Promise<T>): Promise<T> {
     const backend = await current().reopen();
@@ -139,14 +139,23 @@ export function publishingContract(current: () => StorageSubject): void {
       expect(await read(backend, KEY)).toBe("second");
     });
 
-    test("two jobs for one key are staged side by side; ifAbsent lets one of them win", async () => {
-      const all = await Promise.all(["one", "two", "three"].map((text) => stageAndFill(current(), KEY, text)));
-      const outcomes = await Promise.all(all.map((bytes) => publish(current().backend, bytes, true)));
-      expect(outcomes.filter(({ outcome }) => outcome === "published")).toHaveLength(1);
-      expect(outcomes.filter(({ outcome }) => outcome === "exists")).toHaveLength(2);
-      const winner = outcomes.findIndex(({ outcome }) => outcome === "published");
-      expect(await read(current().backend, KEY)).toBe(["one", "two", "three"][winner] ?? "");
-    });
+    if (properties.conditionalPublish) {
+      test("two jobs for one key are staged side by side; ifAbsent lets one of them win", async () => {
+        const all = await Promise.all(["one", "two", "three"].map((text) => stageAndFill(current(), KEY, text)));
+        const outcomes = await Promise.all(all.map((bytes) => publish(current().backend, bytes, true)));
+        expect(outcomes.filter(({ outcome }) => outcome === "published")).toHaveLength(1);
+        expect(outcomes.filter(({ outcome }) => outcome === "exists")).toHaveLength(2);
+        const winner = outcomes.findIndex(({ outcome }) => outcome === "published");
+        expect(await read(current().backend, KEY)).toBe(["one", "two", "three"][winner] ?? "");
+      });
+    } else {
+      test("two jobs for one key are staged side by side; ifAbsent lets the first of them win", async () => {
+        const [one, two] = [await stageAndFill(current(), KEY, "one"), await stageAndFill(current(), KEY, "two")];
+        expect(await publish(current().backend, one, true)).toMatchObject({ outcome: "published" });
+        expect(await publish(current().backend, two, true)).toEqual({ outcome: "exists" });
+        expect(await read(current().backend, KEY)).toBe("one");
+      });
+    }
 
     test("the last of two jobs that replace wins, and the first is told that its object is gone", async () => {
       const { backend } = current();
@@ -206,13 +215,27 @@ export function publishingContract(current: () => StorageSubject): void {
       expect(await read(backend, KEY)).toBe("hello");
     });
 
-    test("of an intent alone finds what was staged, or that nothing was", async () => {
-      const { backend } = current();
-      const bytes = await stageAndFill(current(), KEY, "hello");
-      await backend.abort(withoutHandle(bytes));
-      expect(await backend.settle(bytes)).toEqual({ state: "lost" });
-      await backend.abort({ backend: backend.name, key: "never/staged", ...newOwner(), handle: "" });
-    });
+    if (properties.findsStaging) {
+      test("of an intent alone finds what was staged, or that nothing was", async () => {
+        const { backend } = current();
+        const bytes = await stageAndFill(current(), KEY, "hello");
+        const other = await stageAndFill(current(), KEY, "other");
+        await backend.abort(withoutHandle(bytes));
+        expect(await backend.settle(bytes)).toEqual({ state: "lost" });
+        expect(await backend.settle(other)).toEqual({ state: "staged" });
+        await backend.abort({ backend: backend.name, key: "never/staged", ...newOwner(), handle: "" });
+      });
+    } else {
+      test("of an intent alone says that empty staging may still be somebody's, and leaves bytes alone", async () => {
+        const { backend } = current();
+        const bytes = await stageAndFill(current(), KEY, "hello");
+        await backend.abort(withoutHandle(bytes));
+        const begun = await backend.stage(KEY, newOwner());
+        expect(await kindOf(backend.abort(withoutHandle(begun)))).toBe("storage.unavailable");
+        expect(await backend.settle(bytes)).toEqual({ state: "staged" });
+        await backend.abort({ backend: backend.name, key: "never/staged", ...newOwner(), handle: "" });
+      });
+    }
 
     test("refuses a handle that no stage could have given", async () => {
       const { backend } = current();

@@ -8,12 +8,13 @@ import { makeTempDir } from "../support/temp-dir.ts";
 
 export type S3Store = "rclone" | "minio";
 
-export const S3_PROPERTIES = (conditional: boolean): BackendProperties => ({
+export const S3_PROPERTIES = (store: S3Store): BackendProperties => ({
   type: "s3",
   writable: true,
   publishing: "multipart",
-  conditionalDelete: conditional,
-  conditionalPublish: conditional,
+  conditionalDelete: store === "minio",
+  conditionalPublish: store === "minio",
+  findsStaging: store === "minio",
   inPlace: false,
 });
 
@@ -40,6 +41,8 @@ export async function s3Options(store: S3Store): Promise<S3Options & { endpoint:
     credentials,
     virtualHosts: false,
     conditionalWrites: store === "minio",
+    // rclone refuses to complete an upload without each of its parts.
+    marks: store === "minio",
     checksums: true,
     writable: true,
   };

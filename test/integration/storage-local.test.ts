@@ -14,6 +14,7 @@ const PROPERTIES: BackendProperties = {
   publishing: "rename",
   conditionalDelete: false,
   conditionalPublish: true,
+  findsStaging: true,
   inPlace: true,
 };
 

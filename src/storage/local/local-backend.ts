@@ -42,6 +42,7 @@ const PROPERTIES: BackendProperties = {
   // A file is unlinked by its name: between the look and the deed another may take the name.
   conditionalDelete: false,
   conditionalPublish: true,
+  findsStaging: true,
   inPlace: true,
 };
 

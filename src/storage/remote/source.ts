@@ -3,7 +3,8 @@ import type { FileHandle } from "node:fs/promises";
 import { openSource } from "../local/transfer.ts";
 
 const MEBIBYTE = 1024 * 1024;
-const PART_BYTES_MIN = 8 * MEBIBYTE;
+/** S3 takes no smaller ones, but for the last. */
+const PART_BYTES_MIN = 5 * MEBIBYTE;
 /** S3 takes 10,000; one is kept for the owner's mark. */
 const PARTS_MAX = 9_000;
 
@@ -17,9 +18,13 @@ export interface Part {
 export interface Source extends AsyncDisposable {
   readonly sizeBytes: number;
   readonly partBytes: number;
-  /** An empty file is one empty part. Part `sizeBytes` and `sha256` hold when the last one was taken. */
+  /** An empty file is one empty part. The sums hold when the last one was taken. */
   parts(signal?: AbortSignal): AsyncGenerator<Part>;
+  /** Gives a part's buffer back, to be written over by another part: fresh ones would pile up until they are collected. */
+  release(part: Part): void;
   sha256(): string;
+  /** Of the whole, in hex: what many stores say of an object. */
+  md5(): string;
 }
 
 /** All parts but the last have this size: some stores want that. */
@@ -28,15 +33,12 @@ export function partBytesFor(sizeBytes: number): number {
   return Math.max(PART_BYTES_MIN, needed);
 }
 
-async function readFully(handle: FileHandle, length: number, position: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
+async function readFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
     if (bytesRead === 0) throw new Error("A file became shorter while it was uploaded.");
     done += bytesRead;
   }
-  return bytes;
 }
 
 /** Rejects with `output.invalid` when there is no such file. */
@@ -44,19 +46,28 @@ export async function openParts(path: string): Promise<Source> {
   const handle = await openSource(path);
   const { size: sizeBytes } = await handle.stat();
   const partBytes = partBytesFor(sizeBytes);
-  const hasher = new Bun.CryptoHasher("sha256");
+  const sha256 = new Bun.CryptoHasher("sha256");
+  const md5 = new Bun.CryptoHasher("md5");
+  const free: ArrayBuffer[] = [];
   return {
     sizeBytes,
     partBytes,
     async *parts(signal) {
       for (let number = 1, start = 0; number === 1 || start < sizeBytes; number += 1, start += partBytes) {
         signal?.throwIfAborted();
-        const bytes = await readFully(handle, Math.min(partBytes, sizeBytes - start), start);
-        hasher.update(bytes);
+        const length = Math.min(partBytes, sizeBytes - start);
+        const bytes = new Uint8Array(free.pop() ?? new ArrayBuffer(Math.min(partBytes, sizeBytes)), 0, length);
+        await readFully(handle, bytes, start);
+        sha256.update(bytes);
+        md5.update(bytes);
         yield { number, startByte: start, bytes };
       }
     },
-    sha256: () => hasher.digest("hex"),
+    release({ bytes }) {
+      free.push(bytes.buffer as ArrayBuffer);
+    },
+    sha256: () => sha256.digest("hex"),
+    md5: () => md5.digest("hex"),
     [Symbol.asyncDispose]: () => handle.close(),
   };
 }
@@ -75,6 +86,7 @@ export async function sendParts<T>(
     for await (const part of source.parts(combined)) {
       const one: Promise<void> = send(part, combined).then((result) => {
         results[part.number - 1] = result;
+        source.release(part);
         sending.delete(one);
       });
       // It is awaited below; until then a rejection must not count as unhandled.

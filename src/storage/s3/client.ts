@@ -19,6 +19,8 @@ export interface S3Options {
   readonly conditionalWrites: boolean;
   /** CRC32 on each part; some compatible stores refuse the header. */
   readonly checksums: boolean;
+  /** The store drops parts that a completion does not name: an upload can carry a mark of whose it is. */
+  readonly marks: boolean;
   readonly writable: boolean;
 }
 

@@ -3,7 +3,8 @@
  *
  * An upload says nothing of whose it is, so its last part number carries a mark: a part of a few bytes that is never
  * named when the upload is completed, which is how a store is told to drop it. By the mark's ETag, its MD5, an upload is
- * found again when a process died between beginning it and recording its id.
+ * found again when a process died between beginning it and recording its id. Where a store cannot drop a part there is no
+ * mark; bytes are sent only after the id is on record, so what such a process left is an upload without parts.
  */
 import { createHash } from "node:crypto";
 import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
@@ -11,7 +12,7 @@ import type { StagedObject } from "../port.ts";
 import { orOn, unavailable } from "../remote/errors.ts";
 import { metadataOf, type Owner, type Place } from "../remote/placement.ts";
 import type { Part } from "../remote/source.ts";
-import { aborting, isNamed, S3_DIALECT, type Sdk } from "./client.ts";
+import { aborting, isNamed, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
 
 const MARK_NUMBER = 10_000;
 /** An upload without a mark that is older was begun by a process that died right then. */
@@ -31,11 +32,13 @@ export class Uploads {
   readonly #sdk: Sdk;
   readonly #client: S3Client;
   readonly #checksums: boolean;
+  readonly #marks: boolean;
 
-  constructor(sdk: Sdk, client: S3Client, checksums: boolean) {
+  constructor(sdk: Sdk, client: S3Client, { checksums, marks }: Pick<S3Options, "checksums" | "marks">) {
     this.#sdk = sdk;
     this.#client = client;
     this.#checksums = checksums;
+    this.#marks = marks;
   }
 
   /** The upload's id. */
@@ -51,6 +54,7 @@ export class Uploads {
       aborting(signal),
     );
     if (UploadId === undefined) throw unavailable(object);
+    if (!this.#marks) return UploadId;
     const bytes = new TextEncoder().encode(markOf(owner));
     await this.putPart({ bucket, object }, UploadId, { number: MARK_NUMBER, startByte: 0, bytes }, signal);
     return UploadId;
