@@ -18,7 +18,14 @@ function serviceOn(backend: Partial<StorageBackend>) {
   return { service: makeMediaService({ media, storage, limits: sampleLimits, threads: 1 }), probed };
 }
 
-const properties = { type: "local", writable: true, publishing: "rename", conditionalDelete: true, conditionalPublish: true, findsStaging: true } as const;
+const properties = {
+  type: "local",
+  writable: true,
+  publishing: "rename",
+  conditionalDelete: true,
+  conditionalPublish: true,
+  findsStaging: true,
+} as const;
 const ref = { backend: "store", key: "a.mp4" };
 const { signal } = new AbortController();
 

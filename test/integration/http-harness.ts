@@ -101,7 +101,15 @@ export function fakeStorage(
   };
   const local: StorageBackend = {
     name: "local",
-    properties: { type: "local", writable: true, publishing: "rename", conditionalDelete: true, conditionalPublish: true, findsStaging: true, inPlace: true },
+    properties: {
+      type: "local",
+      writable: true,
+      publishing: "rename",
+      conditionalDelete: true,
+      conditionalPublish: true,
+      findsStaging: true,
+      inPlace: true,
+    },
     stat: identityOf,
     open: unused,
     localPath: async (key) => join(root, key),

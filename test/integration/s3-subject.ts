@@ -1,8 +1,8 @@
 /** Buckets of their own on the S3 servers of the tests. */
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { BackendProperties } from "../../src/storage/port.ts";
-import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
 import type { S3Options } from "../../src/storage/s3/client.ts";
+import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
 import { ACCESS_KEY, SECRET_KEY, startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 

@@ -4,10 +4,10 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { makeTempDir } from "./temp-dir.ts";
 import { afterFile } from "./cleanup.ts";
 import { testEnv } from "./env.ts";
 import { type Program, serve, type TestServer, wrapped } from "./servers.ts";
+import { makeTempDir } from "./temp-dir.ts";
 
 export type StoreName = "rclone" | "minio" | "azurite" | "fake-gcs";
 
@@ -62,13 +62,14 @@ const PROGRAMS: Readonly<Record<StoreName, Starter>> = {
     readyLine: "successfully listens on",
     stopSignal: "SIGTERM",
   }),
-  "fake-gcs": (folder) => ({
+  // Its folder would be no home for every name that is one.
+  "fake-gcs": () => ({
     name: "fake-gcs-server",
     argv: (port) =>
       wrapped(
         [
           ...[program("fake-gcs-server"), "-scheme", "http", "-host", "127.0.0.1", "-port", `${port}`],
-          ...["-backend", "filesystem", "-filesystem-root", folder, "-external-url", url(port)],
+          ...["-backend", "memory", "-external-url", url(port)],
         ],
         false,
       ),

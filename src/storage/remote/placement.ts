@@ -23,6 +23,8 @@ export interface Place {
 export interface Placement {
   /** Rejects with `request.invalid` what is no key, and a key without a bucket where one is needed. */
   locate(key: string): Place;
+  /** Where the staging object `hidden` lies, whose name no client's key may have. */
+  locateHidden(key: string, hidden: string): Place;
   /** Where objects below `prefix` lie; `prefix` may end anywhere. Null: nothing can. */
   below(prefix: string): Place | null;
   /** The backend's key of an object in `bucket`; null for what no key can name. */
@@ -53,13 +55,20 @@ const noBucket = (): RendiffError =>
 
 export function makePlacement({ bucket, prefix }: PlacementOptions): Placement {
   const lead = prefix === "" ? "" : `${prefix}/`;
+  const place = (key: string): Place => {
+    if (bucket !== null) return { bucket, object: lead + key };
+    const slash = key.indexOf("/");
+    if (slash === -1) throw noBucket();
+    return { bucket: key.slice(0, slash), object: lead + key.slice(slash + 1) };
+  };
   return {
     locate(key) {
       checkKey(key);
-      if (bucket !== null) return { bucket, object: lead + key };
-      const slash = key.indexOf("/");
-      if (slash === -1) throw noBucket();
-      return { bucket: key.slice(0, slash), object: lead + key.slice(slash + 1) };
+      return place(key);
+    },
+    locateHidden(key, hidden) {
+      checkKey(key);
+      return place(hidden);
     },
     below(given) {
       if (/(^|\/)\.\.?(\/|$)/.test(given)) return null;
@@ -68,12 +77,12 @@ export function makePlacement({ bucket, prefix }: PlacementOptions): Placement {
       if (slash <= 0) throw noBucket();
       return { bucket: given.slice(0, slash), object: lead + given.slice(slash + 1) };
     },
-    keyOf(place) {
-      if (!place.object.startsWith(lead) || isHidden(place.object)) return null;
-      const rest = place.object.slice(lead.length);
+    keyOf(found) {
+      if (!found.object.startsWith(lead) || isHidden(found.object)) return null;
+      const rest = found.object.slice(lead.length);
       // A "folder" of a web console is an empty object with a slash at its end.
       if (rest === "" || rest.endsWith("/")) return null;
-      return bucket === null ? `${place.bucket}/${rest}` : rest;
+      return bucket === null ? `${found.bucket}/${rest}` : rest;
     },
   };
 }

@@ -16,8 +16,8 @@ import type {
   StorageBackend,
 } from "../port.ts";
 import { changed, corrupt, notFound, orOn, translated, unavailable } from "../remote/errors.ts";
-import { isOwnedBy, METADATA, makePlacement, type Owner, type Place, type Placement } from "../remote/placement.ts";
 import { collectPages } from "../remote/pages.ts";
+import { isOwnedBy, METADATA, makePlacement, type Owner, type Place, type Placement } from "../remote/placement.ts";
 import { emptyStream, rangeOf, toStream } from "../remote/read.ts";
 import { openParts, sendParts } from "../remote/source.ts";
 import { aborting, openClient, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
@@ -248,11 +248,7 @@ class S3Backend implements StorageBackend {
   }
 
   /** True when the key is taken and nothing was done. */
-  async #complete(
-    place: Place,
-    id: string,
-    { staged, parts, ifAbsent, signal }: Completion,
-  ): Promise<boolean> {
+  async #complete(place: Place, id: string, { staged, parts, ifAbsent, signal }: Completion): Promise<boolean> {
     if (ifAbsent) {
       const head = await this.#head(place, signal);
       if (head !== null) return !isOwnedBy(head.Metadata, staged);
