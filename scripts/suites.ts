@@ -38,7 +38,7 @@ export const SUITES: readonly Suite[] = [
   suite("contract", 60),
   suite("golden", 100),
   suite("property", 60),
-  suite("integration", 180, { testTimeoutSeconds: 60 }),
+  suite("integration", 225, { testTimeoutSeconds: 60 }),
   suite("faults", 160, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 420, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),

@@ -1,5 +1,6 @@
 /**
- * `/files/{token}`: a local output by its signed token, with ranges.
+ * `/files/{token}`: an output by its signed token, with ranges. Where the store can sign URLs itself, the answer leads
+ * there; else its bytes pass through.
  *
  * The token names one object by its identity: what another job has since published under the same name is not it. A
  * slice of the file is sent by the server itself, without its bytes passing through JavaScript.
@@ -18,8 +19,12 @@ interface Download {
   readonly backend: StorageBackend;
   readonly key: string;
   readonly stat: ObjectStat;
-  readonly path: string;
+  /** Null: not on this machine. */
+  readonly path: string | null;
 }
+
+/** Long enough to begin with; what has begun is not cut off. */
+const PRESIGNED_SECONDS = 15 * 60;
 
 async function find(context: HttpContext, token: string): Promise<Download> {
   const target = verifyDownload(context.signingSecret, token);
@@ -30,8 +35,7 @@ async function find(context: HttpContext, token: string): Promise<Download> {
   const backend = context.storage.backend(target.backend);
   const stat = await backend.stat(target.key);
   if (stat === null || stat.identity !== target.identity) throw notFound("file");
-  const path = await backend.localPath(target.key);
-  if (path === null) throw notFound("file");
+  const path = backend.properties.inPlace ? await backend.localPath(target.key) : null;
   return { backend, key: target.key, stat, path };
 }
 
@@ -46,8 +50,28 @@ export function contentDisposition(key: string): string {
   return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`;
 }
 
+/** A store's own URL: asked of the store with the ranges that the client wants. */
+async function presigned({ backend, key, path }: Download): Promise<Response | null> {
+  if (path !== null) return null;
+  const url = await backend.presign(key, {
+    expiresInSeconds: PRESIGNED_SECONDS,
+    contentDisposition: contentDisposition(key),
+  });
+  if (url === null) return null;
+  return new Response(null, { status: 302, headers: { location: url, "cache-control": "no-store" } });
+}
+
+async function bodyOf({ backend, key, stat, path }: Download, start: number, end: number, signal: AbortSignal) {
+  if (path !== null) return Bun.file(path).slice(start, end);
+  const { stream } = await backend.open(key, { startByte: start, endByte: end, ifIdentity: stat.identity, signal });
+  return stream;
+}
+
 async function serve(context: HttpContext, request: Request, token: string): Promise<Response> {
-  const { key, stat, path } = await find(context, token);
+  const download = await find(context, token);
+  const { key, stat } = download;
+  const elsewhere = await presigned(download);
+  if (elsewhere !== null) return elsewhere;
   const validators: Validators = { etag: `"${sha256Hex(stat.identity).slice(0, 32)}"`, modifiedAt: stat.modifiedAt };
   const headers: Record<string, string> = {
     etag: validators.etag,
@@ -65,10 +89,10 @@ async function serve(context: HttpContext, request: Request, token: string): Pro
   const { start, end } = asked === "whole" ? { start: 0, end: stat.sizeBytes } : asked;
   headers["content-disposition"] = contentDisposition(key);
   headers["content-length"] = String(end - start);
-  const file = Bun.file(path);
-  headers["content-type"] = file.type.split(";")[0] ?? "application/octet-stream";
+  headers["content-type"] = Bun.file(key).type.split(";")[0] ?? "application/octet-stream";
   if (asked !== "whole") headers["content-range"] = `bytes ${start}-${end - 1}/${stat.sizeBytes}`;
-  return new Response(file.slice(start, end), { status: asked === "whole" ? 200 : 206, headers });
+  const body = await bodyOf(download, start, end, request.signal);
+  return new Response(body, { status: asked === "whole" ? 200 : 206, headers });
 }
 
 export const files = (context: HttpContext) =>

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Sql } from "../database/sql.ts";
+import { RendiffError } from "../errors.ts";
 import type { StorageRegistry } from "../storage/port.ts";
 import { type HealthParts, makeHealthChecks } from "./health.ts";
 
@@ -12,13 +13,20 @@ interface World {
   readonly sandbox: "bubblewrap" | "none";
 }
 
+const local = (freeBytes: number | null) => ({
+  name: "local",
+  properties: { inPlace: true },
+  freeBytes: async () => freeBytes,
+});
+
 function checksIn({ durability, freeBytes, waitSeconds, sandbox }: World) {
   const parts = {
     sql: {
       durability,
       query: async () => [{ priority: 1, ready: 1, delayed: 0, oldest: waitSeconds, processing: 0 }],
     },
-    storage: { names: ["local"], backend: () => ({ freeBytes: async () => freeBytes }) } as unknown as StorageRegistry,
+    storage: { names: ["local"], backend: () => local(freeBytes) } as unknown as StorageRegistry,
+    coordination: { kind: "memory", ping: async () => {} },
     media: {
       capabilities: { ffmpegVersion: "5.1" },
       runner: { sandbox: { mode: sandbox, reason: "no bubblewrap" } },
@@ -49,4 +57,20 @@ test("a server without its database or its storage is not well; without the rest
   const parts = {} as HealthParts;
   const vital = makeHealthChecks(parts).filter((check) => check.vital);
   expect(vital.map(({ name }) => name)).toEqual(["database", "storage"]);
+});
+
+test("a store elsewhere that does not answer is remarked on, and fails nothing", async () => {
+  const remark = async (kind: "storage.denied" | "storage.unavailable" | null) => {
+    const stat = async (): Promise<null> => {
+      if (kind === null) return null;
+      throw new RendiffError({ kind, publicMessage: "x" });
+    };
+    const backend = () => ({ name: "archive", properties: { inPlace: false }, stat });
+    const storage = { names: ["archive"], backend } as unknown as StorageRegistry;
+    const checks = makeHealthChecks({ storage } as unknown as HealthParts);
+    return await checks.find(({ name }) => name === "storage")?.run(signal);
+  };
+  expect(await remark(null)).toBeNull();
+  expect(await remark("storage.denied")).toBe("archive denies access");
+  expect(await remark("storage.unavailable")).toBe("archive does not answer");
 });

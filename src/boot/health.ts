@@ -2,8 +2,9 @@
 import type { HealthCheck } from "../../plugins/context.ts";
 import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
+import { RendiffError } from "../errors.ts";
 import { queueStats } from "../jobs/ready.ts";
-import type { StorageRegistry } from "../storage/port.ts";
+import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
 import type { Media } from "./media-tools.ts";
 
 export interface HealthParts {
@@ -18,6 +19,24 @@ export interface HealthParts {
 /** Below it the next jobs will wait for space. */
 const FREE_BYTES_LOW = 1024 ** 3;
 const WAIT_SECONDS_LONG = 3_600;
+
+/** No object of ours: that a store says so proves that it answers and knows us. The first part may be taken for a bucket. */
+const NO_OBJECT = "rendiff-health/none";
+
+/** A store elsewhere that is away concerns its own jobs only: it is remarked on, and the rest goes on. */
+async function problemOf(backend: StorageBackend, signal: AbortSignal): Promise<string | null> {
+  if (backend.properties.inPlace) {
+    const freeBytes = await backend.freeBytes();
+    return freeBytes !== null && freeBytes < FREE_BYTES_LOW ? `${backend.name} is nearly full` : null;
+  }
+  try {
+    await backend.stat(NO_OBJECT, signal);
+    return null;
+  } catch (error) {
+    const isDenied = error instanceof RendiffError && error.kind === "storage.denied";
+    return `${backend.name} ${isDenied ? "denies access" : "does not answer"}`;
+  }
+}
 
 export function makeHealthChecks({
   sql,
@@ -60,10 +79,10 @@ export function makeHealthChecks({
     {
       name: "storage",
       vital: true,
-      async run() {
+      async run(signal) {
         for (const name of storage.names) {
-          const freeBytes = await storage.backend(name).freeBytes();
-          if (freeBytes !== null && freeBytes < FREE_BYTES_LOW) return `${name} is nearly full`;
+          const problem = await problemOf(storage.backend(name), signal);
+          if (problem !== null) return problem;
         }
         return null;
       },

@@ -20,6 +20,7 @@ function serviceOn(backend: Partial<StorageBackend>) {
 
 const properties = {
   type: "local",
+  readable: true,
   writable: true,
   publishing: "rename",
   conditionalDelete: true,

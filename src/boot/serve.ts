@@ -26,9 +26,7 @@ import { processingAttempts } from "../jobs/processing.ts";
 import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
 import { makeUrlGuard, type UrlGuard } from "../security/outbound/url-guard.ts";
-import { openLocalBackend } from "../storage/local/local-backend.ts";
 import type { StorageRegistry } from "../storage/port.ts";
-import { makeStorageRegistry } from "../storage/registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
 import { VERSION } from "../version.ts";
@@ -44,6 +42,7 @@ import { type Media, openMedia } from "./media-tools.ts";
 import { makeSampler } from "./sample.ts";
 import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
+import { openStorage } from "./storage.ts";
 
 export interface Server {
   readonly url: string;
@@ -225,8 +224,8 @@ function open(opened: AsyncDisposableStack, port: number, start: () => Listening
 }
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
-  const local = await openLocalBackend({ name: "local", root: config.storage.path });
-  opened.defer(() => local.close());
+  const storage = await openStorage(config);
+  opened.defer(() => storage.close());
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
     openMigratedDatabase(config, logger),
@@ -241,7 +240,6 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
     collect: makeSampler(sql.value),
     onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
   });
-  const storage = makeStorageRegistry([local]);
   const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
   return {
     ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },

@@ -1,8 +1,18 @@
 /** From parsed settings to the nested, frozen Config: defaults that depend on others, units, absolute paths. */
 import { join, resolve } from "node:path";
-import type { Config, HttpConfig, LimitsConfig, Network, QueueConfig, StorageConfig, WorkerConfig } from "./config.ts";
+import type {
+  BackendConfig,
+  Config,
+  HttpConfig,
+  LimitsConfig,
+  Network,
+  QueueConfig,
+  StorageConfig,
+  WorkerConfig,
+} from "./config.ts";
 import { type Share, toAbsolute } from "./kinds.ts";
 import type { Machine } from "./machine.ts";
+import { plainBackends } from "./plain-backends.ts";
 import type { SettingValues } from "./schema.ts";
 
 /** LEASE_TTL is this many ticks: two lost heartbeats reap nobody. */
@@ -11,6 +21,8 @@ const REAP_AFTER_TICKS = 3;
 export interface Surroundings {
   readonly cwd: string;
   readonly machine: Machine;
+  /** What STORAGE_CONFIG names. */
+  readonly backends: readonly BackendConfig[];
 }
 
 export function buildConfig(values: SettingValues, around: Surroundings): Config {
@@ -126,21 +138,10 @@ function buildQueue(values: SettingValues): QueueConfig {
   };
 }
 
-function buildStorage(values: SettingValues, { cwd }: Surroundings, dataDir: string): StorageConfig {
-  const s3 = {
-    endpoint: values.S3_ENDPOINT,
-    region: values.S3_REGION,
-    accessKeyId: values.S3_ACCESS_KEY_ID,
-    secretAccessKey: values.S3_SECRET_ACCESS_KEY,
-  };
-  const file = (path: string | null): string | null => (path === null ? null : toAbsolute(cwd, path));
+function buildStorage(values: SettingValues, { cwd, backends }: Surroundings, dataDir: string): StorageConfig {
   return {
     path: values.STORAGE_PATH === null ? join(dataDir, "storage") : toAbsolute(cwd, values.STORAGE_PATH),
-    configFile: file(values.STORAGE_CONFIG),
-    s3: Object.values(s3).every((value) => value === null) ? null : s3,
-    azureConnectionString: values.AZURE_STORAGE_CONNECTION_STRING,
-    googleCredentialsFile: file(values.GOOGLE_APPLICATION_CREDENTIALS),
-    gcsEndpoint: values.GCS_ENDPOINT,
+    backends: [...backends, ...plainBackends(values, cwd)],
     allowPrivateNetworks: values.ALLOW_PRIVATE_NETWORKS,
   };
 }

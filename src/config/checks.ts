@@ -56,6 +56,13 @@ const CHECKS: readonly Check[] = [
     contains(storage.path, worker.tempDir) || contains(worker.tempDir, storage.path)
       ? { name: "TEMP_STORAGE", message: "and STORAGE_PATH must not contain each other: work folders are swept" }
       : null,
+  ({ storage }) => {
+    const names = storage.backends.map(({ name }) => name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    return twice === undefined
+      ? null
+      : { name: "STORAGE_CONFIG", message: `names ${twice}, which plain variables describe too: give one of them` };
+  },
   ({ worker, process }) =>
     contains(worker.tempDir, process.dataDir)
       ? { name: "TEMP_STORAGE", message: "must not contain DATA_DIR: work folders are swept" }

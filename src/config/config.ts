@@ -125,23 +125,61 @@ export interface RedisConfig {
   readonly prefix: string;
 }
 
-export interface S3Config {
+interface BackendPolicy {
+  readonly name: string;
+  /** Whether jobs may read from it, and write to it. */
+  readonly readable: boolean;
+  readonly writable: boolean;
+}
+
+interface BucketConfig extends BackendPolicy {
+  /** Or container. Null: the first part of each key names it. */
+  readonly bucket: string | null;
+  /** Without slashes at its ends; empty for the whole bucket. */
+  readonly prefix: string;
+}
+
+export interface S3Config extends BucketConfig {
+  readonly type: "s3";
+  /** Null: AWS's own. */
   readonly endpoint: string | null;
   readonly region: string | null;
   /** Secrets; null: the SDK's own chain. */
-  readonly accessKeyId: string | null;
-  readonly secretAccessKey: string | null;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | null;
+  readonly virtualHosts: boolean;
+  readonly conditionalWrites: boolean;
+  readonly checksums: boolean;
+  readonly marks: boolean;
 }
+
+export interface AzureConfig extends BucketConfig {
+  readonly type: "azure";
+  /** Secrets, but for the URL. */
+  readonly access: { readonly connectionString: string } | { readonly url: string; readonly sas: string | null };
+}
+
+export interface GcsConfig extends BucketConfig {
+  readonly type: "gcs";
+  readonly endpoint: string | null;
+  /** Absolute; null: the SDK's own chain. */
+  readonly keyFilename: string | null;
+  readonly conditionalWrites: boolean;
+}
+
+export interface LocalConfig extends BackendPolicy {
+  readonly type: "local";
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** One named backend beside `local`. */
+export type BackendConfig = S3Config | AzureConfig | GcsConfig | LocalConfig;
 
 export interface StorageConfig {
   /** Absolute; the root of `local://` and of bare paths. */
   readonly path: string;
-  /** Absolute; YAML of named backends. */
-  readonly configFile: string | null;
-  readonly s3: S3Config | null;
-  readonly azureConnectionString: string | null;
-  readonly googleCredentialsFile: string | null;
-  readonly gcsEndpoint: string | null;
+  /** Beside `local`: of STORAGE_CONFIG and of the plain variables. */
+  readonly backends: readonly BackendConfig[];
   readonly allowPrivateNetworks: readonly Network[];
 }
 

@@ -3,10 +3,12 @@ import { buildConfig } from "./build.ts";
 import { checkTogether } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
+import { toAbsolute } from "./kinds.ts";
 import { type Machine, readMachine } from "./machine.ts";
 import { findNotBuilt } from "./not-built.ts";
 import { configSchema, type SettingName, type SettingValues } from "./schema.ts";
 import { readSources } from "./sources.ts";
+import { readStorageFile, type StorageFile } from "./storage-file.ts";
 import { findUnknownNames } from "./unknown-names.ts";
 
 export interface LoadOptions {
@@ -33,13 +35,20 @@ export function loadConfig(options: LoadOptions = {}): Config {
   const problems = [...sources.problems, ...findUnknownNames(sources.everything)];
   const { values, given } = parseSettings(sources.given, problems);
   problems.push(...findNotBuilt(given));
-  const config = buildConfig(values, { cwd, machine });
+  const file = readBackends(values, cwd, Object.fromEntries(sources.everything));
+  problems.push(...file.problems);
+  const config = buildConfig(values, { cwd, machine, backends: file.backends });
   // A setting that is wrong by itself has its default in `config`: what follows from that would be noise.
   const accused = new Set(problems.map((problem) => problem.name));
   problems.push(...checkTogether(config).filter((problem) => !accused.has(problem.name)));
   if (problems.length === 0) return config;
   const asWritten = (name: string): string => (name === "RENDIFF_ROLE" && role !== undefined ? "--role" : name);
   throw new ConfigError(problems.map(({ name, message }) => ({ name: asWritten(name), message })));
+}
+
+function readBackends(values: SettingValues, cwd: string, env: Readonly<Record<string, string>>): StorageFile {
+  if (values.STORAGE_CONFIG === null) return { backends: [], problems: [] };
+  return readStorageFile({ path: toAbsolute(cwd, values.STORAGE_CONFIG), env });
 }
 
 interface Parsed {

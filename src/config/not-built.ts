@@ -12,14 +12,6 @@ const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
   DATABASE_REPLICA_URL: "any",
   VMAF_FFMPEG_PATH: "any",
   ALLOW_RAW_OPTIONS: ["true"],
-  STORAGE_CONFIG: "any",
-  S3_ENDPOINT: "any",
-  S3_REGION: "any",
-  S3_ACCESS_KEY_ID: "any",
-  S3_SECRET_ACCESS_KEY: "any",
-  AZURE_STORAGE_CONNECTION_STRING: "any",
-  GOOGLE_APPLICATION_CREDENTIALS: "any",
-  GCS_ENDPOINT: "any",
   OTEL_EXPORTER_OTLP_ENDPOINT: "any",
 };
 

@@ -65,6 +65,16 @@ function resolve(deps: CheckDeps, uri: string, path: string): Place {
   }
 }
 
+function requireReadableBackend(deps: CheckDeps, { ref, path }: Place): void {
+  if (deps.storage.backend(ref.backend).properties.readable) return;
+  const message = `the storage ${ref.backend} is not to be read from`;
+  throw new RendiffError({
+    kind: "request.unsupported",
+    publicMessage: `The input cannot lie there: ${message}.`,
+    details: [{ path, message }],
+  });
+}
+
 function requireWritableBackend(deps: CheckDeps, { ref, path }: Place): void {
   if (deps.storage.backend(ref.backend).properties.writable) return;
   const message = `the storage ${ref.backend} cannot be written to`;
@@ -144,7 +154,10 @@ export function checkStream(deps: CheckDeps, principal: Principal, body: unknown
 function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
   const inputs = request.spec.inputs.map((uri) => resolve(deps, uri, "input_path"));
   const output = resolve(deps, request.spec.output, "output_path");
-  for (const { ref, path } of inputs) requireReadable(principal, ref.backend, path);
+  for (const input of inputs) {
+    requireReadable(principal, input.ref.backend, input.path);
+    requireReadableBackend(deps, input);
+  }
   requireWritable(principal, output.ref.backend, output.path);
   requireWritableBackend(deps, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
@@ -165,9 +178,10 @@ export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBod
   }
   const uri = body.input ?? body.input_path;
   if (uri === undefined) throw invalidRequest([{ path: "input", message: "is required" }]);
-  const { ref, path } = resolve(deps, uri, "input");
-  requireReadable(principal, ref.backend, path);
-  return ref;
+  const place = resolve(deps, uri, "input");
+  requireReadable(principal, place.ref.backend, place.path);
+  requireReadableBackend(deps, place);
+  return place.ref;
 }
 
 /** Stores a job and says that it can be claimed. What was committed stays, whatever becomes of the hint. */

@@ -22,6 +22,8 @@ export interface ObjectStat {
 /** What the backend can do; contract tests are skipped by these names, never silently. */
 export interface BackendProperties {
   readonly type: "local" | "s3" | "azure" | "gcs" | "http";
+  /** What the operator allows jobs to do there. */
+  readonly readable: boolean;
   readonly writable: boolean;
   /** `rename`/`multipart`: publishing consumes the staged bytes. `copy`: copied on condition, then the source deleted. */
   readonly publishing: "rename" | "multipart" | "copy" | "none";
@@ -110,9 +112,17 @@ export interface StorageBackend {
   delete(key: string, identity: string, signal?: AbortSignal): Promise<boolean>;
   /** Keys below a prefix, in order, at most `limit`, staging excluded; pass the last key to go on. */
   list(prefix: string, limit: number, after?: string): Promise<readonly { key: string; stat: ObjectStat }[]>;
+  /** A URL under which the store itself serves the object for a while, to be saved as `fileName`; null where it cannot. */
+  presign(key: string, options: PresignOptions): Promise<string | null>;
   /** Free bytes where staged objects lie, or null where that has no meaning. */
   freeBytes(): Promise<number | null>;
   close(): Promise<void>;
+}
+
+export interface PresignOptions {
+  readonly expiresInSeconds: number;
+  /** The header's value. */
+  readonly contentDisposition: string;
 }
 
 export interface FillOptions {

@@ -103,6 +103,7 @@ export function fakeStorage(
     name: "local",
     properties: {
       type: "local",
+      readable: true,
       writable: true,
       publishing: "rename",
       conditionalDelete: true,
@@ -125,6 +126,7 @@ export function fakeStorage(
     },
     list: unused,
     freeBytes: async () => null,
+    presign: async () => null,
     close: async () => undefined,
   };
   const readOnly: StorageBackend = { ...local, name: "archive", properties: { ...local.properties, writable: false } };

@@ -10,6 +10,7 @@ export type S3Store = "rclone" | "minio";
 
 export const S3_PROPERTIES = (store: S3Store): BackendProperties => ({
   type: "s3",
+  readable: true,
   writable: true,
   publishing: "multipart",
   conditionalDelete: store === "minio",
@@ -44,6 +45,7 @@ export async function s3Options(store: S3Store): Promise<S3Options & { endpoint:
     // rclone refuses to complete an upload without each of its parts.
     marks: store === "minio",
     checksums: true,
+    readable: true,
     writable: true,
   };
 }

@@ -12,14 +12,15 @@ async function subject() {
   const connectionString = azureConnectionString(url);
   await BlobServiceClient.fromConnectionString(connectionString).createContainer(container);
   const access = { connectionString };
-  const open = () => openAzureBackend({ name: "azure", container, prefix: "", access, writable: true });
+  const open = () =>
+    openAzureBackend({ name: "azure", bucket: container, prefix: "", access, readable: true, writable: true });
   return { backend: await open(), reopen: open, workDir: await makeTempDir("work") };
 }
 
 storageContract(
   "Azure Blob on Azurite",
   {
-    ...{ type: "azure", writable: true, publishing: "copy", inPlace: false, findsStaging: true },
+    ...{ type: "azure", readable: true, writable: true, publishing: "copy", inPlace: false, findsStaging: true },
     ...{ conditionalDelete: true, conditionalPublish: true },
   },
   subject,

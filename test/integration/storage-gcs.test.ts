@@ -12,7 +12,7 @@ async function subject() {
   await new Storage({ apiEndpoint: url, projectId: "test", useAuthWithCustomEndpoint: false }).createBucket(bucket);
   const open = () =>
     openGcsBackend({
-      ...{ name: "gcs", bucket, prefix: "", endpoint: url, keyFilename: null, writable: true },
+      ...{ name: "gcs", bucket, prefix: "", endpoint: url, keyFilename: null, readable: true, writable: true },
       // fake-gcs-server ignores preconditions of copies and deletions.
       conditionalWrites: false,
     });
@@ -22,7 +22,7 @@ async function subject() {
 storageContract(
   "Google Cloud Storage on fake-gcs-server",
   {
-    ...{ type: "gcs", writable: true, publishing: "copy", inPlace: false, findsStaging: true },
+    ...{ type: "gcs", readable: true, writable: true, publishing: "copy", inPlace: false, findsStaging: true },
     ...{ conditionalDelete: false, conditionalPublish: false },
   },
   subject,

@@ -10,6 +10,7 @@ import { makeTempDir } from "../support/temp-dir.ts";
 
 const PROPERTIES: BackendProperties = {
   type: "local",
+  readable: true,
   writable: true,
   publishing: "rename",
   conditionalDelete: false,

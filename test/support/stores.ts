@@ -52,7 +52,7 @@ const PROGRAMS: Readonly<Record<StoreName, Starter>> = {
     argv: (port) =>
       wrapped(
         [
-          ...["node", join(testEnv().stores, "azurite/node_modules/azurite/dist/src/blob/main.js")],
+          ...[process.execPath, join(testEnv().stores, "azurite/node_modules/azurite/dist/src/blob/main.js")],
           ...["--blobHost", "127.0.0.1", "--blobPort", `${port}`, "--location", folder],
           ...["--disableTelemetry", "--skipApiVersionCheck", "--silent"],
         ],

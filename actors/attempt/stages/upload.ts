@@ -27,8 +27,9 @@ export async function upload(
   if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
   const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
   const staged: StagedObject[] = [];
-  for (const { backend, key } of places) {
-    staged.push(await ports.storage.backend(backend).stage(key, owner, signal));
+  for (const [ordinal, { backend, key }] of places.entries()) {
+    const mediaType = context.verified[ordinal]?.output.mediaType;
+    staged.push(await ports.storage.backend(backend).stage(key, owner, signal, mediaType));
     scope.staged = [...staged];
   }
   if (!(await recorder.staged(staged))) return LEASE_LOST;

@@ -3,7 +3,7 @@
  * is a blob of our own, copied by the service onto its destination on condition of both ETags.
  */
 import type { BlobServiceClient, ContainerClient } from "@azure/storage-blob";
-import type { StorageBackend } from "../port.ts";
+import type { PresignOptions, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
@@ -11,13 +11,14 @@ import { openParts, sendParts } from "../remote/source.ts";
 
 export interface AzureOptions {
   readonly name: string;
-  /** Null: the first part of each key names it. */
-  readonly container: string | null;
+  /** The container; null: the first part of each key names it. */
+  readonly bucket: string | null;
   readonly prefix: string;
   readonly access:
     | { readonly connectionString: string }
     /** Of the account; a SAS is its query. Without one the platform's own identity is asked. */
     | { readonly url: string; readonly sas: string | null };
+  readonly readable: boolean;
   readonly writable: boolean;
 }
 
@@ -163,6 +164,17 @@ class AzureStore implements CopyStore {
     return found;
   }
 
+  /** An account's key signs; a SAS or the platform's identity does not. */
+  async presign({ bucket, object }: Place, { expiresInSeconds, contentDisposition }: PresignOptions) {
+    const { BlobSASPermissions, StorageSharedKeyCredential } = await import("@azure/storage-blob");
+    const blob = this.#container(bucket).getBlobClient(object);
+    if (!(blob.credential instanceof StorageSharedKeyCredential)) return null;
+    return await blob.generateSasUrl({
+      ...{ permissions: BlobSASPermissions.parse("r"), contentDisposition },
+      expiresOn: new Date(Date.now() + expiresInSeconds * 1000),
+    });
+  }
+
   async close(): Promise<void> {}
 
   #container(name: string): ContainerClient {
@@ -185,9 +197,6 @@ async function openService({ access }: AzureOptions): Promise<BlobServiceClient>
 }
 
 export async function openAzureBackend(options: AzureOptions): Promise<StorageBackend> {
-  const shape = { name: options.name, bucket: options.container, prefix: options.prefix, writable: options.writable };
-  return makeCopyBackend(
-    { ...shape, type: "azure", conditionalWrites: true },
-    new AzureStore(await openService(options)),
-  );
+  const store = new AzureStore(await openService(options));
+  return makeCopyBackend({ ...options, type: "azure", conditionalWrites: true }, store);
 }

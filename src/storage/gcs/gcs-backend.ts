@@ -4,7 +4,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bucket, File, FileMetadata, Storage } from "@google-cloud/storage";
 import { openSource } from "../local/transfer.ts";
-import type { StorageBackend } from "../port.ts";
+import type { PresignOptions, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { corrupt, type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
@@ -20,6 +20,7 @@ export interface GcsOptions {
   readonly keyFilename: string | null;
   /** Preconditions are honoured; emulators ignore some. */
   readonly conditionalWrites: boolean;
+  readonly readable: boolean;
   readonly writable: boolean;
 }
 
@@ -59,10 +60,12 @@ class GcsStore implements CopyStore {
   readonly #storage: Storage;
   readonly #endpoint: string;
   readonly #anonymous: boolean;
+  readonly #signs: boolean;
 
   constructor(storage: Storage, { endpoint, keyFilename }: GcsOptions) {
     this.#storage = storage;
     this.#endpoint = endpoint ?? "https://storage.googleapis.com";
+    this.#signs = keyFilename !== null;
     this.#anonymous = endpoint !== null && keyFilename === null;
   }
 
@@ -145,6 +148,16 @@ class GcsStore implements CopyStore {
     });
     const found = files.map(({ name, metadata }: File) => ({ object: name, stat: statOf(metadata) }));
     return found.filter((one) => one.object !== after);
+  }
+
+  /** Signing needs a service account's key at hand; a workload's identity has none. */
+  async presign(place: Place, { expiresInSeconds, contentDisposition }: PresignOptions): Promise<string | null> {
+    if (!this.#signs) return null;
+    const [url] = await this.#file(place).getSignedUrl({
+      ...{ version: "v4", action: "read", responseDisposition: contentDisposition },
+      expires: Date.now() + expiresInSeconds * 1000,
+    });
+    return url;
   }
 
   async close(): Promise<void> {}

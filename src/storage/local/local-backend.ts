@@ -33,11 +33,13 @@ export interface LocalBackendOptions {
   readonly name: string;
   /** Absolute; made when it is missing. */
   readonly root: string;
+  /** What jobs may do there; both by default. */
+  readonly readable?: boolean;
+  readonly writable?: boolean;
 }
 
-const PROPERTIES: BackendProperties = {
+const PROPERTIES: Omit<BackendProperties, "readable" | "writable"> = {
   type: "local",
-  writable: true,
   publishing: "rename",
   // A file is unlinked by its name: between the look and the deed another may take the name.
   conditionalDelete: false,
@@ -62,11 +64,12 @@ interface Stand {
 
 class LocalBackend implements StorageBackend {
   readonly name: string;
-  readonly properties = PROPERTIES;
+  readonly properties: BackendProperties;
   readonly #places: Places;
 
-  constructor(name: string, places: Places) {
+  constructor({ name, readable = true, writable = true }: LocalBackendOptions, places: Places) {
     this.name = name;
+    this.properties = { ...PROPERTIES, readable, writable };
     this.#places = places;
   }
 
@@ -179,6 +182,11 @@ class LocalBackend implements StorageBackend {
     return translated(prefix, () => listFiles(this.#places.root, { prefix, limit, after: after ?? "" }));
   }
 
+  /** Nobody serves the folder but this service. */
+  async presign(): Promise<null> {
+    return null;
+  }
+
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await translated("", () => statfs(this.#places.root));
     return bavail * bsize;
@@ -230,6 +238,6 @@ async function linkUnlessTaken(stand: Stand): Promise<boolean> {
   }
 }
 
-export async function openLocalBackend({ name, root }: LocalBackendOptions): Promise<StorageBackend> {
-  return new LocalBackend(name, await translated(name, () => openPlaces(root)));
+export async function openLocalBackend(options: LocalBackendOptions): Promise<StorageBackend> {
+  return new LocalBackend(options, await translated(options.name, () => openPlaces(options.root)));
 }

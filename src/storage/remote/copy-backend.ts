@@ -11,6 +11,7 @@ import type {
   FillOptions,
   ObjectStat,
   OpenOptions,
+  PresignOptions,
   PublishOutcome,
   SettledState,
   StagedBytes,
@@ -72,12 +73,15 @@ export interface CopyStore {
   /** False when there is no such object. `identity` null: whatever is there. */
   remove(place: Place, identity: string | null, signal?: AbortSignal): Promise<boolean>;
   list(place: Place, limit: number, after: string | null): Promise<readonly { object: string; stat: ObjectStat }[]>;
+  /** Null where the credentials cannot sign. */
+  presign(place: Place, options: PresignOptions): Promise<string | null>;
   close(): Promise<void>;
 }
 
 export interface CopyBackendOptions extends PlacementOptions {
   readonly name: string;
   readonly type: BackendProperties["type"];
+  readonly readable: boolean;
   readonly writable: boolean;
   readonly conditionalWrites: boolean;
 }
@@ -97,6 +101,7 @@ class CopyBackend implements StorageBackend {
     this.name = options.name;
     this.properties = {
       type: options.type,
+      readable: options.readable,
       writable: options.writable,
       publishing: "copy",
       conditionalDelete: options.conditionalWrites,
@@ -218,6 +223,10 @@ class CopyBackend implements StorageBackend {
       }
       return found.slice(0, limit);
     });
+  }
+
+  presign(key: string, options: PresignOptions): Promise<string | null> {
+    return this.#do(key, undefined, (place) => this.#store.presign(place, options));
   }
 
   async freeBytes(): Promise<null> {

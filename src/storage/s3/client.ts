@@ -21,6 +21,7 @@ export interface S3Options {
   readonly checksums: boolean;
   /** The store drops parts that a completion does not name: an upload can carry a mark of whose it is. */
   readonly marks: boolean;
+  readonly readable: boolean;
   readonly writable: boolean;
 }
 

@@ -9,6 +9,7 @@ import type {
   FillOptions,
   ObjectStat,
   OpenOptions,
+  PresignOptions,
   PublishOutcome,
   SettledState,
   StagedBytes,
@@ -66,6 +67,7 @@ class S3Backend implements StorageBackend {
     this.name = options.name;
     this.properties = {
       type: "s3",
+      readable: options.readable,
       writable: options.writable,
       publishing: "multipart",
       conditionalDelete: options.conditionalWrites,
@@ -214,6 +216,14 @@ class S3Backend implements StorageBackend {
         });
         return { items, next: page.IsTruncated === true ? page.NextContinuationToken : undefined };
       });
+    });
+  }
+
+  presign(key: string, { expiresInSeconds, contentDisposition }: PresignOptions): Promise<string> {
+    return this.#do(key, undefined, async ({ bucket, object }) => {
+      const { getSignedUrl } = await import("@aws-sdk/s3-request-presigner");
+      const input = { Bucket: bucket, Key: object, ResponseContentDisposition: contentDisposition };
+      return await getSignedUrl(this.#client, new this.#sdk.GetObjectCommand(input), { expiresIn: expiresInSeconds });
     });
   }
 

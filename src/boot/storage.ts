@@ -1,0 +1,38 @@
+/** The backends of a deployment, opened at once; an SDK is loaded only where one of its backends is configured. */
+import type { BackendConfig, StorageConfig } from "../config/config.ts";
+import { openLocalBackend } from "../storage/local/local-backend.ts";
+import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
+import { makeStorageRegistry } from "../storage/registry.ts";
+
+async function openBackend(config: BackendConfig): Promise<StorageBackend> {
+  switch (config.type) {
+    case "local":
+      return await openLocalBackend({ ...config, root: config.path });
+    case "s3":
+      return await (await import("../storage/s3/s3-backend.ts")).openS3Backend(config);
+    case "azure":
+      return await (await import("../storage/azure/azure-backend.ts")).openAzureBackend(config);
+    case "gcs":
+      return await (await import("../storage/gcs/gcs-backend.ts")).openGcsBackend(config);
+  }
+}
+
+export interface OpenStorage extends StorageRegistry {
+  close(): Promise<void>;
+}
+
+/** Reaches no server: a store that is away must not keep the service from starting. */
+export async function openStorage({ storage }: { readonly storage: StorageConfig }): Promise<OpenStorage> {
+  const local: BackendConfig = { type: "local", name: "local", path: storage.path, readable: true, writable: true };
+  const results = await Promise.allSettled([local, ...storage.backends].map(openBackend));
+  const backends = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const close = async (): Promise<void> => {
+    await Promise.all(backends.map((backend) => backend.close()));
+  };
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await close();
+    throw failed.reason;
+  }
+  return { ...makeStorageRegistry(backends), close };
+}
