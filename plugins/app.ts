@@ -1,8 +1,10 @@
 /** The front end as a whole. The order is the order in which a request meets them. */
 import { Elysia } from "elysia";
 import { makeEventHub } from "../src/events/hub.ts";
+import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
 import { admin } from "./admin/admin.ts";
+import { adminKeys } from "./admin/admin-keys.ts";
 import { capabilities } from "./capabilities/capabilities.ts";
 import { makeConnections } from "./connections.ts";
 import type { HttpContext, HttpServices } from "./context.ts";
@@ -19,6 +21,7 @@ import { metrics } from "./metrics/metrics.ts";
 import { outer } from "./outer.ts";
 import { probe } from "./probe/probe.ts";
 import { streamPlugin } from "./stream/stream.ts";
+import { tokens } from "./tokens/tokens.ts";
 import { webhooks } from "./webhooks/webhooks.ts";
 
 function makeElysia(context: HttpContext) {
@@ -33,6 +36,7 @@ function makeElysia(context: HttpContext) {
       .use(probe(context))
       .use(jobs(context))
       .use(events(context))
+      .use(tokens(context))
       .use(webhooks(context))
       .use(files(context))
       .use(keys(context))
@@ -41,6 +45,7 @@ function makeElysia(context: HttpContext) {
       .use(metrics(context))
       .use(docs(context))
       .use(admin(context))
+      .use(adminKeys(context))
   );
 }
 
@@ -61,6 +66,7 @@ export function makeApp(services: HttpServices): RendiffApp {
   const context: HttpContext = {
     ...services,
     connections,
+    audit: makeAuditTally({ sql, logger }),
     authenticator: makeAuthenticator({
       sql,
       bus: coordination.bus,
@@ -82,6 +88,7 @@ export function makeApp(services: HttpServices): RendiffApp {
       context.connections.closeAll();
       await context.events.close();
       await context.authenticator.close();
+      await context.audit.close();
     },
   };
 }

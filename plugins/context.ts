@@ -8,6 +8,7 @@ import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
 import type { Job } from "../src/jobs/types.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
+import type { AuditTally } from "../src/security/audit-tally.ts";
 import type { Authenticator } from "../src/security/authenticator.ts";
 import type { UrlGuard } from "../src/security/outbound/url-guard.ts";
 import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
@@ -66,6 +67,7 @@ export interface HttpServices {
 /** What the front end itself keeps beside that, one per app. */
 export interface HttpContext extends HttpServices {
   readonly authenticator: Authenticator;
+  readonly audit: AuditTally;
   readonly events: EventHub;
   readonly connections: Connections;
 }

@@ -6,10 +6,12 @@ import { Elysia } from "elysia";
 import { names } from "../src/coordination/ports.ts";
 import { RendiffError } from "../src/errors.ts";
 import { type Principal, requireRole } from "../src/security/principal.ts";
+import { verifyReadToken } from "../src/security/read-tokens.ts";
 import { type AddressTest, addressBucket, makeAddressTest } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { makeRouteMatcher, type RouteMatcher } from "./match.ts";
 import { peerOf } from "./peers.ts";
+import { readQuery } from "./query.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { ROUTES } from "./routes.ts";
 import { type RequestState, stateOf } from "./state.ts";
@@ -66,10 +68,34 @@ async function limitAddress(context: HttpContext, address: string): Promise<void
   });
 }
 
-async function authenticate(context: HttpContext, request: Request): Promise<Principal> {
+/** `?token=` of POST /tokens, where a browser cannot send a header; null when there is none. */
+async function byToken(context: HttpContext, request: Request, rule: RouteRule): Promise<Principal | null> {
+  const text = rule.endless === true && request.url.includes("token=") ? readQuery(request).token : undefined;
+  if (text === undefined) return null;
+  const token = typeof text === "string" ? verifyReadToken(context.signingSecret, text) : null;
+  const principal = token === null ? null : await context.authenticator.byId(token.keyId);
+  if (token === null || principal === null) {
+    refused(context, request);
+    throw new RendiffError({
+      kind: "auth.invalid",
+      publicMessage: "This token is unknown or expired, or its key does not work any more.",
+    });
+  }
+  return { ...principal, role: "readonly", ...(token.jobId === null ? {} : { onlyJobId: token.jobId }) };
+}
+
+/** Counted, not a row each: guessing must not cost the database anything. */
+function refused(context: HttpContext, request: Request): void {
+  const { address, requestId } = stateOf(request);
+  context.audit.count({ actor: "unknown", action: "key.refused", address: addressBucket(address) }, requestId);
+}
+
+async function authenticate(context: HttpContext, request: Request, rule: RouteRule): Promise<Principal> {
   const { authenticator } = context;
-  if (authenticator.anonymous !== null) return authenticator.anonymous;
   const key = presentedKey(request);
+  const bearer = key === null ? await byToken(context, request, rule) : null;
+  if (bearer !== null) return bearer;
+  if (authenticator.anonymous !== null) return authenticator.anonymous;
   if (key === null) {
     throw new RendiffError({
       kind: "auth.missing",
@@ -78,6 +104,7 @@ async function authenticate(context: HttpContext, request: Request): Promise<Pri
   }
   const principal = await authenticator.authenticate(key);
   if (principal !== null) return principal;
+  refused(context, request);
   throw new RendiffError({ kind: "auth.invalid", publicMessage: "This API key is unknown, expired or revoked." });
 }
 
@@ -122,10 +149,14 @@ async function pass(context: HttpContext, networks: Networks, match: RouteMatche
     if (!networks.mayScrape(state.address)) throw notFromHere();
     return;
   }
-  const principal = await authenticate(context, request);
+  const principal = await authenticate(context, request, rule);
   state.principal = principal;
   await limitKey(context, state, principal, rule);
   requireRole(principal, rule.access);
+  if (rule.access === "admin" && rule.method === "GET") {
+    const { address, requestId } = state;
+    context.audit.count({ actor: principal.keyId, action: `read ${rule.id}`, address }, requestId);
+  }
   if (rule.missing !== undefined) {
     throw new RendiffError({
       kind: "request.unsupported",

@@ -15,6 +15,7 @@ import { metricsRoutes } from "./metrics/metrics.routes.ts";
 import { probeRoutes } from "./probe/probe.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
+import { tokensRoutes } from "./tokens/tokens.routes.ts";
 import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
 import { webhooksRoutes } from "./webhooks/webhooks.routes.ts";
 
@@ -24,6 +25,7 @@ export const ROUTES: readonly RouteRule[] = [
   ...probeRoutes,
   ...jobsRoutes,
   ...eventsRoutes,
+  ...tokensRoutes,
   ...webhooksRoutes,
   ...filesRoutes,
   ...keysRoutes,

@@ -1,5 +1,6 @@
 /** The rules of `/admin`. */
 import { z } from "zod";
+import { keyChangesSchema, rotationSchema } from "../../src/security/change-keys.ts";
 import { keyPropertiesSchema } from "../../src/security/keys.schema.ts";
 import { ROLES } from "../../src/security/roles.ts";
 import type { RouteRule } from "../route-rule.ts";
@@ -27,6 +28,37 @@ export type ApiKeyView = z.infer<typeof apiKeySchema>;
 export const createdKeySchema = apiKeySchema.extend({
   key: z.string().nullable().describe("Shown once; null in a repeated answer."),
   webhook_secret: z.string().nullable().describe("Shown once; null in a repeated answer."),
+});
+
+export const rotatedKeySchema = apiKeySchema.extend({
+  key: z.string().nullable().describe("Shown once; null when it was not rotated, and in a repeated answer."),
+  webhook_secret: z.string().nullable().describe("Shown once; null when it was not rotated, and in a repeated answer."),
+  grace_until: timestamp.describe("Until then the old one works as well."),
+});
+
+export const auditQuerySchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  before: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional().describe("Entries before this seq."),
+  action: z.string().min(1).max(100).optional(),
+  actor: z.string().min(1).max(100).optional().describe("A key's id, cli or unknown."),
+});
+
+export const auditPageSchema = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      seq: z.int(),
+      at: timestamp,
+      actor: z.string(),
+      action: z.string(),
+      target: z.string().nullable(),
+      address: z.string().nullable(),
+      request_id: z.string().nullable(),
+      data: z.record(z.string(), z.unknown()),
+      previous_sha256: z.string(),
+      sha256: z.string().describe("Of this entry and the one before it."),
+    }),
+  ),
+  next_before: z.int().nullable(),
 });
 
 export const keyListQuerySchema = z.strictObject({
@@ -99,12 +131,44 @@ export const adminRoutes: readonly RouteRule[] = [
   },
   {
     ...admin,
+    id: "admin.keys.change",
+    method: "PATCH",
+    path: "/admin/api-keys/:id",
+    summary: "Change an API key's properties",
+    description: "What is absent stays as it is. A key cannot change its own.",
+    body: keyChangesSchema,
+    answers: { 200: { description: "The changed key.", schema: apiKeySchema } },
+  },
+  {
+    ...admin,
+    id: "admin.keys.rotate",
+    method: "POST",
+    path: "/admin/api-keys/:id/rotate",
+    summary: "Give a key a new text, a new webhook secret, or both",
+    description:
+      "For `grace_period` seconds the old one works as well: both texts are accepted, and both secrets sign.",
+    idempotent: true,
+    body: rotationSchema,
+    answers: { 200: { description: "What is new, shown this once.", schema: rotatedKeySchema } },
+  },
+  {
+    ...admin,
     id: "admin.keys.revoke",
     method: "DELETE",
     path: "/admin/api-keys/:id",
     summary: "Revoke an API key",
     description: "It stops working at once here and within seconds on other replicas. Its jobs stay.",
     answers: { 200: { description: "The revoked key.", schema: apiKeySchema } },
+  },
+  {
+    ...admin,
+    id: "admin.audit",
+    method: "GET",
+    path: "/admin/audit",
+    summary: "Who did what, newest first",
+    description: "Entries are chained by hashes; `rendiff audit verify` checks that none was changed or is missing.",
+    query: auditQuerySchema,
+    answers: { 200: { description: "A page of entries.", schema: auditPageSchema } },
   },
   {
     ...admin,

@@ -2,7 +2,15 @@
 import { z } from "zod";
 import type { RouteRule } from "../route-rule.ts";
 
+/** The gate reads it. */
+const token = z
+  .string()
+  .max(1_000)
+  .optional()
+  .describe("From POST /tokens, in place of an API key: browsers cannot set headers here.");
+
 export const eventsQuerySchema = z.strictObject({
+  token,
   after: z.coerce
     .number()
     .int()
@@ -13,6 +21,7 @@ export const eventsQuerySchema = z.strictObject({
 });
 
 export const socketQuerySchema = z.strictObject({
+  token,
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
 });
 
@@ -48,7 +57,7 @@ export const eventsRoutes: readonly RouteRule[] = [
     path: "/ws",
     summary: "Follow any number of jobs by one WebSocket",
     description: 'Takes {"subscribe": id, "after": seq} and {"unsubscribe": id}.',
-    query: z.strictObject({}),
+    query: z.strictObject({ token }),
     answers: { 101: { description: "The socket." } },
   },
 ];

@@ -2,7 +2,7 @@
 import { Elysia } from "elysia";
 import { RendiffError } from "../../src/errors.ts";
 import { getJob } from "../../src/jobs/store.ts";
-import { visibleKey } from "../../src/security/principal.ts";
+import { maySeeJob, visibleKey } from "../../src/security/principal.ts";
 import { invalidRequest } from "../../src/validation/parse.ts";
 import { notFound } from "../answers.ts";
 import type { HttpContext } from "../context.ts";
@@ -62,16 +62,17 @@ async function stream(context: HttpContext, request: Request, jobId: string): Pr
 function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOptions["fixed"]): Response {
   requireRoom(context);
   const peer = peerOf(request);
-  const keyId = visibleKey(principalOf(request));
+  const principal = principalOf(request);
+  const keyId = visibleKey(principal);
   const data = makeSocketData({
     events: context.events,
     connections: context.connections,
-    keyId: principalOf(request).keyId,
+    keyId: principal.keyId,
     stallMs: SOCKET_STALL_MS,
     fixed,
     parse: parseCommand,
     async authorize(jobId) {
-      const job = await getJob(context.sql, { jobId, keyId });
+      const job = maySeeJob(principal, jobId) ? await getJob(context.sql, { jobId, keyId }) : null;
       return job?.id ?? null;
     },
     onError: (error) => context.logger.error({ err: error }, "a socket failed"),

@@ -7,7 +7,7 @@ import { listJobs } from "../../src/jobs/list.ts";
 import { retryJob } from "../../src/jobs/retry.ts";
 import { getJob, listEvents, listOutputs, setPriority } from "../../src/jobs/store.ts";
 import type { Job, JobId } from "../../src/jobs/types.ts";
-import { visibleKey } from "../../src/security/principal.ts";
+import { maySeeJob, visibleKey } from "../../src/security/principal.ts";
 import { parseRequest } from "../../src/validation/parse.ts";
 import { answer, conflict, notFound } from "../answers.ts";
 import { readEmptyBody, readJson } from "../body.ts";
@@ -24,7 +24,8 @@ const CANCEL_WAIT_MS = 5_000;
 
 /** The job, if the caller may reach it: another tenant's is not there. */
 export async function requireJob(context: HttpContext, request: Request, jobId: string): Promise<Job> {
-  const job = await getJob(context.sql, { jobId, keyId: visibleKey(principalOf(request)) });
+  const principal = principalOf(request);
+  const job = maySeeJob(principal, jobId) ? await getJob(context.sql, { jobId, keyId: visibleKey(principal) }) : null;
   if (job === null) throw notFound("job");
   return job;
 }

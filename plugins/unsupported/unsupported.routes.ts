@@ -33,7 +33,6 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["DELETE", "/uploads/:id"],
     ["PUT", "/uploads/:name"],
   ]),
-  ...missing("tokens", "readonly", [["POST", "/tokens"]]),
   ...missing("presets", "readonly", [
     ["GET", "/presets"],
     ["GET", "/presets/:name"],
@@ -43,8 +42,6 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["PUT", "/presets/:name"],
     ["DELETE", "/presets/:name"],
   ]),
-  ...missing("changing a key", "admin", [["PATCH", "/admin/api-keys/:id"]]),
-  ...missing("rotating a key", "admin", [["POST", "/admin/api-keys/:id/rotate"]]),
   ...missing("queue control", "admin", [
     ["GET", "/admin/queues"],
     ["POST", "/admin/queues"],
@@ -52,6 +49,5 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["POST", "/admin/queues/resume"],
   ]),
   ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
-  ...missing("the audit log", "admin", [["GET", "/admin/audit"]]),
   ...missing("clean-up by hand", "admin", [["POST", "/admin/cleanup"]]),
 ];

@@ -1,6 +1,7 @@
 import { openMigratedDatabase } from "../boot/database.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
+import { appendAudit } from "../security/audit.ts";
 import { type KeyPropertiesInput, keyPropertiesSchema } from "../security/keys.schema.ts";
 import { createKey, listKeys, revokeKey } from "../security/keys.ts";
 import { parseRequest } from "../validation/parse.ts";
@@ -22,8 +23,9 @@ export interface CreateKeyOptions {
 }
 
 const PAGE = 200;
+const BY_CLI = { actor: "cli", address: null, requestId: null } as const;
 
-async function withDatabase<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
   const config = configFor();
   const sql = await openMigratedDatabase(config, quietLoggerFor(config));
   try {
@@ -46,7 +48,13 @@ export async function createKeyCommand(context: CommandContext, options: CreateK
     monthly_limit_minutes: options.monthlyLimitMinutes,
     expires_at: options.expiresAt,
   });
-  const { apiKey, key, webhookSecret } = await withDatabase((sql) => createKey(sql, properties));
+  const { apiKey, key, webhookSecret } = await withDatabase((sql) =>
+    sql.transaction(async (tx) => {
+      const made = await createKey(tx, properties);
+      await appendAudit(tx, { ...BY_CLI, action: "key.created", target: made.apiKey.id, data: properties });
+      return made;
+    }),
+  );
   if (options.json === true) {
     context.out(JSON.stringify({ id: apiKey.id, key, webhook_secret: webhookSecret }));
     return;
@@ -67,7 +75,13 @@ export async function listKeysCommand(context: CommandContext, options: { json?:
 }
 
 export async function revokeKeyCommand(context: CommandContext, id: string): Promise<void> {
-  const revoked = await withDatabase((sql) => revokeKey(sql, id));
+  const revoked = await withDatabase((sql) =>
+    sql.transaction(async (tx) => {
+      const key = await revokeKey(tx, id);
+      if (key !== null) await appendAudit(tx, { ...BY_CLI, action: "key.revoked", target: key.id, data: {} });
+      return key;
+    }),
+  );
   if (revoked === null) throw new RendiffError({ kind: "request.not_found", publicMessage: `There is no key ${id}.` });
   context.out(`Revoked ${id}.`);
 }

@@ -1,6 +1,7 @@
 /** The command line, as `rendiff --help` shows it. Each command is a file; this one says what they take. */
 import { Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../version.ts";
+import { verifyAuditCommand } from "./audit.ts";
 import type { CommandContext } from "./context.ts";
 import { convertCommand } from "./convert.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -100,6 +101,12 @@ export function makeProgram(context: CommandContext): Command {
     .action((options) => migrateCommand(context, options));
   addKeys(program, context);
   addConvert(program, context);
+  program
+    .command("audit")
+    .description("the log of who did what (with an embedded database: while no server runs)")
+    .command("verify")
+    .description("check that no entry was changed or is missing; exit with 1 otherwise")
+    .action(() => verifyAuditCommand(context));
   program
     .command("probe")
     .description("print what a file contains, as JSON")

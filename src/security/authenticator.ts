@@ -6,9 +6,10 @@
  */
 import { type Bus, channels } from "../coordination/ports.ts";
 import type { SqlRunner } from "../database/sql.ts";
+import type { KeyId } from "../jobs/types.ts";
 import { LOCAL_PRINCIPAL } from "./bootstrap.ts";
 import { sha256 } from "./digest.ts";
-import { findByDigest } from "./keys.ts";
+import { findByDigest, findById } from "./keys.ts";
 import type { Principal } from "./principal.ts";
 
 const CACHE_TTL_MS = 5_000;
@@ -19,6 +20,8 @@ const KEY_LENGTH_MAX = 512;
 export interface Authenticator {
   /** Null for a key that is unknown, expired or revoked. */
   authenticate(key: string): Promise<Principal | null>;
+  /** Of a key that was named by a token of ours; null when it is gone, expired or revoked. */
+  byId(keyId: KeyId): Promise<Principal | null>;
   /** Who calls without a key: the local administrator when keys are off, else null. */
   readonly anonymous: Principal | null;
   close(): Promise<void>;
@@ -57,9 +60,14 @@ export function makeAuthenticator({
   // Without the channel only the time to live invalidates; the error shows where it is awaited, at close.
   subscribed.catch(() => undefined);
 
-  const lookUp = async (name: string, digest: Uint8Array): Promise<Principal | null> => {
+  const lookUp = async (name: string, find: () => Promise<Principal | null>): Promise<Principal | null> => {
+    const cached = entries.get(name);
+    if (cached !== undefined && cached.untilMs > now()) {
+      const { expiresAt } = cached.principal;
+      return expiresAt !== null && expiresAt.getTime() <= now() ? null : cached.principal;
+    }
     const startedIn = generation;
-    const principal = await findByDigest(sql, digest);
+    const principal = await find();
     if (principal !== null && startedIn === generation) {
       if (entries.size >= CACHE_ENTRIES_MAX) entries.clear();
       entries.set(name, { principal, untilMs: now() + CACHE_TTL_MS });
@@ -73,14 +81,9 @@ export function makeAuthenticator({
       if (!keysEnabled) return LOCAL_PRINCIPAL;
       if (key.length === 0 || key.length > KEY_LENGTH_MAX) return null;
       const digest = sha256(key);
-      const name = Buffer.from(digest).toString("base64");
-      const cached = entries.get(name);
-      if (cached !== undefined && cached.untilMs > now()) {
-        const { expiresAt } = cached.principal;
-        return expiresAt !== null && expiresAt.getTime() <= now() ? null : cached.principal;
-      }
-      return lookUp(name, digest);
+      return lookUp(Buffer.from(digest).toString("base64"), () => findByDigest(sql, digest));
     },
+    byId: async (keyId) => (keysEnabled ? lookUp(keyId, () => findById(sql, keyId)) : LOCAL_PRINCIPAL),
     async close() {
       const unsubscribe = await subscribed.catch(() => undefined);
       await unsubscribe?.();

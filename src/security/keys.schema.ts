@@ -49,7 +49,7 @@ export const keyPropertiesSchema = z.strictObject({
 });
 
 /** Throws `request.unsupported` for what would be kept and have no effect. */
-export function requireBuilt({ weight }: KeyProperties): void {
+export function requireBuilt({ weight }: Pick<KeyProperties, "weight">): void {
   if (weight === 1) return;
   throw new RendiffError({
     kind: "request.unsupported",

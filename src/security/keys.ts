@@ -43,6 +43,9 @@ export interface CreatedKey {
 const COLUMNS = `id, name, role, allowed_operations, read_backends, write_backends, rate_limit_per_minute,
   max_concurrent_jobs, weight, monthly_limit_minutes, created_at, expires_at, revoked_at, last_used_at`;
 
+/** Over `api_keys k`. */
+const IS_GOOD = "k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())";
+
 function toApiKey(row: SqlRow): ApiKey {
   return {
     id: row.id as KeyId,
@@ -140,16 +143,31 @@ export async function revokeKey(sql: SqlRunner, id: string): Promise<ApiKey | nu
  */
 export async function findByDigest(sql: SqlRunner, digest: Uint8Array): Promise<Principal | null> {
   const [row] = await sql.query(
-    `SELECT ${COLUMNS}, digest, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
-     FROM api_keys WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
+    `SELECT ${COLUMNS}, m.matched, m.until, last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
+     FROM (
+       SELECT id AS key_id, digest AS matched, NULL::timestamptz AS until FROM api_keys WHERE digest = $1
+       UNION ALL
+       SELECT id, previous_digest, previous_until FROM api_keys WHERE previous_digest = $1 AND previous_until > now()) m
+     JOIN api_keys k ON k.id = m.key_id
+     WHERE ${IS_GOOD}`,
     [digest],
   );
   if (row === undefined) return null;
-  const stored = row.digest as Uint8Array;
+  const stored = row.matched as Uint8Array;
   if (stored.length !== digest.length || !timingSafeEqual(stored, digest)) return null;
   const key = toApiKey(row);
   if (row.stale === true) await sql.query("UPDATE api_keys SET last_used_at = now() WHERE id = $1", [key.id]);
-  return toPrincipal(key);
+  const principal = toPrincipal(key);
+  // The replaced text of a rotated key: whoever caches the answer must not keep it for longer.
+  const until = row.until as Date | null;
+  if (until === null || (principal.expiresAt !== null && principal.expiresAt < until)) return principal;
+  return { ...principal, expiresAt: until };
+}
+
+/** Null when there is no valid key with this id. */
+export async function findById(sql: SqlRunner, id: KeyId): Promise<Principal | null> {
+  const [row] = await sql.query(`SELECT ${COLUMNS} FROM api_keys k WHERE id = $1 AND ${IS_GOOD}`, [id]);
+  return row === undefined ? null : toPrincipal(toApiKey(row));
 }
 
 export function toPrincipal(key: ApiKey): Principal {

@@ -1,6 +1,6 @@
 /** Who is calling: a key's properties, as far as a request needs them. */
 import { RendiffError } from "../errors.ts";
-import type { KeyId } from "../jobs/types.ts";
+import type { JobId, KeyId } from "../jobs/types.ts";
 import { type Role, roleAllows } from "./roles.ts";
 
 export interface Principal {
@@ -16,6 +16,8 @@ export interface Principal {
   /** Minutes of output media in a calendar month; null has no limit. */
   readonly monthlyLimitMinutes: number | null;
   readonly expiresAt: Date | null;
+  /** Set for a token that was made for one job: nothing else is there for its bearer. */
+  readonly onlyJobId?: JobId;
 }
 
 /**
@@ -23,7 +25,12 @@ export interface Principal {
  * an administrator's list is not everybody's.
  */
 export function visibleKey(principal: Principal): KeyId | null {
-  return principal.role === "admin" ? null : principal.keyId;
+  // Who made a token for one job could see it; `maySeeJob` leaves nothing else.
+  return principal.role === "admin" || principal.onlyJobId !== undefined ? null : principal.keyId;
+}
+
+export function maySeeJob({ onlyJobId }: Principal, jobId: string): boolean {
+  return onlyJobId === undefined || onlyJobId === jobId.toLowerCase();
 }
 
 function allowed(list: readonly string[] | null, name: string): boolean {

@@ -132,6 +132,59 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
     expect((await call("GET", "/admin/api-keys/x")).status).toBe(404);
   });
 
+  test("a changed key is another caller at once, and nobody changes their own", async () => {
+    const { body } = await call("POST", "/admin/api-keys", { name: "grows", role: "readonly" });
+    const convert = () =>
+      http.call("POST", "/convert", {
+        ...{
+          key: body.key,
+          json: { input_path: "a.mov", output_path: "b.mp4", operations: [{ type: "scale", width: 64 }] },
+        },
+      });
+    expect((await convert()).status).toBe(403);
+    const changes = { role: "user", allowed_operations: ["trim"], rate_limit: 500, name: "grown", expires_at: null };
+    const changed = await call("PATCH", `/admin/api-keys/${body.id}`, changes);
+    expect([changed.status, changed.body]).toEqual([200, expect.objectContaining({ ...changes, weight: 1 })]);
+    const refused = await convert();
+    expect([refused.status, refused.headers.get("x-ratelimit-limit")]).toEqual([403, "500"]);
+    await call("PATCH", `/admin/api-keys/${body.id}`, { allowed_operations: null, write_backends: ["elsewhere"] });
+    expect((await convert()).status).toBe(403);
+    for (const [id, json, status] of [
+      [admin.apiKey.id, { rate_limit: 1 }, 409],
+      ["0193a000-0000-7000-8000-000000000001", {}, 404],
+      ["x", {}, 404],
+      [body.id, { rate_limit: 0 }, 400],
+      [body.id, { digest: "x" }, 400],
+      [body.id, { weight: 2 }, 422],
+    ] as const) {
+      expect([json, (await call("PATCH", `/admin/api-keys/${id}`, json)).status]).toEqual([json, status]);
+    }
+    await call("DELETE", `/admin/api-keys/${body.id}`);
+    expect((await call("PATCH", `/admin/api-keys/${body.id}`, {})).status).toBe(409);
+  });
+
+  test("after a rotation both texts work until the grace is over, then the new one alone", async () => {
+    const { body } = await call("POST", "/admin/api-keys", { name: "rotates" });
+    const works = async (key: unknown) => (await http.call("GET", "/jobs", { key: String(key) })).status === 200;
+    const rotate = async (json: object) => (await call("POST", `/admin/api-keys/${body.id}/rotate`, json)).body;
+    const second = await rotate({ grace_period: 60 });
+    expect(second).toMatchObject({ id: body.id, webhook_secret: null });
+    expect([await works(body.key), await works(second.key)]).toEqual([true, true]);
+    await sql.query("UPDATE api_keys SET previous_until = now() WHERE id = $1", [body.id]);
+    await http.coordination.bus.publish(channels.keys, { key_id: body.id });
+    expect([await works(body.key), await works(second.key)]).toEqual([false, true]);
+    const third = await rotate({ grace_period: 0, what: "both" });
+    expect([await works(second.key), await works(third.key)]).toEqual([false, true]);
+    expect(third.webhook_secret).toStartWith("whsec_");
+    const idle = { "idempotency-key": "once" };
+    const again = async () => {
+      const options = { key: admin.key, json: {}, headers: idle };
+      return (await (await http.call("POST", `/admin/api-keys/${body.id}/rotate`, options)).json()) as typeof body;
+    };
+    expect((await again()).key).toStartWith("rnd_");
+    expect((await again()).key).toBeNull();
+  });
+
   test("keys are listed in pages, newest first", async () => {
     const ids: string[] = [];
     for (let page = "/admin/api-keys?limit=2"; page !== ""; ) {
