@@ -5,12 +5,12 @@ import type { RendiffError } from "../../src/errors.ts";
 import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
-import type { ObjectRef } from "../../src/storage/port.ts";
 import type { AttemptScope } from "./scope.ts";
+import type { InputRef } from "./spec.ts";
 
 /** An input as FFmpeg will find it: a neutral name in the work folder, wherever its bytes lie. */
 export interface PreparedInput {
-  readonly ref: ObjectRef;
+  readonly ref: InputRef;
   readonly file: string;
   readonly readOnly: readonly { readonly source: string; readonly target: string }[];
   readonly sizeBytes: number;

@@ -4,11 +4,18 @@ import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
 import type { Job } from "../../src/jobs/types.ts";
 import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
 import { type Operation, parseOperations } from "../../src/media/operations/parse.ts";
+import { type InputKind, referencesOf } from "../../src/media/operations/references.ts";
 import type { ObjectRef, StorageRegistry } from "../../src/storage/port.ts";
 import { parseStorageUri } from "../../src/storage/uri.ts";
 
+/** An object to read, and how. */
+export interface InputRef extends ObjectRef {
+  readonly kind: InputKind;
+}
+
 export interface RunnableSpec {
-  readonly inputs: readonly ObjectRef[];
+  /** The first is the one to convert; then what the operations name, in their order. */
+  readonly inputs: readonly InputRef[];
   readonly output: ObjectRef;
   readonly operations: readonly Operation[];
   readonly options: ConvertOptions;
@@ -19,10 +26,18 @@ export function toRunnable(spec: ConvertSpec, storage: StorageRegistry): Runnabl
     const { backend, key } = parseStorageUri(uri, { backends: storage.names });
     return { backend, key };
   };
+  const operations = parseOperations(spec.operations);
+  const kinds: readonly InputKind[] = ["media", ...referencesOf(operations).map(({ kind }) => kind)];
+  if (kinds.length !== spec.inputs.length) {
+    throw new RendiffError({
+      kind: "plan.unsupported",
+      publicMessage: "The job was stored by another version, which counts its inputs differently; submit it again.",
+    });
+  }
   return {
-    inputs: spec.inputs.map(place),
+    inputs: spec.inputs.map((uri, index) => ({ ...place(uri), kind: kinds[index] ?? "media" })),
     output: place(spec.output),
-    operations: parseOperations(spec.operations),
+    operations,
     options: spec.options,
   };
 }

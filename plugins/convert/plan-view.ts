@@ -19,6 +19,7 @@ function outputUri(output: PlannedOutput, spec: ConvertSpec): string {
 
 export function toPlanView(plan: Plan, spec: ConvertSpec): z.infer<typeof planSchema> {
   return {
+    files: [...plan.files],
     steps: plan.steps.map((step) => ({
       id: step.id,
       argv: step.args.map(toText),

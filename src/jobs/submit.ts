@@ -6,7 +6,8 @@ import type { Config } from "../config/config.ts";
 import type { Sql, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import { checkOperations } from "../media/operations/check.ts";
-import { parseOperations } from "../media/operations/parse.ts";
+import { type Operation, parseOperations } from "../media/operations/parse.ts";
+import { referencesOf } from "../media/operations/references.ts";
 import type { Capabilities } from "../media/types.ts";
 import type { UrlGuard } from "../security/outbound/url-guard.ts";
 import { type Principal, requireOperation, requireReadable, requireWritable } from "../security/principal.ts";
@@ -97,13 +98,20 @@ function siblings(spec: ConvertSpec, output: Place): Place[] {
 
 function requireDifferent(inputs: readonly Place[], outputs: readonly Place[]): void {
   for (const { path, ref } of outputs) {
-    if (!inputs.some((input) => input.ref.backend === ref.backend && input.ref.key === ref.key)) continue;
-    throw invalidRequest([{ path, message: "is the input itself; an output must be another object" }]);
+    const same = inputs.find((input) => input.ref.backend === ref.backend && input.ref.key === ref.key);
+    if (same === undefined) continue;
+    const what = same === inputs[0] ? "the input itself" : `what ${same.path} reads`;
+    throw invalidRequest([{ path, message: `is ${what}; an output must be another object` }]);
   }
 }
 
-function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertSpec, output: Place): void {
-  const operations = parseOperations(spec.operations);
+interface Conversion {
+  readonly spec: ConvertSpec;
+  readonly operations: readonly Operation[];
+  readonly output: Place;
+}
+
+function requireOperations(deps: CheckDeps, principal: Principal, { spec, operations, output }: Conversion): void {
   operations.forEach(({ type }, index) => {
     requireOperation(principal, type, `operations[${index}].type`);
   });
@@ -115,6 +123,14 @@ function requireOperations(deps: CheckDeps, principal: Principal, spec: ConvertS
     capabilities: deps.capabilities(),
     limits: deps.config.limits,
   });
+}
+
+/** Each is opened, probed and held open by FFmpeg. */
+const INPUTS_MAX = 100;
+
+function requireInputCount(count: number): void {
+  if (count <= INPUTS_MAX) return;
+  throw invalidRequest([{ path: "operations", message: `name ${count - 1} further inputs; at most 99 are allowed` }]);
 }
 
 /** Where the server serves keys, for packages whose key it keeps; no client says so itself. */
@@ -152,7 +168,12 @@ export function checkStream(deps: CheckDeps, principal: Principal, body: unknown
 }
 
 function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
-  const inputs = request.spec.inputs.map((uri) => resolve(deps, uri, "input_path"));
+  const operations = parseOperations(request.spec.operations);
+  const inputs = [
+    ...request.spec.inputs.map((uri) => resolve(deps, uri, "input_path")),
+    ...referencesOf(operations).map(({ uri, path }) => resolve(deps, uri, path)),
+  ];
+  requireInputCount(inputs.length);
   const output = resolve(deps, request.spec.output, "output_path");
   for (const input of inputs) {
     requireReadable(principal, input.ref.backend, input.path);
@@ -161,7 +182,7 @@ function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertReq
   requireWritable(principal, output.ref.backend, output.path);
   requireWritableBackend(deps, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
-  requireOperations(deps, principal, request.spec, output);
+  requireOperations(deps, principal, { spec: request.spec, operations, output });
   const webhook = checkWebhook(deps.urlGuard, request.webhook);
   // The stored URIs name their places whatever the default backend will be later.
   return {

@@ -31,7 +31,7 @@ export interface CompileRequest {
   readonly options: ConvertOptions;
   /** `output_path` or the file name at its end: its extension names the container, its stem the further files. */
   readonly outputName: string;
-  /** The first is the one to convert. */
+  /** The first is the one to convert; then what the operations name, in their order. */
   readonly inputs: readonly PlanInput[];
   readonly capabilities: Capabilities;
   readonly limits: MediaLimits;
@@ -78,9 +78,10 @@ function contextOf(request: CompileRequest): PlanContext {
   if (trim >= 0 && source.video?.still === true && source.audio.length === 0) {
     throw invalidPlan("The input is a single picture, of which nothing can be trimmed.", `operations[${trim}]`);
   }
+  for (const { media } of request.inputs.slice(1)) checkInput(media, limits);
   // A package has no file of its own; its renditions go through MP4.
   const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
-  return { operations, options, shape: files, source, capabilities, limits, threads };
+  return { operations, options, shape: files, source, inputs: request.inputs, capabilities, limits, threads };
 }
 
 function draftSide(context: PlanContext, side: SideFile, id: number, stem: string): OutputDraft {
@@ -120,6 +121,7 @@ export function compile(request: CompileRequest): Plan {
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
+    files: [],
     steps: stepsOf(drafts, context),
     outputs: drafts.flatMap(({ files }) => files),
     warnings: [...new Set([...source.media.warnings, ...drafts.flatMap(({ warnings }) => warnings)])],

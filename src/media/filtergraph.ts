@@ -10,6 +10,16 @@ export type FilterValue = string | number;
 export interface Filter {
   readonly name: string;
   readonly options: readonly (readonly [string, FilterValue])[];
+  /** What it takes beside its chain. */
+  readonly beside?: Beside;
+}
+
+/** A stream of another input, on its way into a filter. */
+export interface Beside {
+  /** Place in the plan's inputs. */
+  readonly input: number;
+  readonly stream: number;
+  readonly filters: readonly Filter[];
 }
 
 /** `[in…]filter,filter[out…]`: pads are names without brackets. */
@@ -50,6 +60,33 @@ export function printFilter({ name, options }: Filter): string {
   const printed = options.map(([key, value]) => `${checked(key, NAME)}=${printValue(value)}`).join(":");
   return `${checked(name, NAME)}${printed === "" ? "" : `=${printed}`}`;
 }
+
+/**
+ * Chains in which every filter that takes a second stream stands first, with that stream's own chain before it. `inputOf`
+ * gives FFmpeg's number of a plan's input.
+ */
+export const unfold = (chains: readonly Chain[], inputOf: (planInput: number) => number): Chain[] =>
+  chains.flatMap((chain) => unfoldOne(chain, inputOf, 1));
+
+function unfoldOne({ inputs, filters, outputs }: Chain, inputOf: (planInput: number) => number, n: number): Chain[] {
+  const at = filters.findIndex(({ beside }) => beside !== undefined);
+  const joint = filters[at];
+  if (joint?.beside === undefined) return [{ inputs, filters, outputs }];
+  const { beside, ...bare } = joint;
+  const label = `${outputs[0] ?? "x"}b${n}`;
+  const source = `${inputOf(beside.input)}:${beside.stream}`;
+  const head: Chain[] = at === 0 ? [] : [{ inputs, filters: filters.slice(0, at), outputs: [`${label}m`] }];
+  const rest = { inputs: [...(at === 0 ? inputs : [`${label}m`]), label], outputs };
+  return [
+    ...head,
+    { inputs: [source], filters: beside.filters, outputs: [label] },
+    ...unfoldOne({ ...rest, filters: [bare, ...filters.slice(at + 1)] }, inputOf, n + 1),
+  ];
+}
+
+/** Plan inputs that the chains take streams of, besides their own. */
+export const besides = (chains: readonly Chain[]): number[] =>
+  chains.flatMap(({ filters }) => filters.flatMap(({ beside }) => (beside === undefined ? [] : [beside.input])));
 
 const printPads = (pads: readonly string[]): string => pads.map((pad) => `[${checked(pad, PAD)}]`).join("");
 

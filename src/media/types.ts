@@ -211,6 +211,11 @@ export type OutputRole =
   | "segment"
   | "report";
 
+/** A file that is put into the work folder before the first step: text of a user's, or a font of ours. */
+export type PlanFile =
+  | { readonly file: string; readonly text: string }
+  | { readonly file: string; readonly asset: "font" };
+
 export interface PlannedOutput {
   readonly role: OutputRole;
   /** The finished file in the work folder: `out/0.mp4`. */
@@ -265,6 +270,7 @@ export interface Plan {
   readonly version: 1;
   /** The preset that the spec was made with, and its version: `web@1`. */
   readonly preset?: string;
+  readonly files: readonly PlanFile[];
   readonly steps: readonly PlanStep[];
   readonly outputs: readonly PlannedOutput[];
   /** What a packaging job makes instead of `outputs`. */

@@ -2,8 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { compile } from "../../src/media/compile.ts";
 import { testEnv } from "../support/env.ts";
-import { makeClip } from "../support/media.ts";
-import { argvOf, caseNames, loadCase, loadMedia, requestOf, runPlan, toArgvs, verifyPlan } from "./harness.ts";
+import {
+  argvOf,
+  caseNames,
+  loadCase,
+  loadMedia,
+  makeInputs,
+  requestOf,
+  runPlan,
+  toArgvs,
+  verifyPlan,
+} from "./harness.ts";
 
 const VERSIONS = [5, 9] as const;
 const program = (major: 5 | 9): string => (major === 5 ? testEnv().ffmpeg : testEnv().ffmpeg9);
@@ -30,7 +39,7 @@ for (const major of VERSIONS) {
           return;
         }
         const plan = await compileFor(one, major);
-        const ran = await runPlan(plan, await makeClip(one.spec.input), program(major));
+        const ran = await runPlan(plan, await makeInputs(one), program(major));
         expect(await verifyPlan(plan, ran)).toEqual([]);
       });
     }

@@ -28,6 +28,8 @@ import { makeTempDir } from "../support/temp-dir.ts";
 export interface Spec {
   readonly about: string;
   readonly input: ClipSpec;
+  /** What the operations name, in their order; `media-info.json` is then a list of all inputs. */
+  readonly further?: readonly ClipSpec[];
   readonly output: string;
   readonly operations: readonly unknown[];
   readonly options?: ConvertOptions;
@@ -56,15 +58,21 @@ export async function loadCase(name: string): Promise<Case> {
   return { name, folder, spec: (await Bun.file(join(folder, "spec.json")).json()) as Spec };
 }
 
-export const loadMedia = async ({ folder }: Case): Promise<MediaInfo> =>
-  (await Bun.file(join(folder, "media-info.json")).json()) as MediaInfo;
+export async function loadMedia({ folder }: Case): Promise<readonly MediaInfo[]> {
+  const media = (await Bun.file(join(folder, "media-info.json")).json()) as MediaInfo | readonly MediaInfo[];
+  return Array.isArray(media) ? media : [media as MediaInfo];
+}
 
-export function requestOf({ spec }: Case, media: MediaInfo, major: 5 | 9): CompileRequest {
+/** Paths of the case's inputs. */
+export const makeInputs = ({ spec }: Case): Promise<string[]> =>
+  Promise.all([spec.input, ...(spec.further ?? [])].map((clip) => makeClip(clip)));
+
+export function requestOf({ spec }: Case, media: readonly MediaInfo[], major: 5 | 9): CompileRequest {
   return {
     operations: parseOperations(spec.operations),
     options: spec.options ?? {},
     outputName: spec.output,
-    inputs: [{ file: "in/0", media }],
+    inputs: media.map((one, n) => ({ file: `in/${n}`, media: one })),
     capabilities: sampleCapabilities(major),
     limits: sampleLimits,
     threads: 1,
@@ -130,11 +138,16 @@ export interface PlanRun {
 }
 
 /** Runs every step in a folder of its own; throws with FFmpeg's words when one fails. */
-export async function runPlan(plan: Plan, input: string, ffmpeg: string, workDir?: string): Promise<PlanRun> {
+export async function runPlan(
+  plan: Plan,
+  inputs: string | readonly string[],
+  ffmpeg: string,
+  workDir?: string,
+): Promise<PlanRun> {
   const folder = workDir ?? (await makeTempDir());
   await mkdir(join(folder, "in"), { recursive: true });
   await mkdir(join(folder, "out"), { recursive: true });
-  await symlink(input, join(folder, "in/0"));
+  for (const [n, path] of [inputs].flat().entries()) await symlink(path, join(folder, `in/${n}`));
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
   for (const planned of plan.steps) {
@@ -195,7 +208,8 @@ export async function verifyPlan(plan: Plan, { workDir }: PlanRun): Promise<stri
 
 /** Writes what the program makes of a case today: for a new case, or a change that is meant. */
 export async function record(one: Case): Promise<void> {
-  const media = await probe(await makeClip(one.spec.input));
-  await Bun.write(join(one.folder, "media-info.json"), `${JSON.stringify(media, null, 2)}\n`);
+  const media = await Promise.all((await makeInputs(one)).map((path) => probe(path)));
+  const stored = media.length === 1 ? media[0] : media;
+  await Bun.write(join(one.folder, "media-info.json"), `${JSON.stringify(stored, null, 2)}\n`);
   await Bun.write(join(one.folder, "argv.txt"), toText(argvOf(compile(requestOf(one, media, 9)))));
 }

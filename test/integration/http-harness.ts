@@ -147,6 +147,7 @@ export function fakeStorage(
 
 export const PLAN: Plan = {
   version: 1,
+  files: [],
   steps: [
     {
       id: "encode",

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { compile } from "../../src/media/compile.ts";
 import { filter, printGraph } from "../../src/media/filtergraph.ts";
-import { loadCase, loadMedia, requestOf, runPlan, verifyPlan } from "../golden/harness.ts";
+import { loadCase, loadMedia, makeInputs, requestOf, runPlan, verifyPlan } from "../golden/harness.ts";
 import { testEnv } from "../support/env.ts";
-import { makeClip } from "../support/media.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
 const SPECIAL = "\\':[],;=%@{}$\"`#|&*?<>()! \t\n-+/~^äß日本🎬".split(/(?:)/u);
@@ -79,7 +78,7 @@ for (const major of [5, 9] as const) {
         const folder = join(await makeTempDir(), "a:b'c \\d,[e];100%=%%f");
         await mkdir(folder);
         const plan = compile(requestOf(one, await loadMedia(one), major));
-        const ran = await runPlan(plan, await makeClip(one.spec.input), ffmpeg(), folder);
+        const ran = await runPlan(plan, await makeInputs(one), ffmpeg(), folder);
         expect(await verifyPlan(plan, ran)).toEqual([]);
       }, 30_000);
     }

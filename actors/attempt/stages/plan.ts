@@ -60,7 +60,10 @@ async function refuseInputs(ports: AttemptPorts, spec: RunnableSpec, plan: Plan)
       if (!(await sameObject(ports.storage, input, outputPlace(spec.output, name)))) continue;
       throw new RendiffError({
         kind: "output.conflict",
-        publicMessage: "The output is the input itself; inputs are never overwritten.",
+        publicMessage:
+          input === spec.inputs[0]
+            ? "The output is the input itself; inputs are never overwritten."
+            : "The output is a file that an operation reads; inputs are never overwritten.",
         hint: "Choose another output_path.",
       });
     }

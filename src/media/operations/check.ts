@@ -37,9 +37,17 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   flip: ["hflip", "vflip"],
   audio: ["volume", "aformat"],
   thumbnail: ["scale", "fps", "thumbnail"],
+  watermark: ["overlay", "scale", "colorchannelmixer"],
 };
 
-const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set(["scale", "crop", "pad", "rotate", "flip"]);
+const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([
+  "scale",
+  "crop",
+  "pad",
+  "rotate",
+  "flip",
+  "watermark",
+]);
 
 const changesPicture = (operation: Operation): boolean =>
   PICTURE_OPERATIONS.has(operation.type) || operation.type === "filter";

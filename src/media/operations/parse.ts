@@ -26,6 +26,7 @@ import { type StreamOperation, streamSchema } from "./stream.schema.ts";
 import { type Thumbnail, thumbnailSchema } from "./thumbnail.schema.ts";
 import { type Transcode, transcodeSchema } from "./transcode.schema.ts";
 import { type Trim, trimSchema } from "./trim.schema.ts";
+import { type Watermark, watermarkSchema } from "./watermark.schema.ts";
 
 /** One schema per operation that is built, for validation and for OpenAPI. */
 export const operationSchemas = {
@@ -39,6 +40,7 @@ export const operationSchemas = {
   filter: filterSchema,
   audio: audioSchema,
   thumbnail: thumbnailSchema,
+  watermark: watermarkSchema,
   stream: streamSchema,
 } as const;
 
@@ -54,20 +56,13 @@ export type Operation =
   | FilterOperation
   | Audio
   | Thumbnail
+  | Watermark
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = [
-  "watermark",
-  "text",
-  "subtitle",
-  "preview",
-  "waveform",
-  "concat",
-  "raw",
-] as const;
+export const FUTURE_OPERATION_TYPES = ["text", "subtitle", "preview", "waveform", "concat", "raw"] as const;
 
 /** Documented parameters of built operations that are not in this version. */
 const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {

@@ -126,5 +126,39 @@ export const fileName = z
   .max(200, "must have at most 200 characters")
   .refine((name) => !/[/\\\p{C}\p{Zl}\p{Zp}]/u.test(name) && !name.startsWith("."), NAME_FORM);
 
+export const POSITIONS = [
+  "top-left",
+  "top",
+  "top-right",
+  "left",
+  "center",
+  "right",
+  "bottom-left",
+  "bottom",
+  "bottom-right",
+] as const;
+export type Position = (typeof POSITIONS)[number];
+
+const COORDINATE_FORM = 'must be pixels or a percentage such as "50%"';
+const COORDINATE_PERCENT = /^-?\d{1,3}(?:\.\d+)?%$/;
+
+/** Where the edge of something laid over the picture is; below zero it is counted from the far edge. */
+export const coordinate = z
+  .union(
+    [z.int(COORDINATE_FORM), z.string(COORDINATE_FORM).regex(COORDINATE_PERCENT, COORDINATE_FORM)],
+    COORDINATE_FORM,
+  )
+  .transform((value): Length => (typeof value === "number" ? { pixels: value } : { percent: Number.parseFloat(value) }))
+  .refine((value) => !("pixels" in value) || Math.abs(value.pixels) <= SIZE_PIXELS_MAX, COORDINATE_FORM)
+  .refine((value) => !("percent" in value) || Math.abs(value.percent) <= 100, "must be between -100% and 100%");
+
+const URI_LENGTH_MAX = 4_096;
+
+/** The URI of a further input. */
+export const reference = z
+  .string("must be a URI")
+  .min(1, "must not be empty")
+  .max(URI_LENGTH_MAX, `must have at most ${URI_LENGTH_MAX} characters`);
+
 /** Parsed only to be refused by name. */
 export const notBuilt = z.unknown().optional();

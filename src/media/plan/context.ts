@@ -2,7 +2,7 @@
 import type { ConvertOptions } from "../operations/options.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Shape } from "../operations/shape.ts";
-import type { Capabilities, MediaLimits } from "../types.ts";
+import type { Capabilities, MediaLimits, PlanInput } from "../types.ts";
 import type { Source } from "./source.ts";
 
 export interface PlanContext {
@@ -10,6 +10,8 @@ export interface PlanContext {
   readonly options: ConvertOptions;
   readonly shape: Shape;
   readonly source: Source;
+  /** All of the job's; the first is the source's. */
+  readonly inputs: readonly PlanInput[];
   readonly capabilities: Capabilities;
   readonly limits: MediaLimits;
   readonly threads: number;

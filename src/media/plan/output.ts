@@ -7,6 +7,8 @@ import type { Window } from "./timeline.ts";
 
 /** What a branch of the graph is built with; known when the step's outputs are. */
 export interface GraphContext {
+  /** Index of the `-i` of a further input of the plan, for a draft that names it in `uses`. */
+  inputOf(planInput: number): number;
   /** `-ss` of the input. */
   readonly seekSeconds: number;
   /** Where the input's streams are: index of the `-i`. */
@@ -52,6 +54,8 @@ export interface OutputDraft {
   readonly keyframesOnly: boolean;
   readonly durationSeconds: number | null;
   readonly memory: readonly MemoryUse[];
+  /** Further inputs of the plan that its arguments name; those of its chains need not be here. */
+  readonly uses?: readonly number[];
   readonly bytesMax: number;
   /** What the whole of its files may take, when that is less. */
   readonly bytesLikely: number;

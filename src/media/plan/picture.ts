@@ -8,10 +8,11 @@ import type { Operation } from "../operations/parse.ts";
 import type { Crop, Pad, Rotate, Scale } from "../operations/picture.schema.ts";
 import type { AUTO, Fraction, Length } from "../operations/scalars.ts";
 import type { Transcode } from "../operations/transcode.schema.ts";
-import type { Rational, VideoStream } from "../types.ts";
+import type { PlanInput, Rational, VideoStream } from "../types.ts";
 import { type Lengths, pictureFilters, reversedBytes, type Scene, sceneOf } from "./effects.ts";
 import { invalidPlan } from "./refuse.ts";
 import { rateOf } from "./source.ts";
+import { applyWatermark } from "./watermark.ts";
 
 /** What sizes must be multiples of, for the pixel format that is encoded. */
 export interface Grid {
@@ -39,9 +40,13 @@ export interface PictureState {
   readonly warnings: readonly string[];
 }
 
-interface Context {
+export interface PictureContext {
   readonly grid: Grid;
   readonly pixelFormat: string;
+  readonly operations: readonly Operation[];
+  /** Of the operation. */
+  readonly index: number;
+  readonly inputs: readonly PlanInput[];
   readonly rotated: boolean;
   /** Of the operation, as in `operations[2]`. */
   readonly path: string;
@@ -122,7 +127,7 @@ function proportional(
   return { width: Math.min(width, box.width ?? width), height: Math.min(height, box.height ?? height) };
 }
 
-function applyScale(state: PictureState, op: Scale, context: Context): PictureState {
+function applyScale(state: PictureState, op: Scale, context: PictureContext): PictureState {
   const { grid } = context;
   const box = boxOf(op.width, op.height, grid);
   const { algorithm } = op;
@@ -171,7 +176,7 @@ function frame(
   state: PictureState,
   { width, height, x, y }: Rectangle,
   color: string,
-  { pixelFormat, grid }: Context,
+  { pixelFormat, grid }: PictureContext,
 ): PictureState {
   if (width === state.width && height === state.height) return state;
   // The filter rounds to the sampling of what it is given, which must therefore hold single pixels where the grid does.
@@ -190,7 +195,7 @@ function unsampled(pixelFormat: string, grid: Grid): string {
 const toPixels = (length: Length, whole: number): number =>
   "pixels" in length ? length.pixels : (length.percent / 100) * whole;
 
-function applyCrop(state: PictureState, op: Crop, { grid, path }: Context): PictureState {
+function applyCrop(state: PictureState, op: Crop, { grid, path }: PictureContext): PictureState {
   const side = (size: Length | undefined, at: Length | undefined, whole: number, step: 1 | 2) => {
     const from = at === undefined ? null : Math.round(toPixels(at, whole));
     const wanted = size === undefined ? whole - (from ?? 0) : toPixels(size, whole);
@@ -210,7 +215,7 @@ function applyCrop(state: PictureState, op: Crop, { grid, path }: Context): Pict
   return cut(state, { width: across.length, height: down.length, x: across.at, y: down.at });
 }
 
-function applyPad(state: PictureState, op: Pad, context: Context): PictureState {
+function applyPad(state: PictureState, op: Pad, context: PictureContext): PictureState {
   const { grid, path } = context;
   const side = (size: Length | undefined, at: Length | undefined, inner: number, step: 1 | 2) => {
     const whole = toGrid((size === undefined ? inner : toPixels(size, inner)) - 1e-6, step, Math.ceil);
@@ -240,7 +245,7 @@ const TURNS: Readonly<Record<Rotate["angle"], readonly Filter[]>> = {
   270: [filter("transpose", { dir: "cclock" })],
 };
 
-function applyRotate(state: PictureState, { angle }: Rotate, { rotated }: Context): PictureState {
+function applyRotate(state: PictureState, { angle }: Rotate, { rotated }: PictureContext): PictureState {
   const next = {
     ...state,
     changed: state.changed || rotated || angle !== 0,
@@ -254,7 +259,7 @@ function applyRotate(state: PictureState, { angle }: Rotate, { rotated }: Contex
 /** vflip only turns the lines' order around in place, which x265 reads out of bounds: what follows it must copy. */
 const FLIPS = { horizontal: ["hflip"], vertical: ["vflip", "copy"], both: ["vflip", "hflip"] } as const;
 
-function applyTranscode(state: PictureState, op: Transcode, { grid }: Context): PictureState {
+function applyTranscode(state: PictureState, op: Transcode, { grid }: PictureContext): PictureState {
   const box = boxOf(op.width, op.height, grid);
   let next = state;
   if (box.width !== null && box.height !== null) next = stretch(state, box.width, box.height);
@@ -274,7 +279,7 @@ function stretch(state: PictureState, width: number, height: number): PictureSta
   return distorted ? { ...next, warnings: [...next.warnings, warning] } : next;
 }
 
-function applyFilter(state: PictureState, op: FilterOperation, { video, id, scene }: Context): PictureState {
+function applyFilter(state: PictureState, op: FilterOperation, { video, id, scene }: PictureContext): PictureState {
   const added = (filters: readonly Filter[], more: Partial<PictureState> = {}): PictureState => ({
     ...state,
     ...more,
@@ -305,7 +310,7 @@ function applyFilter(state: PictureState, op: FilterOperation, { video, id, scen
   return added(filters, { fps, warnings });
 }
 
-function apply(state: PictureState, operation: Operation, context: Context): PictureState {
+function apply(state: PictureState, operation: Operation, context: PictureContext): PictureState {
   switch (operation.type) {
     case "scale":
       return applyScale(state, operation, context);
@@ -321,6 +326,8 @@ function apply(state: PictureState, operation: Operation, context: Context): Pic
     }
     case "filter":
       return applyFilter(state, operation, context);
+    case "watermark":
+      return applyWatermark(state, operation, context);
     case "transcode":
       return applyTranscode(state, operation, context);
     default:
@@ -336,15 +343,18 @@ export interface PictureRequest {
   readonly operations: readonly Operation[];
   readonly grid: Grid;
   readonly pixelFormat: string;
+  readonly inputs: readonly PlanInput[];
 }
 
 /** The picture after `operations`; those that are not about the picture are passed over. */
-export function pictureAfter({ video, operations, grid, pixelFormat, id, lengths }: PictureRequest): PictureState {
-  const shared = { grid, pixelFormat, rotated: video.rotation !== 0, video, id };
+export function pictureAfter({ video, lengths, ...request }: PictureRequest): PictureState {
+  const { operations } = request;
+  const shared = { ...request, rotated: video.rotation !== 0, video };
   return operations.reduce(
     (state, operation, index) =>
       apply(state, operation, {
         ...shared,
+        index,
         path: `operations[${index}]`,
         scene: () => sceneOf(operations, index, lengths),
       }),

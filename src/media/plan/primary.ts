@@ -29,7 +29,7 @@ import {
 } from "./video-part.ts";
 
 const PASS_LOG = "pass";
-const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip"]);
+const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip", "watermark"]);
 
 /** An operation that is pointless where there is no picture. */
 const needsPicture = (operation: Operation): boolean =>
@@ -54,7 +54,9 @@ function reasonToEncode(context: PlanContext, video: VideoStream, choice: VideoC
   if (obstacle !== null) return obstacle;
   if (exact) return "an exact trim";
   const lengths = lengthsOf(source);
-  const probe = pictureAfter({ video, operations, grid: { x: 1, y: 1 }, pixelFormat: "yuv444p", id: 0, lengths });
+  const { inputs } = context;
+  const any = { grid: { x: 1, y: 1 }, pixelFormat: "yuv444p", id: 0 } as const;
+  const probe = pictureAfter({ video, operations, inputs, lengths, ...any });
   return probe.changed ? "an operation on the picture" : null;
 }
 
@@ -106,7 +108,7 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
   const wanted = encodeVideo({ choice, video, container, capabilities, transcode, still, quality: null });
   const { grid, pixelFormat } = wanted;
   const lengths = lengthsOf(source);
-  const after = pictureAfter({ video, operations, grid, pixelFormat, id: 0, lengths });
+  const after = pictureAfter({ video, operations, grid, pixelFormat, id: 0, lengths, inputs: context.inputs });
   const picture = finishPicture(after, wanted, container, video, still);
   const encode = encoderForSize(wanted, picture, capabilities);
   const countedInput = source.media.demuxers.includes("avi");

@@ -1,10 +1,11 @@
 /** From drafts to FFmpeg's command lines: outputs that can share a decode do. */
 import { printGraph } from "../filtergraph.ts";
-import type { Arg, PlanStep } from "../types.ts";
+import type { PlanStep } from "../types.ts";
 import type { PlanContext } from "./context.ts";
+import { furtherInputs, inputArgs } from "./inputs.ts";
 import type { OutputDraft, Preparation } from "./output.ts";
 import { heldMemory, memoryBytesMax, TRACK_MEMORY } from "./resources.ts";
-import { readFor, seekFor, type Window } from "./timeline.ts";
+import { seekFor } from "./timeline.ts";
 
 /** Measurements are printed as information. */
 const LOUD: readonly string[] = ["-v", "level+info"];
@@ -20,8 +21,6 @@ interface Group {
   readonly drafts: readonly OutputDraft[];
   readonly seekSeconds: number;
 }
-
-const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
 
 function seekOf(drafts: readonly OutputDraft[], context: PlanContext): number {
   const copy = drafts.find(({ seek }) => seek === "start");
@@ -51,44 +50,19 @@ function groupsOf(drafts: readonly OutputDraft[], context: PlanContext): Group[]
   return [{ drafts: together, seekSeconds: seekOf(together, context) }, ...groupsOf(apart, context)];
 }
 
-export interface Reading {
-  readonly windows: readonly Window[];
-  readonly seekSeconds: number;
-  readonly keyframesOnly: boolean;
-}
-
-/** How an input is opened and which part of it is read. */
-export function inputArgs({ source, capabilities, limits, threads }: PlanContext, reading: Reading): Arg[] {
-  const { media, file } = source.input;
-  const { windows, seekSeconds, keyframesOnly } = reading;
-  const read = readFor(windows, seekSeconds);
-  const [demuxer] = media.demuxers;
-  return [
-    ...(keyframesOnly ? ["-skip_frame", "nokey"] : []),
-    "-protocol_whitelist",
-    "file,pipe",
-    "-format_whitelist",
-    capabilities.inputFormats.join(","),
-    "-max_streams",
-    String(limits.maxStreams),
-    "-max_pixels",
-    // Coded sizes are rounded up to whole blocks.
-    String((limits.maxWidth + 64) * (limits.maxHeight + 64)),
-    "-threads",
-    String(threads),
-    ...(demuxer === undefined ? [] : ["-f", demuxer]),
-    ...(seekSeconds > 0 ? ["-ss", fixed(seekSeconds)] : []),
-    ...(read === null ? [] : ["-t", fixed(read)]),
-    "-i",
-    { file },
-  ];
-}
-
 function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<PlanStep, "id" | "weight"> {
   const { threads, source } = context;
   const { drafts, seekSeconds } = group;
-  const outputs = drafts.map((draft) => draft.build({ seekSeconds, input: 0 }, pass));
-  const chains = outputs.flatMap((output) => output.chains);
+  const built = (inputOf: (planInput: number) => number) =>
+    drafts.map((draft) => draft.build({ seekSeconds, input: 0, inputOf }, pass));
+  // Which inputs the chains take does not depend on their numbers.
+  const further = furtherInputs(
+    context,
+    built(() => 0).flatMap((output) => output.chains),
+    drafts.flatMap(({ uses = [] }) => uses),
+  );
+  const outputs = built(further.inputOf);
+  const chains = further.unfold(outputs.flatMap((output) => output.chains));
   const filterGraph = chains.length === 0 ? null : printGraph({ chains });
   const megapixels = source.video === null ? 0 : (source.video.width * source.video.height) / 1e6;
   const decodes = filterGraph !== null;
@@ -104,6 +78,7 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
         seekSeconds,
         keyframesOnly: drafts.every(({ keyframesOnly }) => keyframesOnly),
       }),
+      ...further.args,
       ...(filterGraph === null ? [] : ["-filter_complex", filterGraph]),
       ...outputs.flatMap((output) => output.args),
     ],
@@ -112,7 +87,7 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
     threads,
     memoryBytesMax: memoryBytesMax(
       drafts.flatMap(({ memory }) => memory),
-      decodes ? megapixels : 0,
+      (decodes ? megapixels : 0) + further.megapixels,
       threads,
     ),
     // The first pass writes its log only.
@@ -131,14 +106,16 @@ function preparationStep(
   const { threads } = context;
   const { megapixels, heldBytes, needs, measures, writes } = preparation;
   const seekSeconds = seekFor([draft.window], context.source.seeksExactly);
-  const { chains, args } = preparation.build({ seekSeconds, input: 0 });
-  const filterGraph = printGraph({ chains });
+  const { chains, args } = preparation.build({ seekSeconds, input: 0, inputOf: () => 0 });
+  const further = furtherInputs(context, chains);
+  const filterGraph = printGraph({ chains: further.unfold(chains) });
   return {
     args: [
       ...(measures.length === 0 ? [] : LOUD),
       "-filter_complex_threads",
       String(threads),
       ...inputArgs(context, { windows: [draft.window], seekSeconds, keyframesOnly: false }),
+      ...further.args,
       "-filter_complex",
       filterGraph,
       ...args,
@@ -146,7 +123,7 @@ function preparationStep(
     filterGraph,
     durationSeconds: draft.durationSeconds,
     threads,
-    memoryBytesMax: memoryBytesMax([TRACK_MEMORY, ...heldMemory(heldBytes)], megapixels, threads),
+    memoryBytesMax: memoryBytesMax([TRACK_MEMORY, ...heldMemory(heldBytes)], megapixels + further.megapixels, threads),
     fileBytesMax: PREPARATION_BYTES_MAX,
     writes,
     ...(measures.length === 0 ? {} : { needs, measures }),

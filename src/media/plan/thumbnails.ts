@@ -129,7 +129,9 @@ function pick(thumbnail: Thumbnail, base: Window, film: Film, index: number, vid
 
 /** Fades, speeds and the like go by the film's time, so that pictures are taken only after them. */
 const goesByTime = (operation: Operation): boolean =>
-  operation.type === "filter" && ["fade_in", "fade_out", "speed", "reverse", "stabilize"].includes(operation.name);
+  operation.type === "filter"
+    ? ["fade_in", "fade_out", "speed", "reverse", "stabilize"].includes(operation.name)
+    : operation.type === "watermark";
 
 interface Picked extends Pick {
   /** Filters after the operations. */
@@ -231,7 +233,7 @@ export function draftThumbnail(
   const earlier = before(operations, index);
   const { grid, pixelFormat } = encode;
   const state = pictureAfter({
-    ...{ video, grid, pixelFormat, id },
+    ...{ video, grid, pixelFormat, id, inputs: context.inputs },
     operations: [...earlier, ...sized(operation)],
     lengths: lengthsOf(source),
   });

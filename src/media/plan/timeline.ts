@@ -105,6 +105,25 @@ export function seekFor(windows: readonly Window[], seeksExactly: boolean): numb
   return Math.max(0, Math.min(...windows.map(({ start }) => start)) - SLACK_SECONDS);
 }
 
+export interface Span {
+  readonly start: number;
+  readonly end?: number | undefined;
+}
+
+/**
+ * When something is shown, as `enable` of a filter: undefined for always, null for never. `zero` is where the span's time
+ * begins in the graph's.
+ */
+export function enableFor({ start, end }: Span, zero: number): string | undefined | null {
+  const from = start + zero;
+  const until = end === undefined ? null : end + zero;
+  if (until !== null && until <= SLACK_SECONDS) return null;
+  const begins = from > SLACK_SECONDS ? [`gte(t,${printNumber(from - SLACK_SECONDS)})`] : [];
+  const ends = until === null ? [] : [`lt(t,${printNumber(until - SLACK_SECONDS)})`];
+  const terms = [...begins, ...ends];
+  return terms.length === 0 ? undefined : terms.join("*");
+}
+
 /** How much is read from the seek on, `-t` of the input; null for all. */
 export function readFor(windows: readonly Window[], seekSeconds: number): number | null {
   let last = 0;

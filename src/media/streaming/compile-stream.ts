@@ -7,11 +7,11 @@ import type { Fraction } from "../operations/scalars.ts";
 import type { StreamOperation } from "../operations/stream.schema.ts";
 import type { PlanContext } from "../plan/context.ts";
 import { toleranceSeconds } from "../plan/expect.ts";
+import { furtherInputs, inputArgs } from "../plan/inputs.ts";
 import { invalidPlan, overLimit } from "../plan/refuse.ts";
 import { fileBytes, memoryBytesMax, TRACK_MEMORY, videoBits } from "../plan/resources.ts";
 import { soundArgs } from "../plan/sound.ts";
 import { fpsOf } from "../plan/source.ts";
-import { inputArgs } from "../plan/steps.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
 import type { Arg, PackagePlan, PackageRendition, Plan, PlanStep } from "../types.ts";
 import { framesOf, type GopPlan, gopPlan } from "./gop.ts";
@@ -124,7 +124,9 @@ function encodeStep(drawn: Drawn, sizes: Sizes): PlanStep {
   const { request, pictures, sounds, window, seekSeconds, seconds } = drawn;
   const { context } = request;
   const sound = soundParts(drawn);
-  const chains = [...pictureChains(drawn), ...sound.chains];
+  const drawnChains = [...pictureChains(drawn), ...sound.chains];
+  const further = furtherInputs(context, drawnChains);
+  const chains = further.unfold(drawnChains);
   const filterGraph = chains.length === 0 ? null : printGraph({ chains });
   const { video } = context.source;
   const uses = [
@@ -139,6 +141,7 @@ function encodeStep(drawn: Drawn, sizes: Sizes): PlanStep {
     args: [
       ...["-filter_complex_threads", String(context.threads)],
       ...inputArgs(context, { windows: [window], seekSeconds, keyframesOnly: false }),
+      ...further.args,
       ...(filterGraph === null ? [] : ["-filter_complex", filterGraph]),
       ...pictureArgs(drawn),
       ...sound.args,
@@ -147,7 +150,11 @@ function encodeStep(drawn: Drawn, sizes: Sizes): PlanStep {
     durationSeconds: seconds,
     weight: 1 - PACKAGING_WEIGHT,
     threads: context.threads,
-    memoryBytesMax: memoryBytesMax(uses, video === null ? 0 : (video.width * video.height) / 1e6, context.threads),
+    memoryBytesMax: memoryBytesMax(
+      uses,
+      (video === null ? 0 : (video.width * video.height) / 1e6) + further.megapixels,
+      context.threads,
+    ),
     fileBytesMax: sizes.largestBytes,
     writes: [...(pictures?.renditions ?? []), ...sounds].map(({ id }) => fileOf(id)),
   };
@@ -260,6 +267,7 @@ export function compileStream(request: StreamRequest): Plan {
   ];
   return {
     version: 1,
+    files: [],
     steps: [encodeStep(drawn, sizes), packageStep(drawn, plan, sizes)],
     outputs: [],
     package: plan,

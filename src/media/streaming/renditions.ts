@@ -99,7 +99,7 @@ export function picturesOf(
   const fps = steadyRate(fpsOf(video));
   const shown = pictureAfter({
     ...{ video, operations, grid: { x: 2, y: 2 }, pixelFormat: "yuv420p" },
-    ...{ id: 0, lengths: lengthsOf(source) },
+    ...{ id: 0, lengths: lengthsOf(source), inputs: context.inputs },
   });
   const { num, den } = shown.sampleAspect;
   const ladder: LadderSource = {

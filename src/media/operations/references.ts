@@ -1,0 +1,31 @@
+/** Further inputs: what operations name beside `input_path`. Their order is the order of a job's inputs after the first. */
+import type { Operation } from "./parse.ts";
+
+/** How an input is opened: by FFmpeg, or, for captions, by us, who find its characters and hand FFmpeg a copy in UTF-8. */
+export type InputKind = "media" | "subtitle";
+
+export interface Reference {
+  readonly kind: InputKind;
+  /** As the client wrote it. */
+  readonly uri: string;
+  /** Of the operation. */
+  readonly index: number;
+  /** Where the client wrote it: `operations[2].image`. */
+  readonly path: string;
+}
+
+function ofOperation(operation: Operation, index: number): Reference[] {
+  const path = (field: string): string => `operations[${index}].${field}`;
+  switch (operation.type) {
+    case "watermark":
+      return [{ kind: "media", uri: operation.image, index, path: path("image") }];
+    default:
+      return [];
+  }
+}
+
+export const referencesOf = (operations: readonly Operation[]): readonly Reference[] => operations.flatMap(ofOperation);
+
+/** Place in a job's inputs of the first reference of the operation at `index`; the input itself is 0. */
+export const inputIndexOf = (operations: readonly Operation[], index: number): number =>
+  1 + referencesOf(operations.slice(0, index)).length;

@@ -1,0 +1,73 @@
+/** The inputs of a step: how each is opened, and which number FFmpeg gives it. */
+import { besides, type Chain, unfold } from "../filtergraph.ts";
+import type { Arg, PlanInput } from "../types.ts";
+import type { PlanContext } from "./context.ts";
+import { readFor, type Window } from "./timeline.ts";
+
+export interface Reading {
+  readonly windows: readonly Window[];
+  readonly seekSeconds: number;
+  readonly keyframesOnly: boolean;
+}
+
+const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
+
+/** By the one demuxer that it was found to need, which opens nothing but this file. */
+function opening({ capabilities, limits, threads }: PlanContext, { media }: PlanInput): Arg[] {
+  const [demuxer] = media.demuxers;
+  return [
+    "-protocol_whitelist",
+    "file,pipe",
+    "-format_whitelist",
+    capabilities.inputFormats.join(","),
+    "-max_streams",
+    String(limits.maxStreams),
+    "-max_pixels",
+    // Coded sizes are rounded up to whole blocks.
+    String((limits.maxWidth + 64) * (limits.maxHeight + 64)),
+    "-threads",
+    String(threads),
+    ...(demuxer === undefined ? [] : ["-f", demuxer]),
+  ];
+}
+
+/** How the main input is opened and which part of it is read. */
+export function inputArgs(context: PlanContext, { windows, seekSeconds, keyframesOnly }: Reading): Arg[] {
+  const { input } = context.source;
+  const read = readFor(windows, seekSeconds);
+  return [
+    ...(keyframesOnly ? ["-skip_frame", "nokey"] : []),
+    ...opening(context, input),
+    ...(seekSeconds > 0 ? ["-ss", fixed(seekSeconds)] : []),
+    ...(read === null ? [] : ["-t", fixed(read)]),
+    "-i",
+    { file: input.file },
+  ];
+}
+
+const megapixelsOf = ({ media }: PlanInput): number =>
+  media.streams.reduce((most, one) => (one.kind === "video" ? Math.max(most, one.width * one.height) : most), 0) / 1e6;
+
+/** What a step reads beside the main input. */
+export interface Further {
+  readonly args: readonly Arg[];
+  readonly megapixels: number;
+  /** FFmpeg's number of a plan's input. */
+  inputOf(planInput: number): number;
+  /** The chains with those inputs in them. */
+  unfold(chains: readonly Chain[]): Chain[];
+}
+
+/** Of chains that are known but for the inputs' numbers, and of `uses`, which arguments name. */
+export function furtherInputs(context: PlanContext, chains: readonly Chain[], uses: readonly number[] = []): Further {
+  const used = new Set([...besides(chains), ...uses]);
+  const numbers = context.inputs.flatMap((_, index) => (index > 0 && used.has(index) ? [index] : []));
+  const inputs = numbers.flatMap((index) => context.inputs[index] ?? []);
+  const inputOf = (planInput: number): number => numbers.indexOf(planInput) + 1;
+  return {
+    args: inputs.flatMap((input) => [...opening(context, input), "-i", { file: input.file }]),
+    megapixels: inputs.reduce((sum, input) => sum + megapixelsOf(input), 0),
+    inputOf,
+    unfold: (all) => unfold(all, inputOf),
+  };
+}
