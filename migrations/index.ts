@@ -1,5 +1,6 @@
 /** The migrations in order, inside the binary. A file is never changed once it was released: add the next number. */
 import initial from "./0001_initial.sql" with { type: "text" };
+import fairQueue from "./0002_fair_queue.sql" with { type: "text" };
 import access from "./0003_access.sql" with { type: "text" };
 import contentKeys from "./0012_content_keys.sql" with { type: "text" };
 
@@ -11,6 +12,7 @@ export interface Migration {
 
 export const MIGRATIONS: readonly Migration[] = [
   { name: "0001_initial", text: initial },
+  { name: "0002_fair_queue", text: fairQueue },
   { name: "0003_access", text: access },
   { name: "0012_content_keys", text: contentKeys },
 ];

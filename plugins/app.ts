@@ -20,6 +20,7 @@ import { keys } from "./keys/keys.ts";
 import { metrics } from "./metrics/metrics.ts";
 import { outer } from "./outer.ts";
 import { probe } from "./probe/probe.ts";
+import { queues } from "./queues/queues.ts";
 import { streamPlugin } from "./stream/stream.ts";
 import { tokens } from "./tokens/tokens.ts";
 import { webhooks } from "./webhooks/webhooks.ts";
@@ -46,6 +47,7 @@ function makeElysia(context: HttpContext) {
       .use(docs(context))
       .use(admin(context))
       .use(adminKeys(context))
+      .use(queues(context))
   );
 }
 

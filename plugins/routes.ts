@@ -13,6 +13,7 @@ import { jobsRoutes } from "./jobs/jobs.routes.ts";
 import { keysRoutes } from "./keys/keys.routes.ts";
 import { metricsRoutes } from "./metrics/metrics.routes.ts";
 import { probeRoutes } from "./probe/probe.routes.ts";
+import { queuesRoutes } from "./queues/queues.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { tokensRoutes } from "./tokens/tokens.routes.ts";
@@ -34,5 +35,6 @@ export const ROUTES: readonly RouteRule[] = [
   ...metricsRoutes,
   ...docsRoutes,
   ...adminRoutes,
+  ...queuesRoutes,
   ...unsupportedRoutes,
 ];

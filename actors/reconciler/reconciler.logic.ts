@@ -3,6 +3,7 @@ import { fromCallback, fromPromise } from "xstate";
 import { type Coordination, channels } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { publishChange } from "../../src/events/messages.ts";
+import { ageJobs } from "../../src/jobs/ageing.ts";
 import { forgetWorkers } from "../../src/jobs/fleet.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
@@ -30,6 +31,8 @@ export interface ReconcilerPorts {
   readonly reapAfterTicks: number;
   readonly poisonAfter: number;
   readonly publishTimeoutMs: number;
+  /** Default: half an hour. */
+  readonly ageAfterMs?: number;
   readonly retentionJobsMs: number | null;
   readonly retentionOutputsMs: number | null;
 }
@@ -37,6 +40,8 @@ export interface ReconcilerPorts {
 const TURN = "reconciler";
 const REAP_LIMIT = 200;
 const HINT_LIMIT = 1_000;
+/** A job that could have run for so long moves up one class. */
+const AGE_AFTER_MS = 30 * 60_000;
 const FORGET_LIMIT = 100;
 const ROUND_MS_MIN = 50;
 /** Sweeping and retention look at more rows and hurry nobody. */
@@ -111,6 +116,8 @@ export async function runRound(ports: ReconcilerPorts, { tidies, sweeps }: Round
   if (!(await takeTurn(sql, { name: TURN, holder, ttlMs: tickIntervalMs * 2 }))) return tickIntervalMs;
   await mend(ports);
   if (tidies) {
+    const aged = await ageJobs(sql, { afterMs: ports.ageAfterMs ?? AGE_AFTER_MS, limit: HINT_LIMIT });
+    if (aged.length > 0) await hurry(ports.logger, () => coordination.readyQueue.add(aged));
     await retireSilentWorkers(sql, ports.reapAfterTicks * 4);
     await forgetWorkers(sql, FORGET_LIMIT);
     await tidy(ports);

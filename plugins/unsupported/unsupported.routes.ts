@@ -42,12 +42,6 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["PUT", "/presets/:name"],
     ["DELETE", "/presets/:name"],
   ]),
-  ...missing("queue control", "admin", [
-    ["GET", "/admin/queues"],
-    ["POST", "/admin/queues"],
-    ["POST", "/admin/queues/pause"],
-    ["POST", "/admin/queues/resume"],
-  ]),
   ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
   ...missing("clean-up by hand", "admin", [["POST", "/admin/cleanup"]]),
 ];

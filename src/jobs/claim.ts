@@ -22,6 +22,8 @@ import {
   KEY_IS_LIMITED,
   KEY_IS_UNCHANGED,
   NOT_CANCELLED,
+  NOT_PAUSED,
+  QUEUE_CLASS,
 } from "./guards.ts";
 import { appendEvent } from "./statements.ts";
 import { JOB_COLUMNS, priorityNumber, toJob } from "./store.ts";
@@ -74,11 +76,11 @@ function claimText({ before, columns, condition, after, may }: Look, which: stri
 WITH ${before}
 next AS (
   SELECT ${columns} FROM jobs j
-  WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT}
+  WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT} AND ${NOT_PAUSED}
     AND ($2::text[] IS NULL OR j.type = ANY ($2::text[]))
     AND ($3::smallint[] IS NULL OR j.priority = ANY ($3::smallint[]))
     ${condition} ${which}
-  ORDER BY j.priority, j.queue_rank, j.id
+  ORDER BY ${QUEUE_CLASS}, j.queue_rank, j.id
   LIMIT 1
   FOR UPDATE SKIP LOCKED),
 ${after}

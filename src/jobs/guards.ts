@@ -23,6 +23,11 @@ export const NOT_CANCELLED = "j.cancel_requested_at IS NULL";
 export const CANCEL_WANTED = "j.cancel_requested_at IS NOT NULL";
 export const IS_DUE = "j.run_at <= now()";
 export const IS_QUEUED = "j.status = 'queued'";
+/** The class whose order a job is in: its priority, or the higher one that it has come to by waiting. */
+export const QUEUE_CLASS = "coalesce(j.aged_priority, j.priority)";
+/** An administrator has not paused the class; read once per statement. */
+export const NOT_PAUSED =
+  "j.priority <> ALL (coalesce((SELECT array_agg(p.priority) FROM queue_pauses p), '{}'::smallint[]))";
 export const IS_OPEN = "j.status IN ('queued', 'processing')";
 export const IS_FINAL = "j.status IN ('completed', 'failed', 'cancelled')";
 

@@ -2,7 +2,7 @@
 
 import type { ReadyHint } from "../coordination/ports.ts";
 import type { SqlParam, SqlRunner } from "../database/sql.ts";
-import { IS_DUE, IS_QUEUED, NOT_CANCELLED } from "./guards.ts";
+import { IS_DUE, IS_QUEUED, NOT_CANCELLED, NOT_PAUSED, QUEUE_CLASS } from "./guards.ts";
 import { priorityNumber, toPriority } from "./store.ts";
 import { PRIORITIES, type Priority } from "./types.ts";
 
@@ -15,11 +15,12 @@ export async function readyHints(
   let condition = "";
   if (after !== undefined) {
     params.push(priorityNumber(after.priority), after.rank, after.jobId);
-    condition = "AND (j.priority, j.queue_rank, j.id) > ($2::smallint, $3::double precision, $4::uuid)";
+    condition = `AND (${QUEUE_CLASS}, j.queue_rank, j.id) > ($2::smallint, $3::double precision, $4::uuid)`;
   }
   const rows = await sql.query<{ id: string; priority: number; queue_rank: number }>(
-    `SELECT j.id, j.priority, j.queue_rank FROM jobs j WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} ${condition}
-     ORDER BY j.priority, j.queue_rank, j.id LIMIT $1::integer`,
+    `SELECT j.id, ${QUEUE_CLASS} AS priority, j.queue_rank FROM jobs j
+     WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${NOT_PAUSED} ${condition}
+     ORDER BY ${QUEUE_CLASS}, j.queue_rank, j.id LIMIT $1::integer`,
     params,
   );
   return rows.map((row) => ({ jobId: row.id, priority: toPriority(row.priority), rank: row.queue_rank }));

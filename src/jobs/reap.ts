@@ -49,7 +49,7 @@ ${appendEvent(
   `jsonb_build_object('attempt', u.attempt, 'worker_id', u.dead_worker_id, 'crash_count', u.crash_count)
    || CASE WHEN u.outcome = 'poisoned' THEN jsonb_build_object('error', $4::jsonb) ELSE '{}'::jsonb END`,
 )}
-SELECT id, outcome, priority, queue_rank FROM changed ORDER BY id`;
+SELECT id, outcome, coalesce(aged_priority, priority) AS priority, queue_rank FROM changed ORDER BY id`;
 
 /**
  * Takes jobs from workers that are dead: `ticksBehind` ticks or more behind, gone, or without a row. Without a manifest a

@@ -13,7 +13,7 @@ WITH old AS (
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, retry_of, webhook_url,
     webhook_events, request_id, log_seq)
-  SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old")}, old.spec, old.metadata, old.id,
+  SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old", "old.priority")}, old.spec, old.metadata, old.id,
     old.webhook_url, old.webhook_events, $4::text, 1
   FROM old
   RETURNING *),

@@ -26,11 +26,26 @@ export function endAttempt(from: string, outcome: string, error = "NULL::jsonb")
 export const RELEASED = "worker_id = NULL, stage = NULL, updated_at = now(), log_seq = j.log_seq + 1";
 
 /**
- * The rank of a job that enters its priority class now: first come, first served by the database's clock. It is the one
- * place that decides the order inside a class; `job` names the row, or the values being inserted, that has `key_id`.
+ * The rank of a job that enters a class: start-time fair queueing between keys, and the one place that decides the order
+ * inside a class. It is the later of the class's virtual time and of the key's last rank there, plus the job's cost (one)
+ * over the key's weight. So a key's jobs lie one behind the other, a key that comes anew begins where the class is and not
+ * behind what others have piled up, and a key of weight two advances twice as fast.
+ *
+ * The virtual time is the highest rank that runs, else the lowest that waits, else the clock's seconds. Rejected: a row
+ * with the virtual time, which every claim would have to write, one behind the other; a row with each key's last rank,
+ * which would do the same to a key's submissions. Reading them leaves ties between jobs that one key submits at once.
+ *
+ * `job` names the row, or the values being inserted, that has `key_id`; `priority` is the class's number in SQL.
  */
-export function queueRank(_job: string): string {
-  return "extract(epoch FROM clock_timestamp())::double precision";
+export function queueRank(job: string, priority: string): string {
+  const inClass = `coalesce(r.aged_priority, r.priority) = ${priority}`;
+  return `greatest(
+    coalesce(
+      (SELECT max(r.queue_rank) FROM jobs r WHERE r.status = 'processing' AND ${inClass}),
+      (SELECT min(r.queue_rank) FROM jobs r WHERE r.status = 'queued' AND ${inClass}),
+      extract(epoch FROM clock_timestamp())::double precision),
+    (SELECT max(r.queue_rank) FROM jobs r WHERE r.status = 'queued' AND r.key_id = ${job}.key_id AND ${inClass}))
+    + 1 / coalesce((SELECT k.weight FROM api_keys k WHERE k.id = ${job}.key_id), 1)::double precision`;
 }
 
 /** A number of milliseconds as an interval. */

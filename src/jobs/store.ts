@@ -137,7 +137,7 @@ WITH given AS (SELECT $2::uuid AS key_id),
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, batch_id, retry_of, webhook_url,
     webhook_events, request_id, warnings, log_seq)
-  SELECT $1, given.key_id, $3, 'queued', $4::smallint, ${queueRank("given")}, $5::jsonb, $6::jsonb, $7::uuid, $8::uuid,
+  SELECT $1, given.key_id, $3, 'queued', $4::smallint, ${queueRank("given", "$4::smallint")}, $5::jsonb, $6::jsonb, $7::uuid, $8::uuid,
     $9::text, $10::text[], $11::text, $12::jsonb, 1
   FROM given
   RETURNING *),
@@ -185,7 +185,7 @@ export type ChangeResult<Outcome extends string> =
 
 const SET_PRIORITY = `
 WITH changed AS (
-  UPDATE jobs j SET priority = $3::smallint, queue_rank = ${queueRank("j")}, updated_at = now(), log_seq = j.log_seq + 1
+  UPDATE jobs j SET priority = $3::smallint, aged_priority = NULL, queue_rank = ${queueRank("j", "$3::smallint")}, updated_at = now(), log_seq = j.log_seq + 1
   WHERE j.id = $1 AND ($2::uuid IS NULL OR j.key_id = $2::uuid) AND ${IS_OPEN} AND j.priority <> $3::smallint
   RETURNING *),
 ${appendEvent("changed", "'job.priority_changed'", "jsonb_build_object('priority', $4::text)")}

@@ -4,7 +4,7 @@ import type { SqlParam, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import { isUuid } from "../jobs/store.ts";
 import { sha256 } from "./digest.ts";
-import { keyPropertiesSchema, RESERVED_KEY_NAMES, requireBuilt } from "./keys.schema.ts";
+import { keyPropertiesSchema, RESERVED_KEY_NAMES } from "./keys.schema.ts";
 import { type ApiKey, getKey, makeKeyText, makeWebhookSecret } from "./keys.ts";
 
 const GRACE_SECONDS_DEFAULT = 24 * 3_600;
@@ -73,7 +73,6 @@ async function lockKey(tx: SqlRunner, id: string): Promise<ApiKey | null> {
 
 /** Null when there is no such key. */
 export async function changeKey(tx: SqlRunner, id: string, changes: KeyChanges): Promise<ApiKey | null> {
-  if (changes.weight !== undefined) requireBuilt({ weight: changes.weight });
   const key = await lockKey(tx, id);
   if (key === null) return null;
   if (isReserved(key.name)) throw conflict("This key is the service's own; its properties are not to be changed.");

@@ -1,6 +1,5 @@
 /** The properties a key has, as the API and the command line take them. */
 import { z } from "zod";
-import { RendiffError } from "../errors.ts";
 import { ROLES } from "./roles.ts";
 
 const NAME_LENGTH_MAX = 100;
@@ -47,16 +46,6 @@ export const keyPropertiesSchema = z.strictObject({
     .describe("Minutes of output media in a calendar month."),
   expires_at: z.iso.datetime({ offset: true }).nullable().default(null).describe("When it stops working."),
 });
-
-/** Throws `request.unsupported` for what would be kept and have no effect. */
-export function requireBuilt({ weight }: Pick<KeyProperties, "weight">): void {
-  if (weight === 1) return;
-  throw new RendiffError({
-    kind: "request.unsupported",
-    publicMessage: "Shares of the workers (weight) are not available in this version: every key has the same.",
-    details: [{ path: "weight", message: "must be 1 or absent" }],
-  });
-}
 
 export type KeyPropertiesInput = z.input<typeof keyPropertiesSchema>;
 export type KeyProperties = z.output<typeof keyPropertiesSchema>;

@@ -8,7 +8,7 @@ import { RendiffError } from "../errors.ts";
 import { isUuid } from "../jobs/store.ts";
 import type { KeyId } from "../jobs/types.ts";
 import { sha256 } from "./digest.ts";
-import { type KeyProperties, requireBuilt } from "./keys.schema.ts";
+import type { KeyProperties } from "./keys.schema.ts";
 import type { Principal } from "./principal.ts";
 import type { Role } from "./roles.ts";
 
@@ -76,7 +76,6 @@ export function makeWebhookSecret(): string {
 }
 
 export async function createKey(sql: SqlRunner, properties: KeyProperties): Promise<CreatedKey> {
-  requireBuilt(properties);
   const id = Bun.randomUUIDv7();
   const key = makeKeyText(id);
   const webhookSecret = makeWebhookSecret();
