@@ -39,12 +39,9 @@ test("a file is probed where it lies", async () => {
   expect(probed).toEqual(["/files/a.mp4"]);
 });
 
-test("one that is not there is not found; one in a store that is not a disk is refused by the store's name", async () => {
+test("one that is not there is not found, on a disk and elsewhere", async () => {
   const gone = serviceOn({ properties: { ...properties, inPlace: true }, localPath: async () => null });
   await expect(gone.service.probe(ref, signal)).rejects.toMatchObject({ kind: "input.not_found" });
-  const remote = serviceOn({ properties: { ...properties, inPlace: false }, localPath: async () => null });
-  await expect(remote.service.probe(ref, signal)).rejects.toMatchObject({
-    kind: "request.unsupported",
-    publicMessage: expect.stringContaining("store"),
-  });
+  const remote = serviceOn({ properties: { ...properties, inPlace: false }, stat: async () => null });
+  await expect(remote.service.probe(ref, signal)).rejects.toMatchObject({ kind: "input.not_found" });
 });

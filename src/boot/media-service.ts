@@ -1,11 +1,14 @@
 /** What the front end asks of FFmpeg: probes and plans, with the same code that attempts run. */
 
+import { join } from "node:path";
 import { toRunnable } from "../../actors/attempt/spec.ts";
+import { requireInput } from "../../actors/attempt/stages/download.ts";
 import { planOf } from "../../actors/attempt/stages/plan.ts";
 import type { MediaService } from "../../plugins/context.ts";
 import { RendiffError } from "../errors.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
-import type { ObjectRef, StorageRegistry } from "../storage/port.ts";
+import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port.ts";
+import { download } from "../transfer/download.ts";
 import { inputFile } from "../work-folders/place-input.ts";
 import type { Media } from "./media-tools.ts";
 
@@ -17,14 +20,18 @@ export interface MediaServicePorts {
 }
 
 export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
+  async function probeRemote(backend: StorageBackend, key: string, signal: AbortSignal): Promise<MediaInfo> {
+    const stat = requireInput(await backend.stat(key, signal), limits);
+    return await media.inScratch(async (folder) => {
+      const path = join(folder, "object");
+      await download({ backend, key, stat, path, signal });
+      return await media.probe(path, signal);
+    });
+  }
+
   async function probe({ backend, key }: ObjectRef, signal: AbortSignal): Promise<MediaInfo> {
     const store = storage.backend(backend);
-    if (!store.properties.inPlace) {
-      throw new RendiffError({
-        kind: "request.unsupported",
-        publicMessage: `Files in ${backend} cannot be looked at without a job in this version, only converted.`,
-      });
-    }
+    if (!store.properties.inPlace) return await probeRemote(store, key, signal);
     const path = await store.localPath(key);
     if (path === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });

@@ -20,6 +20,8 @@ export interface Media {
   readonly runner: ProcessRunner;
   readonly capabilities: Capabilities;
   readonly tools: AttemptTools;
+  /** Runs with a folder of its own, absolute, that is gone when it settles. */
+  inScratch<T>(work: (folder: string) => Promise<T>): Promise<T>;
   /** A file where it lies, by its absolute path. */
   probe(file: string, signal: AbortSignal): Promise<MediaInfo>;
 }
@@ -40,21 +42,26 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   const sandboxed = runner.sandbox.mode === "bubblewrap";
   const probeAt = (file: string, source: string, signal: AbortSignal): Promise<MediaInfo> =>
     probeFile({ runner, tools, file, source, inputFormats, limits, signal });
+  const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
+    await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
+    const folder = await mkdtemp(join(worker.tempDir, "probe-"));
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
   return {
     runner,
     capabilities,
-    async probe(sourcePath, signal) {
-      // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
-      await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
-      const workDir = await mkdtemp(join(worker.tempDir, "probe-"));
-      try {
+    inScratch,
+    // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
+    probe: (sourcePath, signal) =>
+      inScratch(async (workDir) => {
         await mkdir(join(workDir, "in"));
         const { file } = await placeInput({ workDir, index: 0, sourcePath, sandboxed });
         return await probeAt(join(workDir, file), sourcePath, signal);
-      } finally {
-        await rm(workDir, { recursive: true, force: true });
-      }
-    },
+      }),
     tools: {
       sandboxed,
       probe: (file, { workDir, readOnly, signal }) => {

@@ -224,7 +224,8 @@ function open(opened: AsyncDisposableStack, port: number, start: () => Listening
 }
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
-  const storage = await openStorage(config);
+  const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
+  const storage = await openStorage({ storage: config.storage, guard: urlGuard });
   opened.defer(() => storage.close());
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
@@ -240,7 +241,6 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
     collect: makeSampler(sql.value),
     onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
   });
-  const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
   return {
     ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },
     urlGuard,

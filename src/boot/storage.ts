@@ -1,5 +1,7 @@
 /** The backends of a deployment, opened at once; an SDK is loaded only where one of its backends is configured. */
 import type { BackendConfig, StorageConfig } from "../config/config.ts";
+import type { UrlGuard } from "../security/outbound/url-guard.ts";
+import { openHttpBackend } from "../storage/http/http-backend.ts";
 import { openLocalBackend } from "../storage/local/local-backend.ts";
 import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
@@ -21,8 +23,14 @@ export interface OpenStorage extends StorageRegistry {
   close(): Promise<void>;
 }
 
+export interface StorageParts {
+  readonly storage: StorageConfig;
+  /** The door to `http://` and `https://`. */
+  readonly guard: UrlGuard;
+}
+
 /** Reaches no server: a store that is away must not keep the service from starting. */
-export async function openStorage({ storage }: { readonly storage: StorageConfig }): Promise<OpenStorage> {
+export async function openStorage({ storage, guard }: StorageParts): Promise<OpenStorage> {
   const local: BackendConfig = { type: "local", name: "local", path: storage.path, readable: true, writable: true };
   const results = await Promise.allSettled([local, ...storage.backends].map(openBackend));
   const backends = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -34,5 +42,6 @@ export async function openStorage({ storage }: { readonly storage: StorageConfig
     await close();
     throw failed.reason;
   }
-  return { ...makeStorageRegistry(backends), close };
+  const web = (["http", "https"] as const).map((name) => openHttpBackend({ name, guard }));
+  return { ...makeStorageRegistry([...backends, ...web]), close };
 }

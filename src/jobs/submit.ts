@@ -54,7 +54,9 @@ interface Place {
 /** The place a client's URI names, which must be one of this deployment's backends. */
 function resolve(deps: CheckDeps, uri: string, path: string): Place {
   try {
-    return { path, ref: parseStorageUri(uri, { backends: deps.storage.names }) };
+    const ref = parseStorageUri(uri, { backends: deps.storage.names });
+    deps.storage.backend(ref.backend).checkKey?.(ref.key);
+    return { path, ref };
   } catch (error) {
     if (!(error instanceof RendiffError)) throw error;
     throw new RendiffError({

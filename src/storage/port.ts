@@ -17,6 +17,8 @@ export interface ObjectStat {
   readonly modifiedAt: Date;
   /** Changes whenever the bytes do (ETag, generation, inode:size:mtime). Opaque; compare for equality only. */
   readonly identity: string;
+  /** False: only the whole can be read (a web server without ranges); `open` from the middle reads what is before it too. */
+  readonly ranges?: false;
 }
 
 /** What the backend can do; contract tests are skipped by these names, never silently. */
@@ -75,6 +77,8 @@ export interface OpenOptions {
 export interface StorageBackend {
   readonly name: string;
   readonly properties: BackendProperties;
+  /** Throws `request.invalid` for a key that can never be read here, without asking anyone. Absent: `problemOfKey` says all. */
+  checkKey?(key: string): void;
   /** Null when there is no such object; rejects with `input.unreadable` where something else is (a folder, a device). */
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null>;
   /** Rejects with `input.not_found` when there is no such object. Cancelling the stream frees everything. */

@@ -116,8 +116,6 @@ describe("refused", () => {
   });
 
   test.each([
-    ["http://example.com/a.mp4", "http://"],
-    ["HTTPS://user:secret@example.com/a.mp4", "https://"],
     ["upload://0190", "upload://"],
     ["file:///etc/passwd", '"file"'],
     ["s3://bucket/key", '"s3"'],
@@ -129,6 +127,19 @@ describe("refused", () => {
     expect(error.publicMessage).not.toContain("secret");
     expect(error.publicMessage.length).toBeLessThan(200);
   });
+});
+
+test("web addresses stay as they were written, and are refused where they are not served", () => {
+  const backends = ["local", "http", "https"];
+  for (const uri of [
+    "https://example.com/a%20b.mp4?x=%2F..&y=1",
+    "http://[2001:db8::1]:8080/a//b",
+    "https://example.com",
+  ]) {
+    const place = parseStorageUri(uri, { backends });
+    expect([place.uri, formatUri(place), `${place.backend}://${place.key}`]).toEqual([uri, uri, uri]);
+  }
+  expect(() => parseStorageUri("http://example.com/a", { backends: ["local"] })).toThrow('named "http"');
 });
 
 describe("whatever is written", () => {

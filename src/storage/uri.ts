@@ -5,6 +5,8 @@
  * Percent signs: after a scheme each `%XX` is decoded, once, as UTF-8, and a `%` that begins no escape stands for itself;
  * there is no query and no fragment, so `?` and `#` are ordinary. A bare path is taken as it is. What still looks like an
  * encoded `.`, `/`, `\` or NUL after that is refused: someone in front or behind would decode it once more.
+ *
+ * `http://` and `https://` are URLs as they stand; their backend judges them.
  */
 import { RendiffError } from "../errors.ts";
 import { isReservedKey, problemOfKey, RESERVED_FOLDER } from "./key.ts";
@@ -26,7 +28,9 @@ const URI_LENGTH_MAX = 4096;
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 const ALIASES: Readonly<Record<string, string>> = { gs: "gcs" };
 /** Known, and said so by name, but not a place that this deployment can use. */
-const NOT_YET = new Set(["http", "https", "upload"]);
+const NOT_YET = new Set(["upload"]);
+/** Their keys are URLs without the scheme, and stay as they were written: percent signs, queries and all. */
+const WEB = new Set(["http", "https"]);
 const ENCODED_AGAIN = /%(?:25)*(?:2e|2f|5c|00)/i;
 
 const invalid = (problem: string): RendiffError =>
@@ -86,6 +90,7 @@ export function parseStorageUri(text: string, options: StorageUriOptions = {}): 
   } else {
     backend = backendOf(scheme, options);
     const rest = text.slice(scheme.length + "://".length);
+    if (WEB.has(backend)) return { backend, key: rest, uri: `${backend}://${rest}` };
     if (/^[^/]*:[^/]*@/.test(rest)) throw invalid("holds credentials: they belong in the server's configuration");
     key = decodeOnce(rest.startsWith("/") ? rest.slice(1) : rest);
   }
@@ -98,6 +103,7 @@ export function parseStorageUri(text: string, options: StorageUriOptions = {}): 
  * would break a line.
  */
 export function formatUri(ref: ObjectRef): string {
+  if (WEB.has(ref.backend)) return `${ref.backend}://${ref.key}`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped.
   const escaped = ref.key.replaceAll(/[%\x00-\x1f\x7f-\x9f\u2028\u2029]/g, encodeURIComponent);
   // A colon before an @ in the first part would be taken for credentials.

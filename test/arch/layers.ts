@@ -79,7 +79,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "services",
-    files: /^src\/(work-folders|ffmpeg)\//,
+    files: /^src\/(work-folders|ffmpeg|transfer)\//,
     may: DOMAIN,
     types: ["config"],
     why: "A service of one process, used by actors; it knows ports, not adapters.",

@@ -1,10 +1,9 @@
 /** Brings the inputs to where FFmpeg can read them: in place where the backend allows it, else copied. */
-import { createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { RendiffError } from "../../../src/errors.ts";
+import type { MediaLimits } from "../../../src/media/types.ts";
 import type { ObjectRef, ObjectStat, StorageBackend } from "../../../src/storage/port.ts";
+import { download as downloadObject } from "../../../src/transfer/download.ts";
 import { inputFile, placeInput } from "../../../src/work-folders/place-input.ts";
 import type { AttemptContext, Held, PreparedInput } from "../attempt.types.ts";
 import { held } from "../attempt.types.ts";
@@ -32,13 +31,32 @@ export async function download(
       continue;
     }
     scope.reservations.push(await reserve(ports.workFolders, claim.lease, stat.sizeBytes));
-    const { stream } = await backend.open(ref.key, { ifIdentity: stat.identity, signal });
     const file = inputFile(index);
-    await pipeline(Readable.fromWeb(stream as never), createWriteStream(join(workDir, file)), { signal });
+    await downloadObject({ backend, key: ref.key, stat, path: join(workDir, file), signal });
     ports.metrics.storageTransferred({ backend: ref.backend, direction: "download", bytes: stat.sizeBytes });
     prepared.push({ ...base, file, readOnly: [] });
   }
   return held(prepared);
+}
+
+/** The object as it is, if it can be an input: there, not empty, not above MAX_INPUT_SIZE. */
+export function requireInput(
+  stat: ObjectStat | null,
+  { maxInputBytes }: Pick<MediaLimits, "maxInputBytes">,
+): ObjectStat {
+  if (stat === null) {
+    throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
+  }
+  if (stat.sizeBytes > maxInputBytes) {
+    throw new RendiffError({
+      kind: "input.too_large",
+      publicMessage: `The input has ${stat.sizeBytes} bytes; at most ${maxInputBytes} are allowed (MAX_INPUT_SIZE).`,
+    });
+  }
+  if (stat.sizeBytes === 0) {
+    throw new RendiffError({ kind: "input.unreadable", publicMessage: "The input is empty." });
+  }
+  return stat;
 }
 
 async function statInput(
@@ -48,20 +66,9 @@ async function statInput(
   signal: AbortSignal,
 ): Promise<ObjectStat> {
   const stat = await backend.stat(ref.key, signal);
-  if (stat === null) {
-    throw new RendiffError({
-      kind: "input.not_found",
-      publicMessage: `The input ${JSON.stringify(fileNameOf(ref))} does not exist.`,
-    });
-  }
-  if (stat.sizeBytes > limits.maxInputBytes) {
-    throw new RendiffError({
-      kind: "input.too_large",
-      publicMessage: `The input has ${stat.sizeBytes} bytes; at most ${limits.maxInputBytes} are allowed (MAX_INPUT_SIZE).`,
-    });
-  }
-  if (stat.sizeBytes === 0) {
-    throw new RendiffError({ kind: "input.unreadable", publicMessage: "The input is empty." });
-  }
-  return stat;
+  if (stat !== null) return requireInput(stat, limits);
+  throw new RendiffError({
+    kind: "input.not_found",
+    publicMessage: `The input ${JSON.stringify(fileNameOf(ref))} does not exist.`,
+  });
 }
