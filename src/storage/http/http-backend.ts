@@ -25,6 +25,7 @@ export interface HttpBackendOptions {
 
 const PROPERTIES: BackendProperties = {
   type: "http",
+  readable: true,
   writable: false,
   publishing: "none",
   conditionalDelete: false,
