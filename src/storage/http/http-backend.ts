@@ -29,6 +29,8 @@ const PROPERTIES: BackendProperties = {
   writable: false,
   publishing: "none",
   conditionalDelete: false,
+  conditionalPublish: false,
+  findsStaging: false,
   inPlace: false,
 };
 
@@ -162,6 +164,7 @@ class HttpBackend implements StorageBackend {
   }
 
   localPath = async (): Promise<null> => null;
+  presign = async (): Promise<null> => null;
   stage = async (): Promise<never> => readOnly();
   fill = async (): Promise<never> => readOnly();
   publish = async (): Promise<never> => readOnly();
