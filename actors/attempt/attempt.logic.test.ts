@@ -85,6 +85,7 @@ async function prepare(setup: Setup = {}) {
         if (!(await Bun.file(join(workDir, file)).exists())) await writeFile(join(workDir, file), "output");
         return MEDIA;
       },
+      writeContent: async () => MEDIA,
       finishPackage: async () => [],
     },
     keepKey: null,

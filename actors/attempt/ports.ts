@@ -5,6 +5,7 @@ import type { Claim, JobId } from "../../src/jobs/types.ts";
 import type { LoudnessBlock } from "../../src/media/measured.ts";
 import type {
   Capabilities,
+  Content,
   EncodeProgress,
   MediaInfo,
   MediaLimits,
@@ -42,6 +43,8 @@ export interface MediaTools {
     at: { workDir: string; readOnly: readonly ReadOnlyFile[]; signal: AbortSignal },
   ): Promise<MediaInfo>;
   run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[] }>;
+  /** Writes a file that is made of the plan, or of what a step left behind. */
+  writeContent(output: PlannedOutput, content: Content, workDir: string): Promise<MediaInfo>;
   /** `copied`: its streams were not re-encoded, so what cannot be decoded was so in the input. */
   verify(
     output: PlannedOutput,

@@ -10,6 +10,7 @@ import { probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
 import { verifyOutput } from "../ffmpeg/verify.ts";
+import { writeContent } from "../ffmpeg/write-content.ts";
 import type { Capabilities, MediaInfo } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
@@ -82,6 +83,7 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
         });
       },
       finishPackage: (plan, at) => finishPackage({ runner, tools, plan, ...at }),
+      writeContent,
       verify: (output, at) => verifyOutput({ runner, tools, output, ...at }),
     },
   };

@@ -6,7 +6,6 @@
  */
 import type { ErrorDetail } from "../errors.ts";
 import { RendiffError } from "../errors.ts";
-import { splitName } from "./containers.ts";
 import { isAllowedDemuxer } from "./input-formats.ts";
 import { checkInputLimits } from "./media-info-limits.ts";
 import { findProblems, fitsLimits } from "./operations/check.ts";
@@ -16,11 +15,13 @@ import type { Shape, SideFile } from "./operations/shape.ts";
 import type { PlanContext } from "./plan/context.ts";
 import { draftExtract } from "./plan/extract.ts";
 import type { OutputDraft } from "./plan/output.ts";
+import { draftPreview } from "./plan/preview.ts";
 import { draftPrimary } from "./plan/primary.ts";
 import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
+import { draftWaveform } from "./plan/waveform.ts";
 import { streamOf } from "./streaming/check-stream.ts";
 import { compileStream } from "./streaming/compile-stream.ts";
 import { mp4Container } from "./streaming/renditions.ts";
@@ -42,6 +43,7 @@ export interface CompileRequest {
 }
 
 const DRY_RUN_NAME = "segments";
+const MAIN: PlanContext["output"] = { id: 0, role: "primary", name: null };
 const PASS_LOGS_BYTES = 100e6;
 
 function refuse(kind: "plan.invalid" | "plan.unsupported", details: readonly ErrorDetail[]): RendiffError {
@@ -81,14 +83,31 @@ function contextOf(request: CompileRequest): PlanContext {
   for (const { media } of request.inputs.slice(1)) checkInput(media, limits);
   // A package has no file of its own; its renditions go through MP4.
   const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
-  return { operations, options, shape: files, source, inputs: request.inputs, capabilities, limits, threads };
+  return {
+    operations,
+    options,
+    shape: files,
+    source,
+    inputs: request.inputs,
+    capabilities,
+    limits,
+    threads,
+    output: MAIN,
+  };
 }
 
-function draftSide(context: PlanContext, side: SideFile, id: number, stem: string): OutputDraft {
+function draftSide(context: PlanContext, side: SideFile, id: number, outputName: string): OutputDraft {
   const { operation } = side;
-  return operation.type === "thumbnail"
-    ? draftThumbnail(context, { ...side, operation }, id, stem)
-    : draftExtract(context, { ...side, operation }, id);
+  switch (operation.type) {
+    case "thumbnail":
+      return draftThumbnail(context, { ...side, operation }, id, outputName);
+    case "preview":
+      return draftPreview(context, { ...side, operation }, id);
+    case "waveform":
+      return draftWaveform(context, { ...side, operation }, id);
+    default:
+      return draftExtract(context, { ...side, operation }, id);
+  }
 }
 
 function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void {
@@ -112,9 +131,8 @@ export function compile(request: CompileRequest): Plan {
     return compileStream({ context, operation: stream, outputName, attemptName });
   }
   const { shape, source } = context;
-  const { stem } = splitName(request.outputName);
   const first = shape.hasPrimary ? [draftPrimary(context)] : [];
-  const sides = shape.sides.map((side, n) => draftSide(context, side, n + first.length, stem));
+  const sides = shape.sides.map((side, n) => draftSide(context, side, n + first.length, request.outputName));
   const drafts = [...first, ...sides];
   checkOutputs(drafts, request.limits);
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;

@@ -224,7 +224,14 @@ export interface PlannedOutput {
   readonly name: string | null;
   readonly mediaType: string;
   readonly expect: Expectation;
+  /** A file that no program writes: it is made of this once the steps have run, and holds no media. */
+  readonly content?: Content;
 }
+
+export type Content =
+  | { readonly kind: "text"; readonly text: string }
+  /** JSON of the lowest and highest of the 16-bit samples in `from`, of each of `parts` equal parts. */
+  | { readonly kind: "peaks"; readonly from: string; readonly sampleRate: number; readonly parts: number };
 
 export interface PackageRendition {
   /** `v0`, `a1`: names its folder and playlist. */

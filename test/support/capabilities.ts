@@ -7,7 +7,7 @@ const ENCODERS =
 const FILTERS =
   "select scale crop pad transpose hflip vflip setsar format fps split palettegen paletteuse thumbnail tpad trim setpts volume aresample aformat atrim asetpts hqdn3d bwdif unsharp gblur eq hue fade afade atempo reverse areverse vidstabdetect vidstabtransform zscale tonemap loudnorm tile concat showwavespic overlay colorchannelmixer";
 const MUXERS =
-  "mp4 mov ipod matroska webm avi mpegts vob flv mp3 adts wav flac ogg opus ac3 eac3 gif webp image2 image2pipe null";
+  "mp4 mov ipod matroska webm avi mpegts vob flv mp3 adts wav flac ogg opus ac3 eac3 gif webp image2 image2pipe s16le null";
 
 const works = (names: string): Record<string, Ability> =>
   Object.fromEntries(names.split(" ").map((name) => [name, { ok: true } as const]));

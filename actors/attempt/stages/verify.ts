@@ -25,7 +25,11 @@ export async function verify(
   const { outputs, copiesOnly, package: packaged } = plan as Plan;
   const niceness = NICENESS[claim.job.priority];
   for (const output of outputs) {
-    const media = await ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal });
+    const { content } = output;
+    const media =
+      content === undefined
+        ? await ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal })
+        : await ports.tools.writeContent(output, content, workDir);
     verified.push({ output, media });
   }
   if (packaged !== undefined) {

@@ -36,7 +36,8 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   rotate: ["transpose"],
   flip: ["hflip", "vflip"],
   audio: ["volume", "aformat"],
-  thumbnail: ["scale", "fps", "thumbnail"],
+  thumbnail: ["scale", "fps", "thumbnail", "tile"],
+  preview: ["scale", "fps"],
   watermark: ["overlay", "scale", "colorchannelmixer"],
 };
 
@@ -66,7 +67,13 @@ export const fitsLimits = (width: number, height: number, limits: MediaLimits): 
 const sideOf = (value: unknown): number => (typeof value === "number" ? value : 1);
 
 function checkSizes(operation: Operation, index: number, limits: MediaLimits, invalid: ErrorDetail[]): void {
-  if (operation.type !== "scale" && operation.type !== "transcode" && operation.type !== "thumbnail") return;
+  if (
+    operation.type !== "scale" &&
+    operation.type !== "transcode" &&
+    operation.type !== "thumbnail" &&
+    operation.type !== "waveform"
+  )
+    return;
   const { width, height } = operation;
   if (fitsLimits(sideOf(width), sideOf(height), limits)) return;
   const field = sideOf(width) >= sideOf(height) ? "width" : "height";
@@ -75,6 +82,8 @@ function checkSizes(operation: Operation, index: number, limits: MediaLimits, in
     message: `must fit ${limits.maxWidth}x${limits.maxHeight} here, in either orientation`,
   });
 }
+
+const makesPicture = ({ type }: Operation): boolean => type === "thumbnail" || type === "preview";
 
 function checkAgainstCopy(
   { operations }: CheckRequest,
@@ -98,7 +107,7 @@ function checkAgainstCopy(
       else if (
         video === "none" &&
         needsPicture(operation) &&
-        !shape.sides.some((side) => side.index > index && side.operation.type === "thumbnail")
+        !shape.sides.some((side) => side.index > index && makesPicture(side.operation))
       ) {
         invalid.push({
           path,
@@ -123,6 +132,12 @@ function checkAgainstCopy(
 function checkSide({ operation, index, container }: SideFile, invalid: ErrorDetail[]): void {
   if (operation.type === "thumbnail" && operation.quality !== undefined && container.name === "png") {
     invalid.push({ path: `operations[${index}].quality`, message: "is not a parameter of png, which is lossless" });
+  }
+  if (operation.type === "waveform" && container.name === "json") {
+    for (const field of ["height", "color"] as const) {
+      if (operation[field] !== undefined)
+        invalid.push({ path: `operations[${index}].${field}`, message: "is not a parameter of json" });
+    }
   }
   if (operation.type !== "audio") return;
   const [codec = "aac"] = container.audio.encodes;
@@ -152,7 +167,13 @@ function checkNames(shape: Shape, outputName: string, limits: MediaLimits, inval
 }
 
 const pictureCount = (operation: SideFile["operation"]): number =>
-  operation.type === "thumbnail" && operation.mode === "multiple" ? (operation.count ?? 1) : 1;
+  operation.type !== "thumbnail"
+    ? 1
+    : operation.mode === "sprite"
+      ? 2
+      : operation.mode === "multiple"
+        ? (operation.count ?? 1)
+        : 1;
 
 function requireAbility(ability: Ability | undefined, path: string, what: string, unsupported: ErrorDetail[]): void {
   if (ability?.ok === false)
@@ -184,7 +205,7 @@ function requireEncoders(
     const path = `operations[${index}].type`;
     const [picture] = container.video.encodes;
     const [sound] = container.audio.encodes;
-    if (operation.type === "thumbnail" && picture !== undefined)
+    if (operation.type !== "audio" && picture !== undefined)
       require(videoEncoder(picture).encoders, path, `an encoder for ${picture}`);
     if (operation.type === "audio" && sound !== undefined)
       require([audioEncoder(sound).encoder], path, `an encoder for ${sound}`);
@@ -194,6 +215,7 @@ function requireEncoders(
 function filtersOf(operation: Operation): readonly string[] {
   if (operation.type === "filter") return FILTERS_OF[operation.name];
   const filters = FILTERS[operation.type] ?? [];
+  if (operation.type === "waveform") return operation.format === "json" ? ["aresample"] : ["showwavespic"];
   return operation.type === "audio" && operation.normalize ? [...filters, "loudnorm"] : filters;
 }
 

@@ -38,7 +38,7 @@ describe("parseOperations", () => {
     expect(details[1]?.message).toContain("did you mean transcode?");
   });
 
-  for (const type of ["text", "subtitle", "preview", "waveform", "concat", "raw"]) {
+  for (const type of ["text", "subtitle", "concat", "raw"]) {
     test(`${type} is refused by name`, () => {
       const { kind, details } = refusal({ type, anything: 1 });
       expect(kind).toBe("request.unsupported");
@@ -48,8 +48,6 @@ describe("parseOperations", () => {
 
   for (const [field, operation] of Object.entries({
     hardware_acceleration: { type: "transcode", hardware_acceleration: "cuda" },
-    mode: { type: "thumbnail", mode: "sprite" },
-    cols: { type: "thumbnail", cols: 3 },
   })) {
     test(`${field} is refused by name`, () => {
       const { kind, details } = refusal(operation);

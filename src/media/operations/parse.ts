@@ -22,11 +22,13 @@ import {
   type Scale,
   scaleSchema,
 } from "./picture.schema.ts";
+import { type Preview, previewSchema } from "./preview.schema.ts";
 import { type StreamOperation, streamSchema } from "./stream.schema.ts";
 import { type Thumbnail, thumbnailSchema } from "./thumbnail.schema.ts";
 import { type Transcode, transcodeSchema } from "./transcode.schema.ts";
 import { type Trim, trimSchema } from "./trim.schema.ts";
 import { type Watermark, watermarkSchema } from "./watermark.schema.ts";
+import { type Waveform, waveformSchema } from "./waveform.schema.ts";
 
 /** One schema per operation that is built, for validation and for OpenAPI. */
 export const operationSchemas = {
@@ -41,6 +43,8 @@ export const operationSchemas = {
   audio: audioSchema,
   thumbnail: thumbnailSchema,
   watermark: watermarkSchema,
+  preview: previewSchema,
+  waveform: waveformSchema,
   stream: streamSchema,
 } as const;
 
@@ -57,17 +61,18 @@ export type Operation =
   | Audio
   | Thumbnail
   | Watermark
+  | Preview
+  | Waveform
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = ["text", "subtitle", "preview", "waveform", "concat", "raw"] as const;
+export const FUTURE_OPERATION_TYPES = ["text", "subtitle", "concat", "raw"] as const;
 
 /** Documented parameters of built operations that are not in this version. */
 const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {
   transcode: ["hardware_acceleration"],
-  thumbnail: ["cols", "rows"],
 };
 
 export type ParsedOperations =
@@ -136,9 +141,6 @@ function refuseFuture(
   for (const name of FUTURE_PARAMETERS[type] ?? []) {
     if (flat[name] === undefined || flat[name] === null || flat[name] === false) continue;
     found.unsupported.push({ path: at(name), message: `${name} is not available in this version` });
-  }
-  if (type === "thumbnail" && flat.mode === "sprite") {
-    found.unsupported.push({ path: at("mode"), message: "sprite is not available in this version" });
   }
 }
 

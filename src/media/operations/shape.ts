@@ -11,13 +11,19 @@ import { CONTAINER_NAMES, type Container, containerNamed, isPicture, isSoundOnly
 import type { Audio } from "./audio.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
 import type { Operation } from "./parse.ts";
+import type { Preview } from "./preview.schema.ts";
+import { isThumbnailContainer, sideContainerNamed, sideKind } from "./side-containers.ts";
 import type { Thumbnail } from "./thumbnail.schema.ts";
 import type { Transcode } from "./transcode.schema.ts";
+import type { Waveform } from "./waveform.schema.ts";
 
-export type FileMaker = Thumbnail | (Audio & { readonly extract: true });
+export type FileMaker = Thumbnail | Preview | Waveform | (Audio & { readonly extract: true });
 
 export const isFileMaker = (operation: Operation): operation is FileMaker =>
-  operation.type === "thumbnail" || (operation.type === "audio" && operation.extract);
+  operation.type === "thumbnail" ||
+  operation.type === "preview" ||
+  operation.type === "waveform" ||
+  (operation.type === "audio" && operation.extract);
 
 export interface SideFile {
   /** Of the operation. */
@@ -45,10 +51,11 @@ export interface ShapeRequest {
 
 const choices = (): string => `use one of ${CONTAINER_NAMES.join(", ")}`;
 
-function primaryContainer({ options, outputName }: ShapeRequest, details: ErrorDetail[]): Container | null {
+function primaryContainer({ operations, options, outputName }: ShapeRequest, details: ErrorDetail[]): Container | null {
   const { extension } = splitName(outputName);
   const wanted = options.format ?? extension;
-  const container = containerNamed(wanted);
+  const first = operations.find(isFileMaker);
+  const container = first === undefined ? containerNamed(wanted) : sideContainerNamed(first.type, wanted);
   if (container !== null) return container;
   if (options.format !== undefined)
     details.push({ path: "options.format", message: `is no container known here; ${choices()}` });
@@ -73,12 +80,11 @@ function sideContainer(
   details: ErrorDetail[],
 ): Container | null {
   const path = (field: string): string => `operations[${index}].${field}`;
-  const fits = operation.type === "thumbnail" ? isThumbnailContainer : isSoundOnly;
-  const wanted =
-    operation.type === "thumbnail" ? "jpg, png or webp" : "a sound container such as mp3, m4a, wav, flac, ogg or opus";
+  const { fits, wanted, what, preset } = sideKind(operation.type);
+  const named = (name: string): Container | null => sideContainerNamed(operation.type, name);
   const extension = operation.output === undefined ? "" : splitName(operation.output).extension;
-  const fromName = extension === "" ? fallback : containerNamed(extension);
-  const fromFormat = operation.format === undefined ? null : containerNamed(operation.format);
+  const fromName = extension === "" ? fallback : named(extension);
+  const fromFormat = operation.format === undefined ? null : named(operation.format);
   const format = operation.format;
   if (format !== undefined && (fromFormat === null || !fits(fromFormat))) {
     details.push({ path: path("format"), message: `must be ${wanted}` });
@@ -91,7 +97,7 @@ function sideContainer(
   if (fallback !== null && extension === "" && !fits(fallback)) {
     details.push({
       path: "output_path",
-      message: `is where ${operation.type === "thumbnail" ? "the thumbnail" : "the extracted sound"} goes and must end in ${wanted}`,
+      message: `is where ${what} goes and must end in ${wanted}`,
     });
     return null;
   }
@@ -99,10 +105,8 @@ function sideContainer(
     details.push({ path: path("format"), message: `is ${format ?? ""}, but the file's name says ${fromName.name}` });
     return null;
   }
-  return fromFormat ?? fromName ?? containerNamed(operation.type === "thumbnail" ? "jpg" : "mp3");
+  return fromFormat ?? fromName ?? containerNamed(preset);
 }
-
-const isThumbnailContainer = (container: Container): boolean => container.still || container.name === "webp";
 
 function primaryIsSide(operations: readonly Operation[], container: Container | null): boolean {
   const makers = operations.filter(isFileMaker);
@@ -111,6 +115,8 @@ function primaryIsSide(operations: readonly Operation[], container: Container | 
   if (makers.length === operations.length && !makers.some((maker) => maker.type === "audio" && maker.remove))
     return true;
   if (container === null) return false;
+  if (first.type === "preview") return false;
+  if (first.type === "waveform") return container.name === "png" || container.name === "json";
   return first.type === "thumbnail" ? isThumbnailContainer(container) && isPicture(container) : isSoundOnly(container);
 }
 

@@ -2,7 +2,7 @@
 import type { ConvertOptions } from "../operations/options.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Shape } from "../operations/shape.ts";
-import type { Capabilities, MediaLimits, PlanInput } from "../types.ts";
+import type { Capabilities, MediaLimits, OutputRole, PlanInput } from "../types.ts";
 import type { Source } from "./source.ts";
 
 export interface PlanContext {
@@ -15,4 +15,6 @@ export interface PlanContext {
   readonly capabilities: Capabilities;
   readonly limits: MediaLimits;
   readonly threads: number;
+  /** Which file is planned as a film: the main output, or a preview that is made in its way. */
+  readonly output: { readonly id: number; readonly role: OutputRole; readonly name: string | null };
 }

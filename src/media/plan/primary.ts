@@ -55,7 +55,7 @@ function reasonToEncode(context: PlanContext, video: VideoStream, choice: VideoC
   if (exact) return "an exact trim";
   const lengths = lengthsOf(source);
   const { inputs } = context;
-  const any = { grid: { x: 1, y: 1 }, pixelFormat: "yuv444p", id: 0 } as const;
+  const any = { grid: { x: 1, y: 1 }, pixelFormat: "yuv444p", id: context.output.id } as const;
   const probe = pictureAfter({ video, operations, inputs, lengths, ...any });
   return probe.changed ? "an operation on the picture" : null;
 }
@@ -108,7 +108,8 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
   const wanted = encodeVideo({ choice, video, container, capabilities, transcode, still, quality: null });
   const { grid, pixelFormat } = wanted;
   const lengths = lengthsOf(source);
-  const after = pictureAfter({ video, operations, grid, pixelFormat, id: 0, lengths, inputs: context.inputs });
+  const { inputs, output } = context;
+  const after = pictureAfter({ video, operations, grid, pixelFormat, id: output.id, lengths, inputs });
   const picture = finishPicture(after, wanted, container, video, still);
   const encode = encoderForSize(wanted, picture, capabilities);
   const countedInput = source.media.demuxers.includes("avi");
@@ -117,7 +118,7 @@ function pictureFor(context: PlanContext, choice: VideoChoice): Picture {
   const frames = seconds === null ? null : Math.ceil(seconds * fps) + 1;
   return {
     kind: "encode",
-    part: { id: 0, video, encode, picture, container, window, frames, threads, still, countedInput },
+    part: { id: context.output.id, video, encode, picture, container, window, frames, threads, still, countedInput },
   };
 }
 
@@ -188,7 +189,9 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
   const video = pictureArgs(picture, graph, pass);
   if (pass === 1) return { chains: video.chains, args: [...video.args, "-an", "-sn", "-f", "null", "-"] };
   const { window, retimed } = windowOf(context.operations, context.source.durationSeconds);
-  const audio = soundPart(sound.tracks, 0, window, graph, (stream, n) => soundTagArgs(stream, n, options));
+  const audio = soundPart(sound.tracks, context.output.id, window, graph, (stream, n) =>
+    soundTagArgs(stream, n, options),
+  );
   const still = container.still || (picture.kind === "encode" && picture.part.still);
   return {
     chains: [...video.chains, ...audio.chains],
@@ -201,7 +204,7 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
       ...(stopSeconds === null ? [] : ["-t", String(Number(stopSeconds.toFixed(6)))]),
       ...tagArgs(options, retimed),
       ...muxerArgs(container, options),
-      { file: workFile(0, container) },
+      { file: workFile(context.output.id, container) },
     ],
   };
 }
@@ -287,9 +290,9 @@ function outputOf(context: PlanContext, decided: Decided): PlannedOutput {
     subtitlesCut: window.end !== null && passengers.subtitles > 0,
   });
   return {
-    role: "primary",
-    file: workFile(0, container),
-    name: null,
+    role: context.output.role,
+    file: workFile(context.output.id, container),
+    name: context.output.name,
     mediaType: mediaTypeOf(context, picture),
     expect: {
       demuxers: container.demuxers,
@@ -329,7 +332,7 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     wishes: wishesOf(operations, source.durationSeconds),
     exact: cutExactly && choice !== "copy",
     single: false,
-    id: 0,
+    id: context.output.id,
   });
   refuseEmpty(context, picture, sound);
   const copiesStream = picture.kind === "copy" || sound.tracks.some(({ way }) => way.kind === "copy");
@@ -347,7 +350,7 @@ export function draftPrimary(context: PlanContext): OutputDraft {
   const { bytesMax, bytesLikely } = sizesOf(context, picture, sound, seconds ?? assumedSeconds(context));
   const stopSeconds = passesBy && window.end !== null ? (window.end - window.start) / rate : null;
   return {
-    id: 0,
+    id: context.output.id,
     container,
     window,
     seek: !trimmed || !passesBy ? "free" : picture.kind === "encode" || exact ? "bound" : "start",

@@ -8,11 +8,12 @@ import type { Thumbnail } from "../operations/thumbnail.schema.ts";
 import type { PlannedOutput, VideoStream } from "../types.ts";
 import type { PlanContext } from "./context.ts";
 import { extensionOf, type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
-import { pictureAfter } from "./picture.ts";
+import { type Grid, pictureAfter } from "./picture.ts";
 import { picturePreparations } from "./preparation.ts";
 import { invalidPlan, overLimit } from "./refuse.ts";
 import { fileBytes, heldMemory, videoBits } from "./resources.ts";
 import { fpsOf, lengthsOf } from "./source.ts";
+import { mapOutput, type Sheet, sheetOf, spriteMap, TILE_WIDTH, tiled } from "./sprite.ts";
 import { cutPicture, lengthOf, WHOLE, type Window, windowOf } from "./timeline.ts";
 import { encodeVideo } from "./video-choice.ts";
 import { type EncodedVideo, encodedVideoArgs, expectedVideo, finishPicture } from "./video-part.ts";
@@ -25,6 +26,7 @@ interface Pick {
   readonly keyframesOnly: boolean;
   /** Frames that the filters hold at once. */
   readonly framesHeld: number;
+  readonly sheet?: Sheet & { readonly filmSeconds: number };
 }
 
 /** Near the end there may be no frame left after a time: then the last one before it is held, found from a little earlier. */
@@ -34,6 +36,8 @@ const BEST_FRAMES_MAX = 100;
 const BEST_BYTES_MAX = 200e6;
 /** Keyframes are rarely further apart than this: pictures that are may be made of them alone. */
 const KEYFRAME_INTERVAL_SECONDS = 10;
+
+const PAIRS: Grid = { x: 2, y: 2 };
 
 /** How long the film is that pictures are taken of: the whole, and its picture alone. */
 interface Film {
@@ -87,7 +91,8 @@ function pickEvenly(base: Window, first: number, interval: number, count: number
   };
 }
 
-function pickMultiple(thumbnail: Thumbnail, base: Window, film: Film, index: number): Pick {
+/** Seconds that pictures can be spread over. */
+function spreadOver(base: Window, film: Film, index: number): number {
   const whole = lengthOf(base, film.durationSeconds);
   const shown =
     film.videoSeconds === null
@@ -100,12 +105,26 @@ function pickMultiple(thumbnail: Thumbnail, base: Window, film: Film, index: num
       `operations[${index}].mode`,
     );
   }
+  return length;
+}
+
+function pickMultiple(thumbnail: Thumbnail, base: Window, film: Film, index: number): Pick {
+  const length = spreadOver(base, film, index);
   if (thumbnail.interval !== undefined) {
     const count = Math.max(1, Math.ceil(length / thumbnail.interval - 0.001));
     return pickEvenly(base, 0, thumbnail.interval, count);
   }
   const count = thumbnail.count ?? 5;
   return pickEvenly(base, length / count / 2, length / count, count);
+}
+
+/** Each from the middle of the time that it stands for. */
+function pickSprite(thumbnail: Thumbnail, base: Window, film: Film, index: number): Pick {
+  const filmSeconds = spreadOver(base, film, index);
+  const sheet = sheetOf(thumbnail, filmSeconds, index);
+  const first = Math.min(sheet.intervalSeconds, filmSeconds) / 2;
+  const even = pickEvenly(base, first, sheet.intervalSeconds, sheet.count);
+  return { ...even, count: 1, framesHeld: 2, sheet: { ...sheet, filmSeconds } };
 }
 
 function pickBest(base: Window, film: Film, frameBytes: number): Pick {
@@ -123,6 +142,7 @@ function pickBest(base: Window, film: Film, frameBytes: number): Pick {
 function pick(thumbnail: Thumbnail, base: Window, film: Film, index: number, video: VideoStream): Pick {
   if (video.still) return { window: base, filters: [], count: 1, keyframesOnly: false, framesHeld: 1 };
   if (thumbnail.mode === "multiple") return pickMultiple(thumbnail, base, film, index);
+  if (thumbnail.mode === "sprite") return pickSprite(thumbnail, base, film, index);
   if (thumbnail.mode === "best") return pickBest(base, film, video.width * video.height * 3);
   return pickAt(base, singleTime(thumbnail, base, film, index), film, video);
 }
@@ -163,8 +183,9 @@ function pickFor(
 }
 
 function sized(thumbnail: Thumbnail): Scale[] {
-  if (typeof thumbnail.width !== "number" && typeof thumbnail.height !== "number") return [];
-  const { width, height } = thumbnail;
+  const free = typeof thumbnail.width !== "number" && typeof thumbnail.height !== "number";
+  if (free && thumbnail.mode !== "sprite") return [];
+  const { width, height } = free ? { width: TILE_WIDTH, height: undefined } : thumbnail;
   return [{ type: "scale", width, height, mode: "fit", algorithm: "bicubic", color: "black", enlarge: true }];
 }
 
@@ -211,50 +232,60 @@ function build(part: EncodedVideo, picked: Pick, side: SideFile, graph: GraphCon
   return { chains, args: [...args, ...timing, "-frames:v:0", String(picked.count), "-map_metadata", "-1", ...target] };
 }
 
-export function draftThumbnail(
-  context: PlanContext,
-  side: SideFile & { readonly operation: Thumbnail },
-  id: number,
-  outputStem: string,
-): OutputDraft {
-  const { source, operations, capabilities, limits, threads } = context;
+type ThumbnailSide = SideFile & { readonly operation: Thumbnail };
+
+/** The encode of one picture, and where it comes from. */
+function partFor(context: PlanContext, side: ThumbnailSide, id: number, video: VideoStream) {
   const { operation, index, container } = side;
-  const { video } = source;
-  if (video === null) throw invalidPlan("The input has no picture to take a thumbnail of.", `operations[${index}]`);
   const encode = encodeVideo({
     choice: container.video.encodes[0] ?? null,
     video,
     container: containerNamed(container.name) ?? container,
-    capabilities,
+    capabilities: context.capabilities,
     transcode: null,
     still: true,
     quality: operation.quality ?? null,
   });
-  const earlier = before(operations, index);
   const { grid, pixelFormat } = encode;
   const state = pictureAfter({
-    ...{ video, grid, pixelFormat, id, inputs: context.inputs },
-    operations: [...earlier, ...sized(operation)],
-    lengths: lengthsOf(source),
+    // The colours of tiles must not run into each other.
+    ...{ video, grid: operation.mode === "sprite" ? PAIRS : grid, pixelFormat, id, inputs: context.inputs },
+    operations: [...before(context.operations, index), ...sized(operation)],
+    lengths: lengthsOf(context.source),
   });
-  const picture = finishPicture(state, encode, container, video, true);
+  const one = finishPicture(state, encode, container, video, true);
   const picked = pickFor(context, side, video);
+  const late = { ...one, filters: [...one.filters, ...picked.late] };
   const part: EncodedVideo = {
-    id,
-    video,
-    encode,
-    picture: { ...picture, filters: [...picture.filters, ...picked.late] },
-    container,
+    ...{ id, video, encode, container, threads: context.threads },
+    picture: picked.sheet === undefined ? late : tiled(late, picked.sheet),
     window: picked.window,
     frames: picked.count,
-    threads,
     still: true,
     countedInput: false,
   };
-  const bits = videoBits(encode, picture.width * picture.height, 1, limits);
+  return { part, picked, tile: one };
+}
+
+/** `outputName`: of the main output, which the first file of a job may be. */
+export function draftThumbnail(context: PlanContext, side: ThumbnailSide, id: number, outputName: string): OutputDraft {
+  const { operation, index, container } = side;
+  const { video } = context.source;
+  if (video === null) throw invalidPlan("The input has no picture to take a thumbnail of.", `operations[${index}]`);
+  if (video.still && operation.mode === "sprite")
+    throw invalidPlan("The input is a single picture, which gives no sprite.", `operations[${index}].mode`);
+  const { part, picked, tile } = partFor(context, side, id, video);
+  const { picture, encode } = part;
+  const bits = videoBits(encode, picture.width * picture.height, 1, context.limits);
   const heldMb = (picked.framesHeld * video.width * video.height * 3) / 1e6;
   const { memory } = encode.encoder;
-  const files = filesOf(id, side, part, picked.count, outputStem);
+  const { stem } = splitName(outputName);
+  const files = filesOf(id, side, part, picked.count, stem);
+  if (picked.sheet !== undefined) {
+    const name = side.name ?? outputName.slice(outputName.lastIndexOf("/") + 1);
+    const text = spriteMap(picked.sheet, tile, name, picked.sheet.filmSeconds);
+    files.push(mapOutput(id, `${splitName(name).stem}.vtt`, text));
+  }
   return {
     id,
     container,
