@@ -24,9 +24,17 @@ export interface VerifiedOutput {
   readonly media: MediaInfo;
 }
 
+/** What segments are encrypted with, and where players fetch it. */
+export interface ContentKey {
+  readonly bytes: Uint8Array;
+  readonly uri: string;
+}
+
 export interface EncodeReport {
   readonly wallMs: number;
   readonly cpuMs: number | null;
+  /** What the package is encrypted with. Never stored with the job. */
+  readonly contentKey?: ContentKey | null;
   readonly loudness: readonly LoudnessResult[];
 }
 

@@ -17,7 +17,7 @@ import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
-import type { VerifiedOutput } from "./attempt.types.ts";
+import type { ContentKey, VerifiedOutput } from "./attempt.types.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Reservation } from "./scope.ts";
 
@@ -28,6 +28,8 @@ export interface ReadOnlyFile {
 
 export interface EncodeRun {
   readonly step: PlanStep;
+  /** For the packager, where it encrypts. */
+  readonly contentKey: ContentKey | null;
   readonly workDir: string;
   readonly readOnly: readonly ReadOnlyFile[];
   readonly niceness: number;
@@ -52,18 +54,12 @@ export interface MediaTools {
   ): Promise<MediaInfo>;
   /**
    * A package held against its plan as a whole, and encrypted where the plan says so; in the order in which its files may be
-   * published. `makeKey` is called once, when the package is sound and needs a key.
+   * published. `key` is the one of `run`.
    */
   finishPackage(
     plan: PackagePlan,
-    at: { workDir: string; niceness: number; signal: AbortSignal; makeKey(): Promise<ContentKey> },
+    at: { workDir: string; niceness: number; signal: AbortSignal; key: ContentKey | null },
   ): Promise<readonly VerifiedOutput[]>;
-}
-
-/** What segments are encrypted with, and where players fetch it. */
-export interface ContentKey {
-  readonly bytes: Uint8Array;
-  readonly uri: string;
 }
 
 export interface AttemptPorts {

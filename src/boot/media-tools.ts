@@ -82,7 +82,7 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
           ...run,
         });
       },
-      finishPackage: (plan, at) => finishPackage({ runner, tools, plan, ...at }),
+      finishPackage: (plan, at) => finishPackage({ runner, tools, packager, plan, ...at }),
       writeContent,
       verify: (output, at) => verifyOutput({ runner, tools, output, ...at }),
     },

@@ -5,6 +5,8 @@ import { RendiffError } from "../errors.ts";
 import { diagnose, toEvidence } from "../media/diagnose.ts";
 import type { Ability, PlanStep } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
+import type { ContentKey } from "./package/encrypt.ts";
+import { ENCRYPTING, withKeyFlags } from "./package/key-flags.ts";
 import { runTool } from "./run-tool.ts";
 import { isProgram } from "./tools.ts";
 
@@ -51,7 +53,15 @@ export interface PackagerRun {
   readonly workDir: string;
   readonly timeoutMs: number;
   readonly niceness: number;
+  /** Of a step that encrypts. */
+  readonly contentKey: ContentKey | null;
   readonly signal?: AbortSignal;
+}
+
+function withKeyOf<T>({ step, workDir, contentKey: key }: PackagerRun, start: (args: readonly string[]) => Promise<T>) {
+  if (step.encrypts !== true) return start([]);
+  if (key === null) throw new Error("A step that encrypts needs a key.");
+  return withKeyFlags(workDir, key, (flags) => start([...ENCRYPTING, "--hls_key_uri", key.uri, ...flags]));
 }
 
 /** Resolves when it ended with 0; what it wrote is held against the plan afterwards. */
@@ -65,15 +75,17 @@ export async function runPackager(run: PackagerRun): Promise<{ wallMs: number; c
     if (typeof arg !== "string") throw new Error("The packager's paths are relative to the work folder.");
     return arg;
   });
-  const { exit, timedOut } = await runTool({
-    ...{ runner, program, args, workDir, timeoutMs, niceness: run.niceness, signal: run.signal },
-    limits: {
-      addressSpaceBytes: step.memoryBytesMax,
-      fileBytes: step.fileBytesMax,
-      cpuSeconds: Math.ceil(timeoutMs / 1000) + 60,
-      openFiles: OPEN_FILES,
-    },
-  });
+  const start = (more: readonly string[]) =>
+    runTool({
+      ...{ runner, program, args: [...args, ...more], workDir, timeoutMs, niceness: run.niceness, signal: run.signal },
+      limits: {
+        addressSpaceBytes: step.memoryBytesMax,
+        fileBytes: step.fileBytesMax,
+        cpuSeconds: Math.ceil(timeoutMs / 1000) + 60,
+        openFiles: OPEN_FILES,
+      },
+    });
+  const { exit, timedOut } = await withKeyOf(run, start);
   if (exit.exitCode === 0 && !timedOut) return { wallMs: exit.wallMs, cpuMs: exit.cpuMs };
   if (timedOut || /No space left|FILE_FAILURE|File size limit/i.test(exit.stderrTail) || exit.signal !== null) {
     throw diagnose({

@@ -27,19 +27,19 @@ export const streamBodySchema = z.strictObject({
 type Body = z.output<typeof streamBodySchema>;
 
 /** One thing under several names: at most one of them, or all the same. */
-function only<Value>(found: readonly (readonly [path: string, value: Value | undefined])[], details: ErrorDetail[]) {
+function only(found: readonly (readonly [path: string, value: unknown])[], details: ErrorDetail[]): void {
   const given = found.filter(([, value]) => value !== undefined);
   const [first, ...rest] = given;
   for (const [path, value] of rest) {
     if (JSON.stringify(value) === JSON.stringify(first?.[1])) continue;
     details.push({ path, message: `says otherwise than ${first?.[0] ?? ""}; give one of them` });
   }
-  return first?.[1];
 }
 
-function described(body: Body, details: ErrorDetail[]) {
+/** What several names say of the package, they say alike. */
+function described(body: Body, details: ErrorDetail[]): void {
   const { options } = body;
-  const format = only(
+  only(
     [
       ["format", body.format],
       ["type", body.type],
@@ -47,21 +47,20 @@ function described(body: Body, details: ErrorDetail[]) {
     ],
     details,
   );
-  const seconds = only(
+  only(
     [
       ["segment_duration", body.segment_duration],
       ["options.segment_duration", options.segment_duration],
     ],
     details,
   );
-  const variants = only(
+  only(
     [
       ["variants", body.variants],
       ["options.variants", options.variants],
     ],
     details,
   );
-  return { format, segment_duration: seconds, variants };
 }
 
 /** Throws `request.invalid` or `request.unsupported`. */
@@ -73,20 +72,31 @@ export function parseStreamBody(value: unknown): ConvertRequest {
   const output = oneOf<string>(body, "output_path", "output", details);
   const { format: _f, segment_duration: _s, variants: _n, priority: inner, ...others } = body.options;
   const { preset: _p, verify: _v, target: _t, reuse: _r, ...options } = others;
-  const shape = described(body, details);
+  described(body, details);
   if (body.priority !== undefined && inner !== undefined && body.priority !== inner)
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
   if (input === undefined || output === undefined || details.length > 0) throw invalidRequest(details);
-  const { audio, container, encryption, key_uri, captions, thumbnails } = body;
-  const operation = { type: "stream", ...shape, audio, container, encryption, key_uri, captions, thumbnails };
   return {
-    // What was left out stays out: a default of a later version is then that version's.
-    spec: { inputs: [input], output: output.replace(/\/+$/, ""), operations: [withoutUndefined(operation)], options },
+    spec: { inputs: [input], output: output.replace(/\/+$/, ""), operations: [asWritten(value)], options },
     priority: body.priority ?? inner ?? "normal",
     metadata: body.metadata,
     webhook: webhookRequest(body),
   };
 }
 
-const withoutUndefined = (value: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined));
+type Json = Readonly<Record<string, unknown>>;
+
+/** The operation in the client's own words: a spec is parsed again where it is used, and what was left out stays out. */
+function asWritten(value: unknown): Json {
+  const body = value as Json;
+  const options = (body.options ?? {}) as Json;
+  const { audio, container, encryption, key_uri, captions, thumbnails } = body;
+  const operation = {
+    type: "stream",
+    format: body.format ?? body.type ?? options.format,
+    segment_duration: body.segment_duration ?? options.segment_duration,
+    variants: body.variants ?? options.variants,
+    ...{ audio, container, encryption, key_uri, captions, thumbnails },
+  };
+  return Object.fromEntries(Object.entries(operation).filter(([, one]) => one !== undefined));
+}

@@ -147,6 +147,8 @@ export interface PlanStep {
   readonly id: string;
   /** Absent: FFmpeg. */
   readonly program?: "packager";
+  /** Of the packager: it encrypts, and is told the key when it is started. */
+  readonly encrypts?: boolean;
   /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see argv.ts. */
   readonly args: readonly Arg[];
   readonly filterGraph: string | null;
@@ -267,7 +269,7 @@ export interface PackagePlan {
   readonly durationToleranceSeconds: number;
   readonly renditions: readonly PackageRendition[];
   readonly thumbnails: boolean;
-  readonly encryption: "none" | "aes-128";
+  readonly encryption: "none" | "aes-128" | "cbcs";
   /** What players fetch: the client's own URI, or where the server serves keys. */
   readonly keyUri: string | null;
   readonly keyBase: string | null;

@@ -4,6 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Browser } from "puppeteer-core";
+import { keyIdOf } from "../../src/ffmpeg/package/key-flags.ts";
 import type { PlanStep } from "../../src/media/types.ts";
 import { openBrowser, openPlayer, type PlayerPage } from "../support/browser.ts";
 import { KEY, type MadePackage, makePackage } from "../support/packages.ts";
@@ -53,7 +54,13 @@ beforeAll(async () => {
   browser = await openBrowser();
 });
 
-const stateOf = ({ page }: PlayerPage): Promise<State> => page.evaluate("state()") as Promise<State>;
+async function stateOf({ page }: PlayerPage): Promise<State> {
+  const state = (await page.evaluate("state()")) as State;
+  if (state.label !== "rgb(0,0,0)") return state;
+  const video = await page.$("video");
+  const photograph = await video?.screenshot({ encoding: "base64" });
+  return { ...state, label: (await page.evaluate(`labelOf("${photograph}")`)) as string };
+}
 
 /** Waits until the picture is the wanted rendition's and moves on. */
 async function plays(player: PlayerPage, index: number, beyondSeconds = 0): Promise<State> {
@@ -129,5 +136,22 @@ describe("in Chromium", () => {
     await player.page.evaluate(`startHls("${player.url}master.m3u8")`);
     await watch(player, "chooseHls");
     expect(asked).toBeGreaterThan(0);
+  }, 60_000);
+
+  test("segments encrypted with cbcs play with their key, and not with another", async () => {
+    const made = await packaged({ format: "both", encryption: "cbcs", key_uri: KEY.uri });
+    const hex = Buffer.from(KEY.bytes).toString("hex");
+    const manifest = await Bun.file(`${made.folder}/manifest.mpd`).text();
+    const id = /default_KID="([0-9a-f-]+)"/.exec(manifest)?.[1]?.replaceAll("-", "");
+    expect(id).toBe(keyIdOf(KEY));
+    const player = await openPlayer(browser, made.folder);
+    const start = (key: string): Promise<unknown> =>
+      player.page.evaluate(`startShaka("${player.url}manifest.mpd", { "${id}": "${key}" })`);
+    await start(hex);
+    await watch(player, "chooseShaka");
+    await start(hex.replaceAll("7", "8")).catch(() => {});
+    await player.page.evaluate(`chooseShaka(120).catch(() => {})`);
+    const failed = await until(async () => (await stateOf(player)).error, { ...WAIT, what: "the wrong key to fail" });
+    expect(failed).toStartWith("shaka ");
   }, 60_000);
 });

@@ -59,14 +59,16 @@ export async function makePackage(spec: PackageSpec): Promise<MadePackage> {
   const plan = compilePackage(media, spec);
   if (plan.package === undefined) throw new Error("The plan makes no package.");
   const packaged = plan.package;
+  const packager = findPackager(null);
+  const key = packaged.encryption === "none" ? null : KEY;
   for (const planned of plan.steps) {
     const step = spec.changeStep?.(planned) ?? planned;
     if (step.program === "packager")
-      await runPackager({ runner, program: findPackager(null), step, workDir, ...limits });
+      await runPackager({ runner, program: packager, contentKey: key, step, workDir, ...limits });
     else await runStep({ runner, tools, step, workDir, readOnly: [], ...limits });
   }
   return {
     ...{ workDir, plan, package: packaged, folder: join(workDir, packaged.folder) },
-    finish: () => finishPackage({ runner, tools, plan: packaged, workDir, niceness: 0, makeKey: async () => KEY }),
+    finish: () => finishPackage({ runner, tools, plan: packaged, workDir, niceness: 0, ...{ packager, key } }),
   };
 }

@@ -7,11 +7,13 @@ import {
   withMeasures,
 } from "../../../src/media/measured.ts";
 import type { EncodeProgress, Plan, PlanStep } from "../../../src/media/types.ts";
+import type { ContentKey } from "../attempt.types.ts";
 import { type AttemptContext, type EncodeReport, type Held, held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
+import { contentKeyOf } from "./content-key.ts";
 
 /** Urgent jobs run beside background ones at their own speed. */
 export const NICENESS = { high: 0, normal: 5, low: 15 } as const;
@@ -22,15 +24,16 @@ export async function encode(
   context: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<EncodeReport>> {
-  const { steps } = context.plan as Plan;
+  const plan = context.plan as Plan;
+  const contentKey = await contentKeyOf(ports, context.claim.lease.jobId, plan);
   let wallMs = 0;
   let cpuMs: number | null = 0;
   let done = 0;
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
-  for (const planned of steps) {
+  for (const planned of plan.steps) {
     const step = resolveStep(planned, measured);
-    const report = await runStep(ports, context, step, signal, (progress) =>
+    const report = await runStep(ports, context, { step, contentKey }, signal, (progress) =>
       recorder.progress({
         stage: "encoding",
         progress: overall("encoding", done * 100 + step.weight * progress.percent),
@@ -48,20 +51,20 @@ export async function encode(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return held({ wallMs, cpuMs, loudness });
+  return held({ wallMs, cpuMs, loudness, contentKey });
 }
 
 async function runStep(
   { tools, memory }: AttemptPorts,
   { claim, inputs, scope }: AttemptContext,
-  step: PlanStep,
+  { step, contentKey }: { readonly step: PlanStep; readonly contentKey: ContentKey | null },
   signal: AbortSignal,
   onProgress: (progress: EncodeProgress) => void,
 ): Promise<Awaited<ReturnType<AttemptPorts["tools"]["run"]>>> {
   const share = await memory(step.memoryBytesMax, signal);
   try {
     return await tools.run({
-      step,
+      ...{ step, contentKey },
       workDir: workDirOf(scope),
       readOnly: inputs.flatMap(({ readOnly }) => readOnly),
       niceness: NICENESS[claim.job.priority],

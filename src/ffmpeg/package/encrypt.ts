@@ -2,7 +2,7 @@
  * AES-128 of HLS (RFC 8216 §4.3.2.4): each segment as a whole, AES-128-CBC with PKCS7, its sequence number as the IV. The
  * packager has no such mode for transport streams, and it is one call for each file.
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { FoundPlaylist } from "../../media/streaming/check-package.ts";
@@ -13,8 +13,6 @@ export interface ContentKey {
   /** What players fetch. */
   readonly uri: string;
 }
-
-export const makeKeyBytes = (): Uint8Array => new Uint8Array(randomBytes(16));
 
 /** The IV of a segment whose playlist gives none. */
 function ivOf(sequence: number): Buffer {

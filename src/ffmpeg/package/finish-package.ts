@@ -6,7 +6,7 @@ import { parseMediaInfo } from "../../media/media-info.ts";
 import { checkFiles, checkPackage, type FoundMedia } from "../../media/streaming/check-package.ts";
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
 import type { Expectation, MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
-import { type ContentKey, encryptPackage } from "./encrypt.ts";
+import { encryptPackage } from "./encrypt.ts";
 import { type MediaReading, readRendition } from "./read-media.ts";
 import { invalidPackage, readPackage } from "./read-package.ts";
 
@@ -17,8 +17,6 @@ export interface VerifiedOutput {
 
 export interface PackageFinishing extends MediaReading {
   readonly plan: PackagePlan;
-  /** Asked for only when the package is sound, and only where one is needed. */
-  makeKey(): Promise<ContentKey>;
 }
 
 const TYPES: readonly (readonly [ending: string, mediaType: string])[] = [
@@ -89,27 +87,27 @@ export async function finishPackage(finishing: PackageFinishing): Promise<readon
     infos.push(read.info);
   }
   refuse(checkPackage(plan, { ...found, media }), workDir);
-  const key = plan.encryption === "none" ? null : await finishing.makeKey();
-  if (key !== null) await encryptPackage(folder, found.playlists.values(), key, signal);
+  const { key } = finishing;
+  if (plan.encryption !== "none" && key === null) throw new Error("An encrypted package needs its key.");
+  if (plan.encryption === "aes-128" && key !== null)
+    await encryptPackage(folder, found.playlists.values(), key, signal);
   const seconds = Math.max(
     ...[...found.playlists.values()].map(({ segments }) => segments.reduce((sum, one) => sum + one.seconds, 0)),
   );
   return listOutputs(finishing, [...found.files], {
-    key,
     entry: (format) => wholeOf(plan, infos, seconds, format),
   });
 }
 
 interface Listing {
-  readonly key: ContentKey | null;
   entry(format: "hls" | "dash"): MediaInfo;
 }
 
 /** Segments first, then the playlists that name them, then the entries that name those. */
 async function listOutputs(
-  { plan, workDir }: PackageFinishing,
+  { plan, workDir, key }: PackageFinishing,
   files: readonly string[],
-  { key, entry }: Listing,
+  { entry }: Listing,
 ): Promise<readonly VerifiedOutput[]> {
   const plain = (file: string, role: OutputRole): VerifiedOutput => {
     const output = outputOf(plan, file, role);

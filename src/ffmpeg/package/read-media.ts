@@ -1,6 +1,6 @@
 /** A rendition's segments, put together and read by ffprobe as a player would: in order, from the first to the last. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { RendiffError } from "../../errors.ts";
@@ -11,7 +11,10 @@ import type { FoundMedia, FoundPlaylist } from "../../media/streaming/check-pack
 import type { MediaInfo, PackagePlan, PackageRendition } from "../../media/types.ts";
 import type { ProcessRunner } from "../../process/port.ts";
 import { runFfprobe } from "../ffprobe.ts";
+import { runTool } from "../run-tool.ts";
 import type { MediaTools } from "../tools.ts";
+import type { ContentKey } from "./encrypt.ts";
+import { DECRYPTING, withKeyFlags } from "./key-flags.ts";
 import { invalidPackage } from "./read-package.ts";
 
 export interface MediaReading {
@@ -19,6 +22,8 @@ export interface MediaReading {
   readonly tools: MediaTools;
   readonly workDir: string;
   readonly niceness: number;
+  readonly packager: string | null;
+  readonly key: ContentKey | null;
   readonly signal?: AbortSignal;
 }
 
@@ -58,6 +63,7 @@ export async function readRendition(
     file,
   );
   try {
+    if (plan.encryption === "cbcs") await decrypt(reading, rendition);
     const { json, stderr } = await runFfprobe({
       ...{ runner, ffprobePath: tools.ffprobePath, file, niceness, signal, pixelsMax: null, threads: 2 },
       ...{ inputFormats: ["mov", "mp4", "mpegts"], demuxer: plan.container === "ts" ? "mpegts" : "mov" },
@@ -77,6 +83,22 @@ export async function readRendition(
   } finally {
     await rm(file, { force: true });
   }
+}
+
+/** By the packager itself: the FFmpegs that read this scheme are few. What comes out is then judged by ffprobe. */
+async function decrypt(reading: MediaReading, { id, kind }: PackageRendition): Promise<void> {
+  const { runner, packager: program, key, workDir, niceness, signal } = reading;
+  if (program === null || key === null) throw new Error("Decrypting needs the packager and the key.");
+  const file = `out/check/${id}`;
+  const { exit } = await withKeyFlags(workDir, key, (flags) =>
+    runTool({
+      ...{ runner, program, workDir, niceness, signal, timeoutMs: TIMEOUT_MS * 10 },
+      args: [`in=${file},stream=${kind},output=${file}.mp4`, "--temp_dir", "out/check", ...DECRYPTING, ...flags],
+      limits: { addressSpaceBytes: 1.5e9, fileBytes: null, cpuSeconds: 600, openFiles: 64 },
+    }),
+  );
+  if (exit.exitCode !== 0) throw invalidPackage([`${id} cannot be decrypted with its key`]);
+  await rename(join(workDir, `${file}.mp4`), join(workDir, file));
 }
 
 function toFound(json: unknown): FoundMedia {

@@ -64,12 +64,27 @@ function checkTogether(operation: StreamOperation, { invalid, unsupported }: Pro
     if (thumbnails)
       at("thumbnails", "cannot be read out of segments that are encrypted as a whole; use encryption none");
   }
-  if (encryption === "cbcs") unsupported.push({ path: "encryption", message: "cbcs is not available in this version" });
+  if (encryption === "cbcs") checkCbcs(operation, at);
   if (encryption === "none" && keyUri !== undefined) at("key_uri", "is the place of a key, and encryption is none");
   if (operation.captions !== undefined && operation.captions !== null)
     unsupported.push({ path: "captions", message: "captions are not available in this version" });
   if (thumbnails && format === "dash")
     unsupported.push({ path: "thumbnails", message: "are playlists of HLS; use format hls or both" });
+}
+
+/** What players decrypt in hardware and in clear-key systems alike. */
+function checkCbcs(
+  { container, variants = [], audio = [] }: StreamOperation,
+  at: (path: string, message: string) => void,
+) {
+  if (container !== "cmaf") at("encryption", "is cbcs, which goes with container cmaf");
+  variants.forEach(({ codec = "h264" }, index) => {
+    if (codec !== "h264" && codec !== "h265")
+      at(`variants[${index}].codec`, `is ${codec}; cbcs goes with h264 and h265`);
+  });
+  audio.forEach(({ codec }, index) => {
+    if (codec === "opus") at(`audio[${index}].codec`, "is opus; cbcs goes with aac, ac3 and eac3");
+  });
 }
 
 function checkAbilities(operation: StreamOperation, capabilities: Capabilities, unsupported: ErrorDetail[]): void {

@@ -180,7 +180,6 @@ function packageOf(drawn: Drawn): PackagePlan {
   const { request, gop, seconds, pictures } = drawn;
   const { operation, context, outputName, attemptName } = request;
   const { encryption } = operation;
-  if (encryption === "cbcs") throw new Error("cbcs is refused when it is asked for.");
   const slowest = Math.min(...(pictures?.renditions ?? []).map(({ rung }) => rung.fps.num / rung.fps.den), 30);
   return {
     ...{ folder: "out/package", name: outputName.slice(outputName.lastIndexOf("/") + 1), segments: attemptName },
@@ -214,6 +213,7 @@ function packageStep(drawn: Drawn, plan: PackagePlan, sizes: Sizes): PlanStep {
   return {
     id: "package",
     program: "packager",
+    ...(plan.encryption === "cbcs" ? { encrypts: true } : {}),
     args: packagerArgs(plan, [...seen, ...heard]),
     filterGraph: null,
     durationSeconds: null,
