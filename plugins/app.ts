@@ -5,6 +5,7 @@ import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
 import { admin } from "./admin/admin.ts";
 import { adminKeys } from "./admin/admin-keys.ts";
+import { batch } from "./batch/batch.ts";
 import { capabilities } from "./capabilities/capabilities.ts";
 import { makeConnections } from "./connections.ts";
 import type { HttpContext, HttpServices } from "./context.ts";
@@ -36,6 +37,7 @@ function makeElysia(context: HttpContext) {
       .use(streamPlugin(context))
       .use(probe(context))
       .use(jobs(context))
+      .use(batch(context))
       .use(events(context))
       .use(tokens(context))
       .use(webhooks(context))

@@ -1,4 +1,5 @@
 /** Sweeping and retention: what nobody will publish, what nobody owns, what has expired. Bounded per round. */
+import { deleteExpiredBatches } from "../../src/jobs/batch.ts";
 import { deleteOutputs } from "../../src/jobs/delete-outputs.ts";
 import {
   deleteExpiredIdempotency,
@@ -48,7 +49,10 @@ async function expire(ports: TidyPorts): Promise<void> {
   if (retentionOutputsMs !== null) {
     await deleteAll(ports, await expiredOutputs(sql, { olderThanMs: retentionOutputsMs, limit: BATCH }));
   }
-  if (retentionJobsMs !== null) await deleteExpiredJobs(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
+  if (retentionJobsMs !== null) {
+    await deleteExpiredJobs(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
+    await deleteExpiredBatches(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
+  }
   await deleteExpiredIdempotency(sql, { limit: BATCH });
 }
 

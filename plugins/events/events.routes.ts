@@ -3,14 +3,14 @@ import { z } from "zod";
 import type { RouteRule } from "../route-rule.ts";
 
 /** The gate reads it. */
-const token = z
+export const tokenField = z
   .string()
   .max(1_000)
   .optional()
   .describe("From POST /tokens, in place of an API key: browsers cannot set headers here.");
 
 export const eventsQuerySchema = z.strictObject({
-  token,
+  token: tokenField,
   after: z.coerce
     .number()
     .int()
@@ -21,7 +21,7 @@ export const eventsQuerySchema = z.strictObject({
 });
 
 export const socketQuerySchema = z.strictObject({
-  token,
+  token: tokenField,
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
 });
 
@@ -57,7 +57,7 @@ export const eventsRoutes: readonly RouteRule[] = [
     path: "/ws",
     summary: "Follow any number of jobs by one WebSocket",
     description: 'Takes {"subscribe": id, "after": seq} and {"unsubscribe": id}.',
-    query: z.strictObject({ token }),
+    query: z.strictObject({ token: tokenField }),
     answers: { 101: { description: "The socket." } },
   },
 ];

@@ -14,12 +14,12 @@ import { principalOf, stateOf } from "../state.ts";
 import { parseCommand } from "./command.ts";
 import { eventsQuerySchema, socketQuerySchema } from "./events.routes.ts";
 import { makeSocketData, SOCKET_STALL_MS, type SocketSessionOptions } from "./socket.ts";
-import { sseBody } from "./sse.ts";
+import { type SseSource, sseBody, toSseText } from "./sse.ts";
 
 /** Streams and sockets of all clients together; beyond it a client is asked to come back. */
 const CONNECTIONS_MAX = 10_000;
 
-function requireRoom(context: HttpContext): void {
+export function requireRoom(context: HttpContext): void {
   if (context.connections.size < CONNECTIONS_MAX) return;
   throw new RendiffError({
     kind: "service.unavailable",
@@ -46,17 +46,24 @@ async function stream(context: HttpContext, request: Request, jobId: string): Pr
     // A browser's EventSource connects again after every end, unless it is told that there is nothing more.
     return new Response(null, { status: 204 });
   }
-  return new Response(
-    sseBody(events, context.connections, { keyId: principalOf(request).keyId, signal: request.signal }),
-    {
-      headers: {
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-store",
-        // A proxy that buffers would hold events back.
-        "x-accel-buffering": "no",
-      },
+  return sseAnswer(context, request, events, toSseText);
+}
+
+export function sseAnswer<Item extends object>(
+  context: HttpContext,
+  request: Request,
+  source: SseSource<Item>,
+  toText: (item: Item) => string,
+): Response {
+  const client = { keyId: principalOf(request).keyId, signal: request.signal };
+  return new Response(sseBody(source, toText, context.connections, client), {
+    headers: {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      // A proxy that buffers would hold events back.
+      "x-accel-buffering": "no",
     },
-  );
+  });
 }
 
 function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOptions["fixed"]): Response {

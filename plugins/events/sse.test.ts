@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { EventStream, StreamItem } from "../../src/events/hub.ts";
 import type { JobId, KeyId } from "../../src/jobs/types.ts";
 import { makeConnections } from "../connections.ts";
-import { HEARTBEAT_MS, STALL_MS, sseBody } from "./sse.ts";
+import { HEARTBEAT_MS, STALL_MS, sseBody, toSseText } from "./sse.ts";
 
 const KEY = "0193a000-0000-7000-8000-000000000002" as KeyId;
 const JOB = "0193a000-0000-7000-8000-000000000001" as JobId;
@@ -40,7 +40,7 @@ function begin() {
   const source = makeStream();
   const connections = makeConnections();
   const leaving = new AbortController();
-  const body = sseBody(source.stream, connections, { keyId: KEY, signal: leaving.signal });
+  const body = sseBody(source.stream, toSseText, connections, { keyId: KEY, signal: leaving.signal });
   const reader: Reader & { cancel(): Promise<void> } = body.getReader();
   /** As if so much time had passed. */
   const pass = (ms: number): void => connections.tick(performance.now() + ms);

@@ -4,9 +4,9 @@
  * The stream is pulled: nothing is read for a client that does not read, so a slow one costs a cursor. One that takes
  * nothing at all for `STALL_MS` is cut; it resumes by Last-Event-ID.
  */
-import type { EventStream, StreamItem } from "../../src/events/hub.ts";
+import type { StreamItem } from "../../src/events/hub.ts";
 import { toEventText, toProgressText } from "../../src/events/messages.ts";
-import type { KeyId } from "../../src/jobs/types.ts";
+import type { JobEvent, KeyId } from "../../src/jobs/types.ts";
 import type { Connections } from "../connections.ts";
 
 /** A comment when nothing else was sent for so long, so that nobody on the way takes the silence for death. */
@@ -19,9 +19,18 @@ const encoder = new TextEncoder();
 const HEARTBEAT = encoder.encode(": heartbeat\n\n");
 const HELLO = encoder.encode(`retry: ${RECONNECT_MS}\n\n`);
 
-export function toSseText(item: StreamItem): string {
+/** `idOf`: what a browser sends back as Last-Event-ID. */
+export function toSseText(item: StreamItem, idOf: (event: JobEvent) => string = ({ seq }) => String(seq)): string {
   if (item.kind === "progress") return `event: progress\ndata: ${toProgressText(item.progress)}\n\n`;
-  return item.events.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${toEventText(event)}\n\n`).join("");
+  return item.events
+    .map((event) => `id: ${idOf(event)}\nevent: ${event.type}\ndata: ${toEventText(event)}\n\n`)
+    .join("");
+}
+
+export interface SseSource<Item> {
+  /** Null at the end. One call at a time. */
+  next(): Promise<Item | null>;
+  close(): void;
 }
 
 export interface SseClient {
@@ -30,13 +39,14 @@ export interface SseClient {
   readonly signal: AbortSignal;
 }
 
-/** Takes over `stream` and closes it when the client leaves, the job ends, or the server drains. */
-export function sseBody(
-  stream: EventStream,
+/** Takes over `stream` and closes it when the client leaves, its end is reached, or the server drains. */
+export function sseBody<Item extends object>(
+  stream: SseSource<Item>,
+  toText: (item: Item) => string,
   connections: Connections,
   { keyId, signal }: SseClient,
 ): ReadableStream<Uint8Array> {
-  let pending: Promise<StreamItem | null> | null = null;
+  let pending: Promise<Item | null> | null = null;
   let quiet: PromiseWithResolvers<"quiet"> | null = null;
   let sentAtMs = performance.now();
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
@@ -79,7 +89,7 @@ export function sseBody(
           const item = await Promise.race([pending, quiet.promise]);
           if (item === "quiet") return send(HEARTBEAT);
           pending = null;
-          if (item !== null) return send(encoder.encode(toSseText(item)));
+          if (item !== null) return send(encoder.encode(toText(item)));
           end();
           own.close();
         } catch (error) {

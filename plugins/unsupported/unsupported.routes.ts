@@ -18,14 +18,6 @@ function missing(feature: string, access: Access, routes: readonly (readonly [Me
 export const unsupportedRoutes: readonly RouteRule[] = [
   ...missing("quality analysis", "user", [["POST", "/analyze"]]),
   ...missing("estimates", "user", [["POST", "/estimate"]]),
-  ...missing("batches", "user", [
-    ["POST", "/batch"],
-    ["DELETE", "/batch/:id"],
-  ]),
-  ...missing("batches", "readonly", [
-    ["GET", "/batch/:id"],
-    ["GET", "/batch/:id/events"],
-  ]),
   ...missing("uploads", "user", [
     ["POST", "/uploads"],
     ["HEAD", "/uploads/:id"],

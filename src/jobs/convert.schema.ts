@@ -26,7 +26,7 @@ const uri = z
   .min(1, "must not be empty")
   .max(URI_LENGTH_MAX, `must have at most ${URI_LENGTH_MAX} characters`);
 
-const clientMetadata = z
+export const clientMetadata = z
   .record(z.string().min(1).max(METADATA_NAME_LENGTH_MAX), z.unknown())
   .refine(
     (value) => Object.keys(value).length <= METADATA_ENTRIES_MAX,

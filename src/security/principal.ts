@@ -29,6 +29,11 @@ export function visibleKey(principal: Principal): KeyId | null {
   return principal.role === "admin" || principal.onlyJobId !== undefined ? null : principal.keyId;
 }
 
+/** A token for one job shows nothing of the batch it is in. */
+export function maySeeBatches({ onlyJobId }: Principal): boolean {
+  return onlyJobId === undefined;
+}
+
 export function maySeeJob({ onlyJobId }: Principal, jobId: string): boolean {
   return onlyJobId === undefined || onlyJobId === jobId.toLowerCase();
 }
