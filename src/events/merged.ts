@@ -4,7 +4,6 @@
  * Where a client is in all of them is one text, the number of each job's last event in the order of the jobs: what a
  * browser sends back as Last-Event-ID.
  */
-import type { JobId } from "../jobs/types.ts";
 import type { EventStream, StreamItem } from "./stream.ts";
 
 export interface MergedItem {
@@ -30,77 +29,88 @@ export function parseCursor(text: string, jobs: number): readonly number[] | nul
 
 /** Takes over the streams, which are in the order of the jobs, and closes them. */
 export function mergeStreams(streams: readonly EventStream[]): MergedStream {
-  const waiting: StreamItem[] = [];
-  let left = streams.length;
-  let failure: unknown = null;
-  let closed = false;
-  let wake: (() => void) | null = null;
-  /** Each stream goes on only when its item was taken, so a slow reader costs a cursor per job. */
-  let taken: (() => void)[] = [];
-  const signal = (): void => {
-    wake?.();
-    wake = null;
-  };
-  // What was returned, not what was fetched: a client resumes after the former.
-  const cursors = streams.map(({ cursor }) => cursor);
-  const indexOf = new Map<JobId, number>();
+  return new Merged(streams);
+}
 
-  async function pump(stream: EventStream, index: number): Promise<void> {
+interface Waiting {
+  readonly index: number;
+  readonly item: StreamItem;
+  /** Lets the item's stream go on: only now, so that a slow reader costs one item for each job. */
+  take(): void;
+}
+
+class Merged implements MergedStream {
+  readonly #streams: readonly EventStream[];
+  readonly #waiting: Waiting[] = [];
+  /** What was returned, not what was fetched: a client resumes after the former. */
+  readonly #cursors: number[];
+  #left: number;
+  #failure: unknown = null;
+  #closed = false;
+  #wake: (() => void) | null = null;
+
+  constructor(streams: readonly EventStream[]) {
+    this.#streams = streams;
+    this.#left = streams.length;
+    this.#cursors = streams.map(({ cursor }) => cursor);
+    for (const [index, stream] of streams.entries()) void this.#pump(stream, index);
+  }
+
+  get ended(): boolean {
+    return this.#waiting.length === 0 && this.#streams.every(({ ended }) => ended);
+  }
+
+  async next(): Promise<MergedItem | null> {
     for (;;) {
-      const item = await stream.next();
-      if (item === null || closed) return;
-      indexOf.set(item.kind === "events" ? (item.events[0]?.jobId as JobId) : item.progress.jobId, index);
-      const room = new Promise<void>((resolve) => taken.push(resolve));
-      waiting.push(item);
-      signal();
-      await room;
+      if (this.#closed) return null;
+      const waiting = this.#waiting.shift();
+      if (waiting !== undefined) {
+        waiting.take();
+        return this.#placed(waiting);
+      }
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#left === 0) return null;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
-  for (const [index, stream] of streams.entries()) {
-    pump(stream, index)
-      .catch((error: unknown) => {
-        failure ??= error;
-      })
-      .finally(() => {
-        left -= 1;
-        signal();
-      });
+
+  close(): void {
+    this.#closed = true;
+    for (const stream of this.#streams) stream.close();
+    for (const { take } of this.#waiting) take();
+    this.#signal();
   }
 
-  /** Notes what is returned. */
-  function placed(item: StreamItem): MergedItem {
-    const before = [...cursors];
+  /** Ends with its stream, and never rejects. */
+  async #pump(stream: EventStream, index: number): Promise<void> {
+    try {
+      for (;;) {
+        const item = await stream.next();
+        if (item === null || this.#closed) return;
+        const room = Promise.withResolvers<void>();
+        this.#waiting.push({ index, item, take: room.resolve });
+        this.#signal();
+        await room.promise;
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      this.#left -= 1;
+      this.#signal();
+    }
+  }
+
+  #placed({ index, item }: Waiting): MergedItem {
+    const before = [...this.#cursors];
     const last = item.kind === "events" ? item.events.at(-1) : undefined;
-    const index = last === undefined ? undefined : indexOf.get(last.jobId);
-    if (last !== undefined && index !== undefined) cursors[index] = last.seq;
+    if (last !== undefined) this.#cursors[index] = last.seq;
     return { item, cursorAt: (seq) => before.map((one, at) => (at === index ? seq : one)).join(".") };
   }
 
-  return {
-    get ended() {
-      return waiting.length === 0 && streams.every(({ ended }) => ended);
-    },
-    async next() {
-      for (;;) {
-        if (closed) return null;
-        const item = waiting.shift();
-        if (item !== undefined) {
-          taken.shift()?.();
-          return placed(item);
-        }
-        if (failure !== null) throw failure;
-        if (left === 0) return null;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-    close() {
-      closed = true;
-      for (const stream of streams) stream.close();
-      for (const resolve of taken) resolve();
-      taken = [];
-      signal();
-    },
-  };
+  #signal(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
 }
