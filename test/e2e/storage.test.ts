@@ -1,0 +1,197 @@
+/** Jobs from store to store, and kill -9 of the server in the middle of an upload and of a publish. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import { BlobServiceClient } from "@azure/storage-blob";
+import { Storage } from "@google-cloud/storage";
+import { credentials, makeBucket } from "../integration/s3-subject.ts";
+import { type Api, makeApi } from "../support/api.ts";
+import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
+import { ACCESS_KEY, azureConnectionString, SECRET_KEY, startStore } from "../support/stores.ts";
+import { until } from "../support/until.ts";
+import { put, START_TIMEOUT_MS } from "./harness.ts";
+
+interface World {
+  readonly site: Site;
+  readonly key: string;
+  readonly minio: { readonly url: string; readonly bucket: string; readonly client: S3Client };
+  readonly proxy: FaultyProxy;
+}
+
+let world: World;
+let server: RunningServer;
+let api: Api;
+
+async function configFile(folder: string): Promise<{ path: string; world: Omit<World, "site" | "key"> }> {
+  const [minio, rclone, azurite, gcs] = await Promise.all([
+    startStore("minio"),
+    startStore("rclone"),
+    startStore("azurite"),
+    startStore("fake-gcs"),
+  ]);
+  const proxy = await startFaultyProxy(minio.url);
+  const [bucket, other] = [await makeBucket(minio.url), await makeBucket(rclone.url)];
+  await BlobServiceClient.fromConnectionString(azureConnectionString(azurite.url)).createContainer("media");
+  await new Storage({ apiEndpoint: gcs.url, projectId: "t", useAuthWithCustomEndpoint: false }).createBucket("media");
+  const s3 = (endpoint: string) => ({
+    ...{ type: "s3", endpoint, access_key_id_env: "STORE_KEY", secret_access_key_env: "STORE_SECRET" },
+  });
+  const knows = { conditional_writes: true, drops_unnamed_parts: true };
+  const backends = {
+    minio: { ...s3(proxy.url), ...knows, bucket, prefix: "media" },
+    rclone: { ...s3(rclone.url), bucket: other },
+    blobs: { type: "azure", connection_string_env: "STORE_BLOBS", container: "media" },
+    google: { type: "gcs", endpoint: gcs.url, bucket: "media", conditional_writes: false },
+    archive: { ...s3(proxy.url), bucket, prefix: "media", write: false },
+    inbox: { ...s3(proxy.url), bucket, prefix: "media", read: false },
+  };
+  const path = join(folder, "storage.yml");
+  await writeFile(path, JSON.stringify({ backends }));
+  Object.assign(secrets, { STORE_BLOBS: azureConnectionString(azurite.url) });
+  const client = new S3Client({ endpoint: minio.url, region: "us-east-1", forcePathStyle: true, credentials });
+  return { path, world: { minio: { url: minio.url, bucket, client }, proxy } };
+}
+
+const secrets: Record<string, string> = { STORE_KEY: ACCESS_KEY, STORE_SECRET: SECRET_KEY };
+
+async function start(): Promise<void> {
+  server = await startServer(world.site, secrets);
+  api = makeApi(server.url, world.key);
+}
+
+beforeAll(async () => {
+  const site = await makeSite("embedded", { LEASE_TTL: "1500ms", POISON_AFTER: "1000" });
+  const { path, world: rest } = await configFile(site.folder);
+  const configured = { ...site, env: { ...site.env, STORAGE_CONFIG: path } };
+  world = { site: configured, key: await makeKey({ ...configured, env: { ...configured.env, ...secrets } }), ...rest };
+  await put(site, "in.mp4");
+  await start();
+}, START_TIMEOUT_MS);
+
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]();
+  world?.minio.client.destroy();
+});
+
+const encode = (input: string, output: string): object => ({
+  input,
+  output,
+  operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast", crf: 30 }],
+});
+
+const objectsIn = async ({ minio }: World): Promise<string[]> => {
+  const page = await minio.client.send(new ListObjectsV2Command({ Bucket: minio.bucket }));
+  return (page.Contents ?? []).map(({ Key = "" }) => Key);
+};
+
+const uploadsIn = async ({ minio }: World, key: string): Promise<number> => {
+  // MinIO lists uploads of one object only.
+  const input = { Bucket: minio.bucket, Prefix: `media/${key}` };
+  return (await minio.client.send(new ListMultipartUploadsCommand(input))).Uploads?.length ?? 0;
+};
+
+async function sha256OfUrl(url: string): Promise<string> {
+  const response = await fetch(url);
+  expect(response.status).toBe(200);
+  return new Bun.CryptoHasher("sha256").update(await response.arrayBuffer()).digest("hex");
+}
+
+const isCompletion = ({ method, url }: { method: string; url: string }): boolean =>
+  method === "POST" && /[?&]uploadId=/.test(url);
+const isPart = ({ method, url }: { method: string; url: string }): boolean =>
+  method === "PUT" && /[?&]partNumber=1(&|$)/.test(url);
+
+describe("jobs between stores", () => {
+  const HOPS = [
+    ["in.mp4", "minio://a/one.mp4"],
+    ["minio://a/one.mp4", "blobs://a/two.mp4"],
+    ["blobs://a/two.mp4", "google://a/three.mp4"],
+    ["google://a/three.mp4", "rclone://a/four.mp4"],
+    ["rclone://a/four.mp4", "minio://a/five ünï.mp4"],
+    ["archive://a/five ünï.mp4", "local://six.mp4"],
+  ] as const;
+
+  test("read here and write there, and what is downloaded is what was made", async () => {
+    for (const [input, output] of HOPS) {
+      const { id } = await api.completed(encode(input, output));
+      const [made] = await api.outputs(id);
+      expect(made?.uri).toBe(output);
+      expect(made?.media.duration_seconds).toBeGreaterThan(0);
+      const { download_url: url, sha256 } = made ?? {};
+      expect([output, await sha256OfUrl(url ?? "")]).toEqual([output, sha256 ?? ""]);
+    }
+    await untilClean(world.site);
+  }, 90_000);
+
+  test("outputs are deleted where they lie", async () => {
+    const { id } = await api.completed(encode("in.mp4", "minio://deleted.mp4"));
+    expect(await objectsIn(world)).toContain("media/deleted.mp4");
+    expect((await api.call("DELETE", `/jobs/${id}/outputs`)).body).toEqual({ deleted: [0], busy: [] });
+    expect(await objectsIn(world)).not.toContain("media/deleted.mp4");
+  });
+
+  test("what a backend is not for is refused by name", async () => {
+    for (const body of [encode("in.mp4", "archive://x.mp4"), encode("inbox://a/one.mp4", "x.mp4")]) {
+      expect((await api.call("POST", "/convert", body)).status).toBe(422);
+    }
+    expect((await api.failed(encode("minio://none.mp4", "x.mp4"))).kind).toBe("input.not_found");
+  });
+
+  test("a probe reads the object where it lies, and no secret is in any log", async () => {
+    const probed = await api.call<{ duration_seconds?: number }>("POST", "/probe", { input: "blobs://a/two.mp4" });
+    expect(probed.status).toBe(200);
+    const log = await server.log();
+    for (const secret of [SECRET_KEY, "Eby8vdM02xNOcqFlqUwJPLl"]) expect(log).not.toContain(secret);
+  });
+});
+
+describe("kill -9", () => {
+  /** Kills the server while the request is held, and starts it again. */
+  async function killWhile(matches: typeof isPart, output: string) {
+    const held = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    let once = false;
+    world.proxy.decide = (seen) => {
+      if (once || !matches(seen)) return null;
+      once = true;
+      held.resolve();
+      return { kind: "late", until: release.promise, answered: () => arrived.resolve() };
+    };
+    const { id } = await api.convert(encode("in.mp4", output));
+    await held.promise;
+    expect(await objectsIn(world)).not.toContain(`media/${output.replace("minio://", "")}`);
+    await server.kill();
+    world.proxy.decide = () => null;
+    await start();
+    return { id, release: () => release.resolve(), arrived: arrived.promise };
+  }
+
+  test("mid-upload: the next attempt publishes, and nothing of the first is left", async () => {
+    const { id, release, arrived } = await killWhile(isPart, "minio://killed-upload.mp4");
+    expect((await api.ended(id)).status).toBe("completed");
+    // The part of the dead attempt reaches the store now.
+    release();
+    await arrived;
+    await until(async () => (await uploadsIn(world, "killed-upload.mp4")) === 0, { timeoutMs: 20_000 });
+    const [made] = await api.outputs(id);
+    expect(await sha256OfUrl(made?.download_url ?? "")).toBe(made?.sha256 ?? "");
+    await untilClean(world.site);
+  }, 60_000);
+
+  test("mid-publish: it is rolled forward, and the late completion changes nothing", async () => {
+    const { id, release, arrived } = await killWhile(isCompletion, "minio://killed-publish.mp4");
+    const job = await api.ended(id);
+    expect(job.status).toBe("completed");
+    // Another job replaces the object before the completion of the dead attempt arrives.
+    const next = await api.completed(encode("in.mp4", "minio://killed-publish.mp4"));
+    release();
+    await arrived;
+    const [made] = await api.outputs(next.id);
+    expect(await sha256OfUrl(made?.download_url ?? "")).toBe(made?.sha256 ?? "");
+    expect(await uploadsIn(world, "killed-publish.mp4")).toBe(0);
+    await untilClean(world.site);
+  }, 60_000);
+});
