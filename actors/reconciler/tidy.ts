@@ -12,6 +12,8 @@ import type { JobId } from "../../src/jobs/types.ts";
 import type { ReconcilerPorts } from "./reconciler.logic.ts";
 
 const BATCH = 100;
+/** Of one staged object. */
+const SWEEP_TIMEOUT_MS = 30_000;
 /** Longer than a delete request to a store can take. */
 const INTERRUPTED_MS = 120_000;
 
@@ -30,13 +32,21 @@ export type TidyPorts = Pick<
 async function sweepStaging({ sql, storage, logger, tickIntervalMs, reapAfterTicks }: TidyPorts): Promise<void> {
   // A worker that froze between the intent and the upload gets time to notice that it lost its lease.
   const graceMs = tickIntervalMs * reapAfterTicks * 4;
+  const problems: unknown[] = [];
   for (const row of await orphanStaging(sql, BATCH, graceMs)) {
-    const backend = storage.backend(row.backend);
-    // Without a handle only the intent is on record: whatever this job and token staged there is removed.
-    await backend.abort(row.staged ?? { ...row, handle: "" });
-    await deleteStagingRow(sql, row);
-    logger.info({ jobId: row.jobId, leaseToken: row.leaseToken }, "swept staged bytes that nobody will publish");
+    try {
+      // Without a handle only the intent is on record: whatever this job and token staged there is removed.
+      await storage
+        .backend(row.backend)
+        .abort(row.staged ?? { ...row, handle: "" }, AbortSignal.timeout(SWEEP_TIMEOUT_MS));
+      await deleteStagingRow(sql, row);
+      logger.info({ jobId: row.jobId, leaseToken: row.leaseToken }, "swept staged bytes that nobody will publish");
+    } catch (error) {
+      // A store that is away must not keep the others' from being swept.
+      problems.push(error);
+    }
   }
+  if (problems.length > 0) throw problems[0];
 }
 
 async function deleteAll(ports: TidyPorts, jobIds: readonly JobId[]): Promise<void> {

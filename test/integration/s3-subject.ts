@@ -19,7 +19,9 @@ export const S3_PROPERTIES = (store: S3Store): BackendProperties => ({
   inPlace: false,
 });
 
-export const credentials = { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY };
+/** Frozen, as the configuration is. */
+const frozen = Object.freeze({ accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY });
+export const credentials = { ...frozen };
 
 let buckets = 0;
 
@@ -39,7 +41,7 @@ export async function s3Options(store: S3Store): Promise<S3Options & { endpoint:
     prefix: "",
     endpoint: url,
     region: null,
-    credentials,
+    credentials: frozen,
     virtualHosts: false,
     conditionalWrites: store === "minio",
     // rclone refuses to complete an upload without each of its parts.

@@ -43,7 +43,8 @@ export async function openClient(options: S3Options): Promise<{ sdk: Sdk; client
         ? {}
         : { region: "us-east-1" }
       : { region: options.region }),
-    ...(options.credentials === null ? {} : { credentials: options.credentials }),
+    // The SDK writes into the object that it is given, and the configuration is frozen.
+    ...(options.credentials === null ? {} : { credentials: { ...options.credentials } }),
     forcePathStyle: !options.virtualHosts,
     requestChecksumCalculation: options.checksums ? "WHEN_SUPPORTED" : "WHEN_REQUIRED",
     responseChecksumValidation: options.checksums ? "WHEN_SUPPORTED" : "WHEN_REQUIRED",
