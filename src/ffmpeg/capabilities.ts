@@ -16,16 +16,18 @@ import {
   type Accelerator,
   ENCODER_TRIES,
   FILTER_TRIES,
+  FONT_FILE,
   MUXER_TRIES,
   SUBTITLE_FILE,
   SUBTITLE_TEXT,
 } from "./capability-tries.ts";
 import { type Abilities, type Bench, exercise } from "./exercise.ts";
+import { readFont } from "./font.ts";
 import { runTool } from "./run-tool.ts";
 import type { MediaTools } from "./tools.ts";
 
 /** To be counted up whenever something else is tried or kept. */
-const RECIPE = 2;
+const RECIPE = 3;
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface CapabilityRequest {
@@ -95,6 +97,7 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
   const listed = new Set(parseCodecList(encoders.stdout));
 
   await Bun.write(join(workDir, SUBTITLE_FILE), SUBTITLE_TEXT);
+  await Bun.write(join(workDir, FONT_FILE), await readFont());
   const bench: Bench = { runner, ffmpegPath: tools.ffmpegPath, workDir };
   const [triedEncoders, triedFilters] = await Promise.all([
     exercise(bench, ENCODER_TRIES, listed),

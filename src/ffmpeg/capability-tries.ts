@@ -9,6 +9,7 @@ export interface Try {
   readonly args: readonly string[];
 }
 
+export const FONT_FILE = "font.ttf";
 export const SUBTITLE_FILE = "line.srt";
 export const SUBTITLE_TEXT = "1\n00:00:00,000 --> 00:00:01,000\nA line.\n";
 
@@ -77,6 +78,9 @@ export const FILTER_TRIES: readonly Try[] = [
   video("hflip"),
   video("vflip"),
   video("fps", "10"),
+  video("colorchannelmixer", "aa=0.5"),
+  // With the program's own font, which the try's folder holds.
+  video("drawtext", `fontfile=${FONT_FILE}:text=x`),
   video("setsar", "1"),
   video("hqdn3d", "4"),
   video("bwdif"),

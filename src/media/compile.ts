@@ -20,6 +20,7 @@ import { draftPrimary } from "./plan/primary.ts";
 import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
+import { textFiles } from "./plan/text.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
 import { draftWaveform } from "./plan/waveform.ts";
 import { streamOf } from "./streaming/check-stream.ts";
@@ -139,7 +140,7 @@ export function compile(request: CompileRequest): Plan {
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
-    files: [],
+    files: textFiles(request.operations),
     steps: stepsOf(drafts, context),
     outputs: drafts.flatMap(({ files }) => files),
     warnings: [...new Set([...source.media.warnings, ...drafts.flatMap(({ warnings }) => warnings)])],

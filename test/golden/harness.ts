@@ -6,6 +6,7 @@
 import { readdirSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
 import { writeContent } from "../../src/ffmpeg/write-content.ts";
 import { fixedHead, printArgv } from "../../src/media/argv.ts";
 import { type CompileRequest, compile } from "../../src/media/compile.ts";
@@ -149,6 +150,7 @@ export async function runPlan(
   await mkdir(join(folder, "in"), { recursive: true });
   await mkdir(join(folder, "out"), { recursive: true });
   for (const [n, path] of [inputs].flat().entries()) await symlink(path, join(folder, `in/${n}`));
+  await writePlanFiles(plan.files, folder);
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
   for (const planned of plan.steps) {

@@ -1,4 +1,5 @@
 /** Runs the plan's FFmpeg processes one after another, each within its memory share, and reports as they go. */
+import { writePlanFiles } from "../../../src/ffmpeg/plan-files.ts";
 import {
   type LoudnessResult,
   loudnessResults,
@@ -24,8 +25,13 @@ export async function encode(
   context: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<EncodeReport>> {
+<<<<<<< HEAD
   const plan = context.plan as Plan;
   const contentKey = await contentKeyOf(ports, context.claim.lease.jobId, plan);
+=======
+  const { steps, files } = context.plan as Plan;
+  await writePlanFiles(files, workDirOf(context.scope));
+>>>>>>> 027db0c (Draw text from a file of ours, with a font of ours)
   let wallMs = 0;
   let cpuMs: number | null = 0;
   let done = 0;

@@ -39,6 +39,7 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   thumbnail: ["scale", "fps", "thumbnail", "tile"],
   preview: ["scale", "fps"],
   watermark: ["overlay", "scale", "colorchannelmixer"],
+  text: ["drawtext"],
 };
 
 const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([

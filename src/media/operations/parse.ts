@@ -24,6 +24,7 @@ import {
 } from "./picture.schema.ts";
 import { type Preview, previewSchema } from "./preview.schema.ts";
 import { type StreamOperation, streamSchema } from "./stream.schema.ts";
+import { type Text, textSchema } from "./text.schema.ts";
 import { type Thumbnail, thumbnailSchema } from "./thumbnail.schema.ts";
 import { type Transcode, transcodeSchema } from "./transcode.schema.ts";
 import { type Trim, trimSchema } from "./trim.schema.ts";
@@ -45,6 +46,7 @@ export const operationSchemas = {
   watermark: watermarkSchema,
   preview: previewSchema,
   waveform: waveformSchema,
+  text: textSchema,
   stream: streamSchema,
 } as const;
 
@@ -63,12 +65,13 @@ export type Operation =
   | Watermark
   | Preview
   | Waveform
+  | Text
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = ["text", "subtitle", "concat", "raw"] as const;
+export const FUTURE_OPERATION_TYPES = ["subtitle", "concat", "raw"] as const;
 
 /** Documented parameters of built operations that are not in this version. */
 const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {

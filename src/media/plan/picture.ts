@@ -12,6 +12,7 @@ import type { PlanInput, Rational, VideoStream } from "../types.ts";
 import { type Lengths, pictureFilters, reversedBytes, type Scene, sceneOf } from "./effects.ts";
 import { invalidPlan } from "./refuse.ts";
 import { rateOf } from "./source.ts";
+import { applyText } from "./text.ts";
 import { applyWatermark } from "./watermark.ts";
 
 /** What sizes must be multiples of, for the pixel format that is encoded. */
@@ -328,6 +329,8 @@ function apply(state: PictureState, operation: Operation, context: PictureContex
       return applyFilter(state, operation, context);
     case "watermark":
       return applyWatermark(state, operation, context);
+    case "text":
+      return applyText(state, operation, context);
     case "transcode":
       return applyTranscode(state, operation, context);
     default:

@@ -29,7 +29,7 @@ import {
 } from "./video-part.ts";
 
 const PASS_LOG = "pass";
-const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip", "watermark"]);
+const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip", "watermark", "text"]);
 
 /** An operation that is pointless where there is no picture. */
 const needsPicture = (operation: Operation): boolean =>

@@ -12,6 +12,7 @@ import { invalidPlan, overLimit } from "../plan/refuse.ts";
 import { fileBytes, memoryBytesMax, TRACK_MEMORY, videoBits } from "../plan/resources.ts";
 import { soundArgs } from "../plan/sound.ts";
 import { fpsOf } from "../plan/source.ts";
+import { textFiles } from "../plan/text.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
 import type { Arg, PackagePlan, PackageRendition, Plan, PlanStep } from "../types.ts";
 import { framesOf, type GopPlan, gopPlan } from "./gop.ts";
@@ -267,7 +268,7 @@ export function compileStream(request: StreamRequest): Plan {
   ];
   return {
     version: 1,
-    files: [],
+    files: textFiles(operations),
     steps: [encodeStep(drawn, sizes), packageStep(drawn, plan, sizes)],
     outputs: [],
     package: plan,
