@@ -25,13 +25,9 @@ export async function encode(
   context: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<EncodeReport>> {
-<<<<<<< HEAD
   const plan = context.plan as Plan;
   const contentKey = await contentKeyOf(ports, context.claim.lease.jobId, plan);
-=======
-  const { steps, files } = context.plan as Plan;
-  await writePlanFiles(files, workDirOf(context.scope));
->>>>>>> 027db0c (Draw text from a file of ours, with a font of ours)
+  await writePlanFiles(plan.files, workDirOf(context.scope));
   let wallMs = 0;
   let cpuMs: number | null = 0;
   let done = 0;
