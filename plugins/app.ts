@@ -20,6 +20,7 @@ import { jobs } from "./jobs/jobs.ts";
 import { keys } from "./keys/keys.ts";
 import { metrics } from "./metrics/metrics.ts";
 import { outer } from "./outer.ts";
+import { presets } from "./presets/presets.ts";
 import { probe } from "./probe/probe.ts";
 import { queues } from "./queues/queues.ts";
 import { streamPlugin } from "./stream/stream.ts";
@@ -38,6 +39,7 @@ function makeElysia(context: HttpContext) {
       .use(probe(context))
       .use(jobs(context))
       .use(batch(context))
+      .use(presets(context))
       .use(events(context))
       .use(tokens(context))
       .use(webhooks(context))

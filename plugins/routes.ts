@@ -13,6 +13,7 @@ import { healthRoutes } from "./health/health.routes.ts";
 import { jobsRoutes } from "./jobs/jobs.routes.ts";
 import { keysRoutes } from "./keys/keys.routes.ts";
 import { metricsRoutes } from "./metrics/metrics.routes.ts";
+import { presetsRoutes } from "./presets/presets.routes.ts";
 import { probeRoutes } from "./probe/probe.routes.ts";
 import { queuesRoutes } from "./queues/queues.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
@@ -27,6 +28,7 @@ export const ROUTES: readonly RouteRule[] = [
   ...probeRoutes,
   ...jobsRoutes,
   ...batchRoutes,
+  ...presetsRoutes,
   ...eventsRoutes,
   ...tokensRoutes,
   ...webhooksRoutes,

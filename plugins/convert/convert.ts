@@ -1,5 +1,6 @@
 /** `POST /convert`: a job, or with `?dry_run=true` the plan it would follow. */
 import { Elysia } from "elysia";
+import { presetFinder } from "../../src/jobs/preset-store.ts";
 import { checkConvert, checkStream, submitJob } from "../../src/jobs/submit.ts";
 import { answer, baseUrl, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
@@ -23,7 +24,8 @@ export async function createJob(context: HttpContext, request: Request, type: ke
   const principal = principalOf(request);
   const keyBase = `${baseUrl(context, request)}${API_PREFIX}/keys/`;
   if (dryRun) {
-    const { spec } = CHECKS[type](context, principal, value, keyBase);
+    const findPreset = await presetFinder(context.sql, principal.keyId, [value]);
+    const { spec } = CHECKS[type](context, principal, value, keyBase, findPreset);
     const plan = await withDeadline(request, PLAN_TIMEOUT_MS, (signal) => context.media.plan(spec, signal));
     return answer(200, toPlanView(plan, spec));
   }

@@ -25,15 +25,6 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["DELETE", "/uploads/:id"],
     ["PUT", "/uploads/:name"],
   ]),
-  ...missing("presets", "readonly", [
-    ["GET", "/presets"],
-    ["GET", "/presets/:name"],
-  ]),
-  ...missing("presets", "user", [
-    ["POST", "/presets"],
-    ["PUT", "/presets/:name"],
-    ["DELETE", "/presets/:name"],
-  ]),
   ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
   ...missing("clean-up by hand", "admin", [["POST", "/admin/cleanup"]]),
 ];

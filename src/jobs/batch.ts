@@ -6,8 +6,9 @@ import { parseRequest } from "../validation/parse.ts";
 import { checkWebhookUrl } from "../webhooks/webhook.schema.ts";
 import { announceJob, type CancelDeps, requestCancel } from "./announce.ts";
 import { type BatchBody, type BatchItemType, type BatchMode, batchBodySchema } from "./batch.schema.ts";
-import type { ConvertRequest } from "./convert.schema.ts";
+import type { ConvertRequest, FindPreset } from "./convert.schema.ts";
 import { IS_OPEN } from "./guards.ts";
+import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
 import { insertJob, isUuid } from "./store.ts";
 import { checkConvert, checkStream, type SubmitDeps } from "./submit.ts";
@@ -61,12 +62,17 @@ interface Sorted {
 /** What a client did wrong belongs to its item; a bug or an outage is nobody's item. */
 const OF_ITEM: ReadonlySet<ErrorKind> = new Set(["request.invalid", "request.unsupported", "auth.forbidden"]);
 
-function sortItems(deps: SubmitDeps, principal: Principal, body: BatchBody, keyBase: string): Sorted {
+function sortItems(
+  deps: SubmitDeps,
+  principal: Principal,
+  body: BatchBody,
+  { keyBase, findPreset }: { readonly keyBase: string; readonly findPreset: FindPreset },
+): Sorted {
   const accepted: Accepted[] = [];
   const rejected: RejectedItem[] = [];
   for (const [index, { type, ...item }] of body.items.entries()) {
     try {
-      accepted.push({ type, request: CHECKS[type](deps, principal, item, keyBase) });
+      accepted.push({ type, request: CHECKS[type](deps, principal, item, keyBase, findPreset) });
     } catch (error) {
       if (!(error instanceof RendiffError) || !OF_ITEM.has(error.kind)) throw error;
       rejected.push({ index, kind: error.kind, message: error.publicMessage, details: error.details });
@@ -111,7 +117,8 @@ export async function submitBatch(
   const body = parseRequest(batchBodySchema, value);
   const url = body.webhook_url ?? null;
   const webhookUrl = url === null ? null : checkWebhookUrl(deps.urlGuard, url, "webhook_url");
-  const { accepted, rejected } = sortItems(deps, principal, body, keyBase);
+  const findPreset = await presetFinder(deps.sql, principal.keyId, body.items);
+  const { accepted, rejected } = sortItems(deps, principal, body, { keyBase, findPreset });
   if (accepted.length === 0) refuseAll(rejected, "None of the batch's items can run.");
   if (rejected.length > 0 && body.mode === "atomic") refuseAll(rejected, "Some of the batch's items cannot run.");
   const { keyId, monthlyLimitMinutes } = principal;

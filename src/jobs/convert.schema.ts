@@ -8,7 +8,13 @@ import { z } from "zod";
 import { type ErrorDetail, RendiffError } from "../errors.ts";
 import { type ConvertOptions, optionsSchema } from "../media/operations/options.schema.ts";
 import { operationSchemas } from "../media/operations/parse.ts";
-import { applyPreset, type Preset, parsePresetReference, printPresetReference } from "../media/presets/apply.ts";
+import {
+  applyPreset,
+  type Preset,
+  type PresetReference,
+  parsePresetReference,
+  printPresetReference,
+} from "../media/presets/apply.ts";
 import { builtInPreset } from "../media/presets/built-in.ts";
 import { invalidRequest, parseRequest, quoteForMessage } from "../validation/parse.ts";
 import { type WebhookRequest, webhookFields, webhookRequest } from "../webhooks/webhook.schema.ts";
@@ -55,9 +61,11 @@ export const commonBodyFields = {
   metadata: clientMetadata.default({}).describe("Your own, searchable in the list of jobs."),
 };
 
+export const operationsField = z.array(operation).max(OPERATIONS_MAX).default([]);
+
 export const convertBodySchema = z.strictObject({
   ...commonBodyFields,
-  operations: z.array(operation).max(OPERATIONS_MAX).default([]),
+  operations: operationsField,
 });
 
 /** For OpenAPI alone. */
@@ -125,14 +133,14 @@ export function oneOf<Value>(
   return value as Value | undefined;
 }
 
-export type FindPreset = (name: string) => Preset | null;
+export type FindPreset = (reference: PresetReference) => Preset | null;
 
 /** `value` with its preset merged in; unchanged when it names none. Throws `request.invalid`. */
 function withPreset(body: z.output<typeof convertBodySchema>, find: FindPreset): z.output<typeof convertBodySchema> {
   const { preset: reference, ...own } = body.options;
   if (reference === undefined) return body;
   const wanted = parsePresetReference(reference);
-  const preset = wanted === null ? null : find(wanted.name);
+  const preset = wanted === null ? null : find(wanted);
   if (wanted === null || preset === null) {
     throw invalidRequest([{ path: "options.preset", message: `there is no preset ${quoteForMessage(reference)}` }]);
   }
@@ -145,8 +153,10 @@ function withPreset(body: z.output<typeof convertBodySchema>, find: FindPreset):
   return { ...merged, options: { ...merged.options, preset: printPresetReference(preset) } };
 }
 
+export const findBuiltIn: FindPreset = ({ name }) => builtInPreset(name);
+
 /** Throws `request.invalid` or `request.unsupported`; what depends on the deployment is `submitConvert`'s to check. */
-export function parseConvertBody(value: unknown, findPreset: FindPreset = builtInPreset): ConvertRequest {
+export function parseConvertBody(value: unknown, findPreset: FindPreset = findBuiltIn): ConvertRequest {
   const body = withPreset(parseRequest(convertBodySchema, value), findPreset);
   refuseMissing(body, true);
   const details: ErrorDetail[] = [];

@@ -16,7 +16,8 @@ import { parseStorageUri, type StorageUri } from "../storage/uri.ts";
 import { invalidRequest } from "../validation/parse.ts";
 import { checkWebhook } from "../webhooks/webhook.schema.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
-import { type ConvertRequest, type ConvertSpec, parseConvertBody } from "./convert.schema.ts";
+import { type ConvertRequest, type ConvertSpec, type FindPreset, parseConvertBody } from "./convert.schema.ts";
+import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
 import { insertJob } from "./store.ts";
 import { parseStreamBody } from "./stream.schema.ts";
@@ -148,8 +149,14 @@ function withKeyBase(request: ConvertRequest, keyBase: string): ConvertRequest {
 }
 
 /** Checks a body for a caller, without storing anything. Throws `request.*` or `auth.forbidden`. */
-export function checkConvert(deps: CheckDeps, principal: Principal, body: unknown, keyBase: string): ConvertRequest {
-  return checkRequest(deps, principal, withKeyBase(parseConvertBody(body), keyBase));
+export function checkConvert(
+  deps: CheckDeps,
+  principal: Principal,
+  body: unknown,
+  keyBase: string,
+  findPreset: FindPreset,
+): ConvertRequest {
+  return checkRequest(deps, principal, withKeyBase(parseConvertBody(body, findPreset), keyBase));
 }
 
 /** The same of `POST /stream`: its problems are named as its body names things. */
@@ -216,7 +223,8 @@ export async function submitJob(
   { requestId, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
   const check = type === "stream" ? checkStream : checkConvert;
-  const { spec, priority, metadata, webhook } = check(deps, principal, body, keyBase);
+  const findPreset = await presetFinder(deps.sql, principal.keyId, [body]);
+  const { spec, priority, metadata, webhook } = check(deps, principal, body, keyBase, findPreset);
   const { monthlyLimitMinutes } = principal;
   if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
   const id = Bun.randomUUIDv7() as JobId;
