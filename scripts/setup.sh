@@ -49,7 +49,7 @@ needs_of() {
   case "$1" in
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
-    test | bench)
+    test | bench | chaos)
       needs="ffmpeg redis postgres ffmpeg9 chromium openssl"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;

@@ -1,0 +1,171 @@
+/**
+ * What chaos happens to: a Postgres and a Redis of its own, replicas as processes, and one shared folder of storage.
+ * FFmpeg is real or has a stand-in for the encode alone, which takes its time; probes, transfer, verification and
+ * publishing are the real ones either way.
+ */
+import { chmod, copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import postgres from "postgres";
+import { type Api, makeApi } from "../../support/api.ts";
+import { testEnv } from "../../support/env.ts";
+import { makeClip } from "../../support/media.ts";
+import { makeKey, type RunningServer, type Site, startServer } from "../../support/server.ts";
+import { startPostgres, startRedis, type TestServer } from "../../support/servers.ts";
+import { until } from "../../support/until.ts";
+
+export interface WorldOptions {
+  /** Exists; an absolute path. */
+  readonly folder: string;
+  readonly workers: number;
+  readonly apis: number;
+  readonly leaseTtlMs: number;
+  /** How long the stand-in encodes, at most; null: real FFmpeg. */
+  readonly encodeMsMax: number | null;
+}
+
+/** A place for a replica, which is started in it again whenever it has ended. */
+export interface Replica {
+  readonly role: "worker" | "api";
+  readonly tempDir: string;
+  readonly server: RunningServer | null;
+  /** Until it is started again, nobody else starts it. */
+  start(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null>;
+  /** Of the worker in this process, from its log; null when it has none. */
+  workerId(): Promise<string | null>;
+}
+
+export interface World extends AsyncDisposable {
+  readonly site: Site;
+  readonly key: string;
+  readonly database: TestServer;
+  readonly redis: TestServer;
+  readonly replicas: readonly Replica[];
+  readonly leaseTtlMs: number;
+  /** A client of a replica that may be down. */
+  api(number: number): Api;
+  rows(): postgres.Sql;
+}
+
+export const INPUT = "in.mp4";
+const ENCODE = [
+  "-c:v",
+  "libx264",
+  "-preset",
+  "ultrafast",
+  "-pix_fmt",
+  "yuv420p",
+  "-c:a",
+  "aac",
+  "-movflags",
+  "+faststart",
+];
+
+/** Everything but the encode of a job goes to the real program. */
+async function writeStandIn(folder: string, clip: string, encodeMsMax: number): Promise<string> {
+  const encoded = join(folder, "encoded.mp4");
+  const { exitCode, stderr } = Bun.spawnSync([testEnv().ffmpeg, "-v", "error", "-i", clip, ...ENCODE, encoded]);
+  if (exitCode !== 0) throw new Error(`The stand-in's output could not be made: ${stderr}`);
+  const path = join(folder, "ffmpeg");
+  const lines = [
+    "#!/bin/sh",
+    `case "$*" in *in/0*libx264*) ;; *) exec ${testEnv().ffmpeg} "$@" ;; esac`,
+    'for last in "$@"; do :; done',
+    'printf "frame=1\\nout_time_us=40000\\nprogress=continue\\n"',
+    `sleep "$(awk 'BEGIN { srand(); print rand() * ${encodeMsMax / 1000} }')"`,
+    `cp ${encoded} "\${last#file:}"`,
+    'printf "frame=25\\nout_time_us=1000000\\nprogress=end\\n"',
+  ];
+  await Bun.write(path, `${lines.join("\n")}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+function makeReplica(site: Site, role: Replica["role"], number: number): Replica {
+  const home = join(site.folder, `${role}-${number}`);
+  const tempDir = join(home, "tmp");
+  let server: RunningServer | null = null;
+  return {
+    role,
+    tempDir,
+    get server() {
+      return server;
+    },
+    async start() {
+      await mkdir(home, { recursive: true });
+      server = await startServer(site, { RENDIFF_ROLE: role, DATA_DIR: home, TEMP_STORAGE: tempDir });
+    },
+    async kill() {
+      const dying = server;
+      server = null;
+      await dying?.kill();
+    },
+    async stop() {
+      const ending = server;
+      server = null;
+      return (await ending?.stop()) ?? null;
+    },
+    async workerId() {
+      const lines = ((await server?.log()) ?? "").split("\n").filter((line) => line.includes("the worker takes jobs"));
+      const last = lines.at(-1);
+      return last === undefined ? null : ((JSON.parse(last) as { workerId?: string }).workerId ?? null);
+    },
+  };
+}
+
+async function makeChaosSite(options: WorldOptions, databaseUrl: string, redisUrl: string): Promise<Site> {
+  const { folder, leaseTtlMs, encodeMsMax } = options;
+  const [storage, dataDir] = [join(folder, "storage"), join(folder, "data")];
+  await mkdir(storage, { recursive: true });
+  const clip = await makeClip({ durationSeconds: 1, video: { width: 64, height: 48 } });
+  await copyFile(clip, join(storage, INPUT));
+  const ffmpeg = encodeMsMax === null ? testEnv().ffmpeg : await writeStandIn(folder, clip, encodeMsMax);
+  return {
+    ...{ folder, dataDir, storage, tempDir: join(dataDir, "tmp"), profile: "cluster" },
+    env: {
+      ...{ RENDIFF_ENV: "test", DATA_DIR: dataDir, STORAGE_PATH: storage, LOG_FORMAT: "json", API_HOST: "127.0.0.1" },
+      ...{ DATABASE_URL: databaseUrl, DATABASE_POOL: "6", REDIS_URL: redisUrl, SANDBOX: "off" },
+      ...{ FFMPEG_PATH: ffmpeg, FFPROBE_PATH: testEnv().ffprobeStatic, WORKER_CONCURRENCY: "3" },
+      ...{ LEASE_TTL: `${leaseTtlMs}ms`, DRAIN_DELAY: "0s", DRAIN_TIMEOUT: "2s", POISON_AFTER: "50" },
+      ...{ MAX_ATTEMPTS: "50", RATE_LIMIT: "1000000/min", ADDRESS_RATE_LIMIT: "1000000/min" },
+    },
+  };
+}
+
+/** Everything is running and ready. */
+export async function makeWorld(options: WorldOptions): Promise<World> {
+  const { folder, leaseTtlMs } = options;
+  // Postgres runs as another user and has its folder in here.
+  await chmod(folder, 0o711);
+  const [database, redis] = await Promise.all([
+    // What was acknowledged must survive the immediate restart, which kills no operating system.
+    startPostgres(join(folder, "postgres"), { full_page_writes: "on", synchronous_commit: "on" }),
+    startRedis(join(folder, "redis")),
+  ]);
+  const site = await makeChaosSite(options, database.url, redis.url);
+  const key = await makeKey(site);
+  const replicas = [
+    ...Array.from({ length: options.workers }, (_, number) => makeReplica(site, "worker", number)),
+    ...Array.from({ length: options.apis }, (_, number) => makeReplica(site, "api", number)),
+  ];
+  await Promise.all(replicas.map((replica) => replica.start()));
+  const rows = postgres(database.url, { max: 2, onnotice: () => {}, connect_timeout: 5 });
+  const apis = replicas.filter(({ role }) => role === "api");
+  return {
+    ...{ site, key, database, redis, replicas, leaseTtlMs },
+    api: (number) => makeApi(apis[number % apis.length]?.server?.url ?? "http://127.0.0.1:9", key),
+    rows: () => rows,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(replicas.map((replica) => replica.kill()));
+      await rows.end({ timeout: 1 }).catch(() => {});
+      await Promise.all([database.stop(), redis.stop()]);
+    },
+  };
+}
+
+/** Postgres answers, which it may not for a while after a fault. */
+export const untilRows = (world: World): Promise<true> =>
+  until(() => world.rows()`SELECT 1`.then(() => true as const), { timeoutMs: 60_000, what: "Postgres to answer" });
