@@ -38,8 +38,8 @@ export const SUITES: readonly Suite[] = [
   suite("contract", 60),
   suite("golden", 100),
   suite("property", 60),
-  suite("integration", 225, { testTimeoutSeconds: 60 }),
-  suite("faults", 160, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
+  suite("integration", 265, { testTimeoutSeconds: 60 }),
+  suite("faults", 225, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 420, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];
