@@ -4,6 +4,7 @@ import { controlBench } from "./control.ts";
 import { dispatchBench } from "./dispatch.ts";
 import { footprintBench } from "./footprint.ts";
 import { jobBench } from "./job.ts";
+import { ladderBench } from "./ladder.ts";
 import type { Bench } from "./lib/bench.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
@@ -17,5 +18,6 @@ export const BENCHES: readonly Bench[] = [
   claimBench,
   footprintBench,
   thumbnailsBench,
+  ladderBench,
   controlBench,
 ];

@@ -3,6 +3,7 @@
  */
 import type { Claim, JobId } from "../../src/jobs/types.ts";
 import type { LoudnessBlock } from "../../src/media/measured.ts";
+import type { InputKind } from "../../src/media/operations/references.ts";
 import type {
   Capabilities,
   Content,
@@ -42,7 +43,7 @@ export interface MediaTools {
   readonly sandboxed: boolean;
   probe(
     file: string,
-    at: { workDir: string; readOnly: readonly ReadOnlyFile[]; signal: AbortSignal },
+    at: { workDir: string; readOnly: readonly ReadOnlyFile[]; kind: InputKind; signal: AbortSignal },
   ): Promise<MediaInfo>;
   run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[] }>;
   /** Writes a file that is made of the plan, or of what a step left behind. */

@@ -6,6 +6,7 @@ import { requireInput } from "../../actors/attempt/stages/download.ts";
 import { planOf } from "../../actors/attempt/stages/plan.ts";
 import type { MediaService } from "../../plugins/context.ts";
 import { RendiffError } from "../errors.ts";
+import type { InputKind } from "../media/operations/references.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
 import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { download } from "../transfer/download.ts";
@@ -20,30 +21,38 @@ export interface MediaServicePorts {
 }
 
 export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
-  async function probeRemote(backend: StorageBackend, key: string, signal: AbortSignal): Promise<MediaInfo> {
+  async function probeRemote(
+    backend: StorageBackend,
+    key: string,
+    kind: InputKind,
+    signal: AbortSignal,
+  ): Promise<MediaInfo> {
     const stat = requireInput(await backend.stat(key, signal), limits);
     return await media.inScratch(async (folder) => {
       const path = join(folder, "object");
       await download({ backend, key, stat, path, signal });
-      return await media.probe(path, signal);
+      return await media.probe(path, kind, signal);
     });
   }
 
-  async function probe({ backend, key }: ObjectRef, signal: AbortSignal): Promise<MediaInfo> {
+  async function probe({ backend, key }: ObjectRef, kind: InputKind, signal: AbortSignal): Promise<MediaInfo> {
     const store = storage.backend(backend);
-    if (!store.properties.inPlace) return await probeRemote(store, key, signal);
+    if (!store.properties.inPlace) return await probeRemote(store, key, kind, signal);
     const path = await store.localPath(key);
     if (path === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
     }
-    return media.probe(path, signal);
+    return media.probe(path, kind, signal);
   }
   return {
-    probe,
+    probe: (ref, signal) => probe(ref, "media", signal),
     async plan(spec, signal) {
       const runnable = toRunnable(spec, storage);
       const inputs = await Promise.all(
-        runnable.inputs.map(async (ref, index) => ({ file: inputFile(index), media: await probe(ref, signal) })),
+        runnable.inputs.map(async (ref, index) => ({
+          file: inputFile(index),
+          media: await probe(ref, ref.kind, signal),
+        })),
       );
       return planOf({ capabilities: media.capabilities, limits, threads }, runnable, inputs);
     },

@@ -11,6 +11,8 @@ import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
 import { verifyOutput } from "../ffmpeg/verify.ts";
 import { writeContent } from "../ffmpeg/write-content.ts";
+import type { InputKind } from "../media/operations/references.ts";
+import { CAPTION_DEMUXERS } from "../media/streaming/captions.ts";
 import type { Capabilities, MediaInfo } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
@@ -24,7 +26,7 @@ export interface Media {
   /** Runs with a folder of its own, absolute, that is gone when it settles. */
   inScratch<T>(work: (folder: string) => Promise<T>): Promise<T>;
   /** A file where it lies, by its absolute path. */
-  probe(file: string, signal: AbortSignal): Promise<MediaInfo>;
+  probe(file: string, kind: InputKind, signal: AbortSignal): Promise<MediaInfo>;
 }
 
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
@@ -41,8 +43,11 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   const capabilities = { ...exercised, packager: packages };
   const { inputFormats } = capabilities;
   const sandboxed = runner.sandbox.mode === "bubblewrap";
-  const probeAt = (file: string, source: string, signal: AbortSignal): Promise<MediaInfo> =>
-    probeFile({ runner, tools, file, source, inputFormats, limits, signal });
+  const probeAt = (file: string, source: string, kind: InputKind, signal: AbortSignal): Promise<MediaInfo> => {
+    const captions = kind === "subtitle";
+    const formats = captions ? CAPTION_DEMUXERS : inputFormats;
+    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal });
+  };
   const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
     await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
     const folder = await mkdtemp(join(worker.tempDir, "probe-"));
@@ -57,17 +62,17 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     capabilities,
     inScratch,
     // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
-    probe: (sourcePath, signal) =>
+    probe: (sourcePath, kind, signal) =>
       inScratch(async (workDir) => {
         await mkdir(join(workDir, "in"));
         const { file } = await placeInput({ workDir, index: 0, sourcePath, sandboxed });
-        return await probeAt(join(workDir, file), sourcePath, signal);
+        return await probeAt(join(workDir, file), sourcePath, kind, signal);
       }),
     tools: {
       sandboxed,
-      probe: (file, { workDir, readOnly, signal }) => {
+      probe: (file, { workDir, readOnly, kind, signal }) => {
         const path = join(workDir, file);
-        return probeAt(path, readOnly[0]?.source ?? path, signal);
+        return probeAt(path, readOnly[0]?.source ?? path, kind, signal);
       },
       run: async (run) => {
         if (run.step.program === "packager") {

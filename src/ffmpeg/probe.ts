@@ -21,6 +21,8 @@ export interface ProbeRequest {
   readonly inputFormats: readonly string[];
   /** The operator's limits; null for a file of our own making. */
   readonly limits: MediaLimits | null;
+  /** A file of text lines, with neither picture nor sound. */
+  readonly captions?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -57,6 +59,11 @@ function assertUsable(media: MediaInfo): void {
   });
 }
 
+function assertCaptions(media: MediaInfo): void {
+  if (media.streams.some((one) => one.kind === "subtitle" && one.textBased)) return;
+  throw new RendiffError({ kind: "input.unsupported", publicMessage: "The file holds no captions." });
+}
+
 /**
  * Throws `input.not_found`, `input.unreadable` (damaged, empty, not media), `input.unsupported` (a format or codec that is
  * not accepted), `input.too_large` or `limit.exceeded`; never with a local path in its message. Rejects with the reason of
@@ -79,6 +86,7 @@ export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
   const media = parseMediaInfo(json);
   const refused = limits === null ? null : checkInputLimits(media, limits);
   if (refused !== null) throw refused;
-  assertUsable(media);
+  if (request.captions === true) assertCaptions(media);
+  else assertUsable(media);
   return media;
 }

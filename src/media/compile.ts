@@ -11,6 +11,7 @@ import { checkInputLimits } from "./media-info-limits.ts";
 import { findProblems, fitsLimits } from "./operations/check.ts";
 import type { ConvertOptions } from "./operations/options.schema.ts";
 import type { Operation } from "./operations/parse.ts";
+import { referencesOf } from "./operations/references.ts";
 import type { Shape, SideFile } from "./operations/shape.ts";
 import type { PlanContext } from "./plan/context.ts";
 import { draftExtract } from "./plan/extract.ts";
@@ -81,7 +82,11 @@ function contextOf(request: CompileRequest): PlanContext {
   if (trim >= 0 && source.video?.still === true && source.audio.length === 0) {
     throw invalidPlan("The input is a single picture, of which nothing can be trimmed.", `operations[${trim}]`);
   }
-  for (const { media } of request.inputs.slice(1)) checkInput(media, limits);
+  const kinds = referencesOf(operations).map(({ kind }) => kind);
+  // Captions were probed as nothing else than captions.
+  request.inputs.slice(1).forEach(({ media }, n) => {
+    if (kinds[n] !== "subtitle") checkInput(media, limits);
+  });
   // A package has no file of its own; its renditions go through MP4.
   const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
   return {

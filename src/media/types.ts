@@ -236,11 +236,12 @@ export type Content =
   | { readonly kind: "peaks"; readonly from: string; readonly sampleRate: number; readonly parts: number };
 
 export interface PackageRendition {
-  /** `v0`, `a1`: names its folder and playlist. */
+  /** `v0`, `a1`, `t2`: names its folder and playlist. */
   readonly id: string;
-  readonly kind: "video" | "audio";
+  readonly kind: "video" | "audio" | "text";
   /** As ffprobe names it. */
   readonly codec: string;
+  /** Bits per second that were asked for; 0 of text. */
   readonly bitrate: number;
   /** Null for sound. */
   readonly width: number | null;

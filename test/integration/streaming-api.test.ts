@@ -113,6 +113,41 @@ describe("POST /stream", () => {
       expect((await fetch(`${base}/keys/${wrong}`)).status).toBe(404);
   }, 60_000);
 
+  test("makes renditions of captions, in the film's time and as segments of WebVTT", async () => {
+    const line = "1\n00:00:00,600 --> 00:00:01,400\nGrüße, <b>world</b>\n";
+    await Bun.write(join(files, "de.srt"), line);
+    await Bun.write(join(files, "en.vtt"), "WEBVTT\n\n00:00.200 --> 00:01.900\nHello\n");
+    const captions = [
+      { path: "de.srt", language: "de" },
+      { path: "local://en.vtt", language: "en" },
+    ];
+    const body = { format: "both", segment_duration: 1, variants: VARIANTS.slice(1), captions };
+    const operations = [
+      { type: "trim", start: 0.5 },
+      { type: "stream", ...body },
+    ];
+    for (const [request, path] of [
+      [{ output_path: "out/captions", ...body }, "/stream"],
+      [{ output_path: "out/cut", operations }, "/convert"],
+    ] as const) {
+      const job = await finished(await post(request, path));
+      expect([job.status, job.error]).toEqual(["completed", null]);
+    }
+    const read = async (folder: string, id: string): Promise<string> => {
+      const names = await readdir(join(files, folder), { recursive: true });
+      const parts = names.filter((name) => name.includes(`/${id}/`)).sort();
+      return (await Promise.all(parts.map((name) => Bun.file(join(files, folder, name)).text()))).join("\n");
+    };
+    expect(await read("out/captions", "t0")).toMatch(/00:00:00.600 --> 00:00:01.400.*\nGrüße, <b>world<\/b>/);
+    expect(await read("out/captions", "t1")).toContain("Hello");
+    expect(await read("out/cut", "t0")).toContain("00:00:00.100 --> 00:00:00.900");
+    const master = await Bun.file(join(files, "out/captions/master.m3u8")).text();
+    expect(master).toContain('LANGUAGE="de"');
+    await Bun.write(join(files, "wrong.srt"), "nothing of the kind");
+    const wrong = await finished(await post({ output_path: "o", captions: [{ path: "wrong.srt", language: "de" }] }));
+    expect(wrong).toMatchObject({ status: "failed", error: { kind: expect.stringMatching(/^input\./) } });
+  }, 90_000);
+
   test("as an operation, after a trim and beside nothing that it cannot stand beside", async () => {
     const stream = { type: "stream", params: { segment_duration: 1, variants: VARIANTS.slice(1) } };
     const body = { output_path: "out/part", operations: [{ type: "trim", start: 0.5 }, stream] };

@@ -103,18 +103,29 @@ async function watch(player: PlayerPage, choose: "chooseHls" | "chooseShaka"): P
   expect(player.missing).toEqual([]);
 }
 
-async function packaged(stream: Readonly<Record<string, unknown>>): Promise<MadePackage> {
-  const made = await makePackage({ clip: CLIP, stream: { ...STREAM, ...stream }, changeStep: labelled });
+/** The line that the browser shows, whichever player brought it. */
+async function shownCaption({ page }: PlayerPage, choose: string): Promise<string> {
+  await page.evaluate(`{ ${choose}; void chooseHls(${HEIGHTS[1]}); }`);
+  return until(() => page.evaluate("caption()") as Promise<string>, { ...WAIT, what: "a caption" });
+}
+
+async function packaged(
+  stream: Readonly<Record<string, unknown>>,
+  captions: readonly string[] = [],
+): Promise<MadePackage> {
+  const made = await makePackage({ clip: CLIP, captions, stream: { ...STREAM, ...stream }, changeStep: labelled });
   await made.finish();
   return made;
 }
 
 describe("in Chromium", () => {
   test("the same segments play through hls.js and through Shaka Player, in every rendition", async () => {
-    const made = await packaged({ format: "both" });
+    const captions = [{ path: "de.srt", language: "de" }];
+    const made = await packaged({ format: "both", captions }, ["1\n00:00:00,500 --> 00:00:07,500\nGrüße\n"]);
     const player = await openPlayer(browser, made.folder);
     const levels = (await player.page.evaluate(`startHls("${player.url}master.m3u8")`)) as { height: number }[];
     expect(levels.map(({ height }) => height).sort()).toEqual([120, 180, 90]);
+    expect(await shownCaption(player, "hls.subtitleTrack = 0")).toBe("Grüße");
     await watch(player, "chooseHls");
     const tracks = (await player.page.evaluate(`startShaka("${player.url}manifest.mpd")`)) as { height: number }[];
     expect(tracks.map(({ height }) => height).sort()).toEqual([120, 180, 90]);

@@ -8,6 +8,7 @@ import { runStep } from "../../src/ffmpeg/step.ts";
 import { compile } from "../../src/media/compile.ts";
 import { ALLOWED_DEMUXERS } from "../../src/media/input-formats.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
+import { CAPTION_DEMUXERS } from "../../src/media/streaming/captions.ts";
 import type { MediaInfo, PackagePlan, Plan, PlanStep } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "./capabilities.ts";
 import { type ClipSpec, copyClip } from "./media.ts";
@@ -22,6 +23,10 @@ export interface PackageSpec {
   readonly before?: readonly unknown[];
   /** Index into VERSIONS; default the system's FFmpeg. */
   readonly version?: 0 | 1;
+  /** Files of captions, each for an entry of `stream.captions`. */
+  readonly captions?: readonly string[];
+  /** Default 1. */
+  readonly threads?: number;
   readonly changeStep?: (step: PlanStep) => PlanStep;
 }
 
@@ -39,11 +44,14 @@ const limits = { stallTimeoutMs: 20_000, timeoutMs: 60_000, niceness: 0 };
 
 export const packagingCapabilities = () => ({ ...sampleCapabilities(5), packager: { ok: true } as const });
 
-export function compilePackage(media: MediaInfo, { stream, before = [] }: Omit<PackageSpec, "clip">): Plan {
+export function compilePackage(
+  media: readonly MediaInfo[],
+  { stream, before = [], threads = 1 }: Omit<PackageSpec, "clip">,
+): Plan {
   return compile({
     operations: parseOperations([...before, { type: "stream", ...stream }]),
-    ...{ options: {}, outputName: "films/film", inputs: [{ file: "in/0", media }] },
-    ...{ capabilities: packagingCapabilities(), limits: sampleLimits, threads: 1, attemptName: "attempt-1" },
+    ...{ options: {}, outputName: "films/film", inputs: media.map((one, n) => ({ file: `in/${n}`, media: one })) },
+    ...{ capabilities: packagingCapabilities(), limits: sampleLimits, threads, attemptName: "attempt-1" },
   });
 }
 
@@ -55,7 +63,13 @@ export async function makePackage(spec: PackageSpec): Promise<MadePackage> {
   const tools = VERSIONS[spec.version ?? 0]?.tools();
   if (tools === undefined) throw new Error("There is no such version.");
   const runner = await bestRunner();
-  const media = await probeFile({ runner, tools, file, inputFormats: ALLOWED_DEMUXERS, limits: sampleLimits });
+  const probing = { runner, tools, limits: sampleLimits };
+  const media = [await probeFile({ ...probing, file, inputFormats: ALLOWED_DEMUXERS })];
+  for (const [n, text] of (spec.captions ?? []).entries()) {
+    const path = join(workDir, `in/${n + 1}`);
+    await Bun.write(path, text);
+    media.push(await probeFile({ ...probing, file: path, inputFormats: CAPTION_DEMUXERS, captions: true }));
+  }
   const plan = compilePackage(media, spec);
   if (plan.package === undefined) throw new Error("The plan makes no package.");
   const packaged = plan.package;

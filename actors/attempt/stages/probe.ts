@@ -11,6 +11,8 @@ export async function probe(
 ): Promise<Held<readonly MediaInfo[]>> {
   const workDir = workDirOf(scope);
   const media: MediaInfo[] = [];
-  for (const { file, readOnly } of inputs) media.push(await ports.tools.probe(file, { workDir, readOnly, signal }));
+  for (const { file, readOnly, ref } of inputs) {
+    media.push(await ports.tools.probe(file, { workDir, readOnly, kind: ref.kind, signal }));
+  }
   return held(media);
 }

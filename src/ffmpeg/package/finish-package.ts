@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toEvidence } from "../../media/diagnose.ts";
 import { parseMediaInfo } from "../../media/media-info.ts";
-import { checkFiles, checkPackage, type FoundMedia } from "../../media/streaming/check-package.ts";
+import { checkFiles, checkPackage, type FoundMedia, type FoundPlaylist } from "../../media/streaming/check-package.ts";
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
 import type { Expectation, MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
 import { encryptPackage } from "./encrypt.ts";
@@ -64,6 +64,23 @@ function wholeOf(plan: PackagePlan, infos: readonly MediaInfo[], seconds: number
 const bytesOf = (workDir: string, file: string): MediaInfo =>
   parseMediaInfo({ format: { size: Bun.file(join(workDir, file)).size } });
 
+/** Captions stay readable: not every player decrypts text, and what is said is in the sound too. */
+const heardAndSeen = (plan: PackagePlan, playlists: ReadonlyMap<string, FoundPlaylist>): FoundPlaylist[] => {
+  const text = plan.renditions.filter(({ kind }) => kind === "text").map(({ id }) => `${plan.segments}/${id}.m3u8`);
+  return [...playlists.values()].filter(({ file }) => !text.includes(file));
+};
+
+/** Every segment is WebVTT, and there is something to read in one of them. */
+async function checkCaptions(folder: string, id: string, { segments }: FoundPlaylist): Promise<void> {
+  let lines = 0;
+  for (const { file } of segments) {
+    const text = await Bun.file(join(folder, file)).text();
+    if (!text.startsWith("WEBVTT")) throw invalidPackage([`the segment ${file} is no WebVTT`]);
+    lines += text.split("-->").length - 1;
+  }
+  if (lines === 0) throw invalidPackage([`the captions ${id} have no line`]);
+}
+
 function refuse(problems: readonly string[], workDir: string): void {
   if (problems.length > 0) throw invalidPackage(problems, toEvidence(problems[0] ?? "", [workDir]));
 }
@@ -82,6 +99,10 @@ export async function finishPackage(finishing: PackageFinishing): Promise<readon
     const playlist = found.playlists.get(`${plan.segments}/${rendition.id}.m3u8`);
     if (playlist === undefined) continue;
     signal?.throwIfAborted();
+    if (rendition.kind === "text") {
+      await checkCaptions(folder, rendition.id, playlist);
+      continue;
+    }
     const read = await readRendition(finishing, plan, rendition, playlist);
     media.set(rendition.id, read.media);
     infos.push(read.info);
@@ -90,7 +111,7 @@ export async function finishPackage(finishing: PackageFinishing): Promise<readon
   const { key } = finishing;
   if (plan.encryption !== "none" && key === null) throw new Error("An encrypted package needs its key.");
   if (plan.encryption === "aes-128" && key !== null)
-    await encryptPackage(folder, found.playlists.values(), key, signal);
+    await encryptPackage(folder, heardAndSeen(plan, found.playlists), key, signal);
   const seconds = Math.max(
     ...[...found.playlists.values()].map(({ segments }) => segments.reduce((sum, one) => sum + one.seconds, 0)),
   );

@@ -70,7 +70,9 @@ function namesOfDash(text: string): ReadonlySet<string> {
   const names = [...manifest.playlists, ...grouped].flatMap(({ segments }) =>
     segments.flatMap(({ resolvedUri, map }) => [resolvedUri, ...(map === undefined ? [] : [map.resolvedUri])]),
   );
-  return new Set(names.map((name) => (name.startsWith(BASE) ? name.slice(BASE.length) : name)));
+  // A stream without an initialisation segment has the manifest's own address for one.
+  const others = names.filter((name) => name !== `${BASE}${DASH_MANIFEST}`);
+  return new Set(others.map((name) => (name.startsWith(BASE) ? name.slice(BASE.length) : name)));
 }
 
 async function readDash(folder: string): Promise<ReadonlySet<string>> {
@@ -90,6 +92,9 @@ async function filesIn(folder: string): Promise<ReadonlySet<string>> {
   return new Set(names);
 }
 
+const namesOf = (renditions: readonly { readonly uri?: string | undefined }[]): readonly string[] =>
+  renditions.flatMap(({ uri }) => (uri === undefined ? [] : [posix.normalize(uri)]));
+
 function toVariant(variant: MasterPlaylist["variants"][number]): FoundVariant {
   const { resolution, frameRate, codecs, bandwidth, averageBandwidth, uri } = variant;
   return {
@@ -98,7 +103,8 @@ function toVariant(variant: MasterPlaylist["variants"][number]): FoundVariant {
     width: resolution?.width ?? null,
     height: resolution?.height ?? null,
     fps: frameRate ?? null,
-    audio: variant.audio.flatMap((one) => (one.uri === undefined ? [] : [posix.normalize(one.uri)])),
+    audio: namesOf(variant.audio),
+    captions: namesOf(variant.subtitles),
   };
 }
 
@@ -107,9 +113,9 @@ export async function readPackage(plan: PackagePlan, folder: string): Promise<Om
   const master = await parsePlaylist(folder, MASTER);
   if (!master.isMasterPlaylist) throw invalidPackage([`${MASTER} is no multivariant playlist`]);
   const names = new Set<string>();
-  for (const { uri, audio } of master.variants) {
+  for (const { uri, audio, subtitles } of master.variants) {
     names.add(posix.normalize(uri));
-    for (const one of audio) if (one.uri !== undefined) names.add(posix.normalize(one.uri));
+    for (const one of [...audio, ...subtitles]) if (one.uri !== undefined) names.add(posix.normalize(one.uri));
   }
   const playlists = new Map<string, FoundPlaylist>();
   for (const name of names) playlists.set(name, await readPlaylist(folder, name));

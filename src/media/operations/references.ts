@@ -19,6 +19,11 @@ function ofOperation(operation: Operation, index: number): Reference[] {
   switch (operation.type) {
     case "watermark":
       return [{ kind: "media", uri: operation.image, index, path: path("image") }];
+    case "stream":
+      return (operation.captions ?? []).map(({ path: uri }, n) => ({
+        ...{ kind: "subtitle" as const, uri, index },
+        path: path(`captions[${n}].path`),
+      }));
     default:
       return [];
   }

@@ -1,6 +1,6 @@
 /** `stream`: a package for adaptive players; the body of `POST /stream` beside its places. */
 import { z } from "zod";
-import { bitrate, frameRate, pixels } from "./scalars.ts";
+import { bitrate, frameRate, pixels, reference } from "./scalars.ts";
 
 export const STREAM_FORMATS = ["hls", "dash", "both"] as const;
 export const STREAM_CONTAINERS = ["cmaf", "ts"] as const;
@@ -13,6 +13,7 @@ export type StreamAudioCodec = (typeof STREAM_AUDIO_CODECS)[number];
 
 const VARIANTS_MAX = 10;
 const AUDIO_MAX = 16;
+const CAPTIONS_MAX = 32;
 const oneOf = (names: readonly string[]): string => `must be one of ${names.join(", ")}`;
 
 /** BCP 47 as far as players read it. */
@@ -35,6 +36,11 @@ const audioRenditionSchema = z.strictObject({
   bitrate: bitrate.optional(),
   language: language.optional().describe("The source's track of this language; the name of its only track otherwise."),
   codec: z.enum(STREAM_AUDIO_CODECS, oneOf(STREAM_AUDIO_CODECS)).optional(),
+});
+
+const captionsSchema = z.strictObject({
+  path: reference.describe("URI of the file."),
+  language,
 });
 
 const keyUri = z
@@ -69,7 +75,11 @@ export const streamFields = {
   container: z.enum(STREAM_CONTAINERS, oneOf(STREAM_CONTAINERS)).default("cmaf"),
   encryption: z.enum(STREAM_ENCRYPTIONS, oneOf(STREAM_ENCRYPTIONS)).default("none"),
   key_uri: keyUri.optional().describe("What players fetch; the key file is then an output beside the folder."),
-  captions: z.unknown().optional().describe("Not built yet."),
+  captions: z
+    .array(captionsSchema)
+    .max(CAPTIONS_MAX, `must name at most ${CAPTIONS_MAX} languages`)
+    .optional()
+    .describe("Files of captions (srt, vtt, ass, in UTF-8), which become renditions of WebVTT."),
   thumbnails: z
     .boolean("must be true or false")
     .default(false)

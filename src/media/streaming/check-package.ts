@@ -27,6 +27,7 @@ export interface FoundVariant {
   readonly fps: number | null;
   /** Of its group of sounds. */
   readonly audio: readonly string[];
+  readonly captions: readonly string[];
 }
 
 /** What reading and decoding a rendition's segments told. */
@@ -66,13 +67,16 @@ function checkPlaylist(plan: PackagePlan, rendition: PackageRendition, playlist:
   const { id } = rendition;
   if (!playlist.ended) problems.push(`the playlist of ${id} has no end`);
   if (playlist.segments.length === 0) problems.push(`${id} has no segment`);
-  if (plan.container === "cmaf" && playlist.init === null) problems.push(`${id} has no initialisation segment`);
+  if (plan.container === "cmaf" && rendition.kind !== "text" && playlist.init === null)
+    problems.push(`${id} has no initialisation segment`);
   for (const { file, seconds, sizeBytes } of playlist.segments) {
     if (sizeBytes === 0) problems.push(`the segment ${file} is empty`);
     // RFC 8216: rounded to whole seconds, a segment is no longer than the target.
     if (Math.round(seconds) > playlist.targetSeconds) problems.push(`the segment ${file} is longer than its target`);
     if (seconds > plan.segmentSeconds + 1) problems.push(`the segment ${file} lasts ${seconds} seconds`);
   }
+  // Captions end with their last line.
+  if (rendition.kind === "text") return problems;
   const { durationSeconds, durationToleranceSeconds } = plan;
   const seconds = lengthOf(playlist);
   if (durationSeconds !== null && Math.abs(seconds - durationSeconds) > durationToleranceSeconds)
@@ -171,6 +175,9 @@ function checkVariant(
   }
   if (variant.width !== rendition.width || variant.height !== rendition.height)
     problems.push(`RESOLUTION of ${id} is ${variant.width}x${variant.height}`);
+  const wanted = plan.renditions.filter(({ kind }) => kind === "text").map((one) => one.id);
+  if (variant.captions.map(idOf).sort().join() !== wanted.sort().join())
+    problems.push(`${id} does not have all captions`);
   const { fps } = rendition;
   if (fps !== null && (variant.fps === null || Math.abs(variant.fps - fps) > FPS_SLACK))
     problems.push(`FRAME-RATE of ${id} is ${variant.fps}`);
@@ -227,8 +234,9 @@ export function checkPackage(plan: PackagePlan, found: FoundPackage): string[] {
     }
   }
   const pictures = plan.renditions.filter(({ kind }) => kind === "video").length;
-  const groups = new Set(plan.renditions.flatMap(({ group }) => group ?? [])).size;
-  const wanted = pictures === 0 ? plan.renditions.length : pictures * Math.max(1, groups);
+  const groups = new Set(plan.renditions.flatMap(({ kind, group }) => (kind === "audio" ? (group ?? []) : []))).size;
+  const sounds = plan.renditions.filter(({ kind }) => kind === "audio").length;
+  const wanted = pictures === 0 ? sounds : pictures * Math.max(1, groups);
   if (found.variants.length !== wanted)
     problems.push(`there are ${found.variants.length} variants instead of ${wanted}`);
   for (const variant of found.variants) problems.push(...checkVariant(plan, variant, found.playlists));

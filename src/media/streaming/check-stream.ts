@@ -66,8 +66,6 @@ function checkTogether(operation: StreamOperation, { invalid, unsupported }: Pro
   }
   if (encryption === "cbcs") checkCbcs(operation, at);
   if (encryption === "none" && keyUri !== undefined) at("key_uri", "is the place of a key, and encryption is none");
-  if (operation.captions !== undefined && operation.captions !== null)
-    unsupported.push({ path: "captions", message: "captions are not available in this version" });
   if (thumbnails && format === "dash")
     unsupported.push({ path: "thumbnails", message: "are playlists of HLS; use format hls or both" });
 }

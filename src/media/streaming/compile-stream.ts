@@ -15,6 +15,7 @@ import { fpsOf } from "../plan/source.ts";
 import { textFiles } from "../plan/text.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
 import type { Arg, PackagePlan, PackageRendition, Plan, PlanStep } from "../types.ts";
+import { type CaptionRendition, captionStep, captionsOf, toPackaged } from "./captions.ts";
 import { framesOf, type GopPlan, gopPlan } from "./gop.ts";
 import { DASH_MANIFEST, MASTER, type PackagedStream, packagerArgs } from "./packager-args.ts";
 import { type Pictures, picturesOf, type SoundRendition, soundsOf, steadyRate } from "./renditions.ts";
@@ -38,6 +39,7 @@ interface Drawn {
   readonly request: StreamRequest;
   readonly pictures: Pictures | null;
   readonly sounds: readonly SoundRendition[];
+  readonly captions: readonly CaptionRendition[];
   readonly gop: GopPlan;
   readonly window: Window;
   readonly seekSeconds: number;
@@ -161,7 +163,7 @@ function encodeStep(drawn: Drawn, sizes: Sizes): PlanStep {
   };
 }
 
-function renditionsOf({ pictures, sounds }: Drawn): PackageRendition[] {
+function renditionsOf({ pictures, sounds, captions }: Drawn): PackageRendition[] {
   const seen = (pictures?.renditions ?? []).map(
     ({ id, rung, encode }): PackageRendition => ({
       ...{ id, kind: "video", codec: encode.encoder.probed, bitrate: rung.bitrate, width: rung.width },
@@ -174,7 +176,12 @@ function renditionsOf({ pictures, sounds }: Drawn): PackageRendition[] {
       ...{ fps: null, language, group },
     }),
   );
-  return [...seen, ...heard];
+  const read = captions.map(
+    ({ id, language, group }): PackageRendition => ({
+      ...{ id, kind: "text", codec: "webvtt", bitrate: 0, width: null, height: null, fps: null, language, group },
+    }),
+  );
+  return [...seen, ...heard, ...read];
 }
 
 function packageOf(drawn: Drawn): PackagePlan {
@@ -215,7 +222,7 @@ function packageStep(drawn: Drawn, plan: PackagePlan, sizes: Sizes): PlanStep {
     id: "package",
     program: "packager",
     ...(plan.encryption === "cbcs" ? { encrypts: true } : {}),
-    args: packagerArgs(plan, [...seen, ...heard]),
+    args: packagerArgs(plan, [...seen, ...heard, ...drawn.captions.map(toPackaged)]),
     filterGraph: null,
     durationSeconds: null,
     weight: PACKAGING_WEIGHT,
@@ -256,7 +263,8 @@ export function compileStream(request: StreamRequest): Plan {
   const { window } = windowOf(operations, source.durationSeconds);
   const seekSeconds = seekFor([window], source.seeksExactly);
   const seconds = lengthOf(window, source.durationSeconds);
-  const drawn: Drawn = { request, pictures, sounds, gop, window, seekSeconds, seconds };
+  const captions = captionsOf(context.inputs, operations, operation);
+  const drawn: Drawn = { request, pictures, sounds, captions, gop, window, seekSeconds, seconds };
   refuseTooMany(drawn, (pictures?.renditions.length ?? 0) + sounds.length);
   const sizes = sizesOf(drawn);
   const plan = packageOf(drawn);
@@ -269,7 +277,11 @@ export function compileStream(request: StreamRequest): Plan {
   return {
     version: 1,
     files: textFiles(operations),
-    steps: [encodeStep(drawn, sizes), packageStep(drawn, plan, sizes)],
+    steps: [
+      encodeStep(drawn, sizes),
+      ...captions.map((one) => captionStep(one, window)),
+      packageStep(drawn, plan, sizes),
+    ],
     outputs: [],
     package: plan,
     warnings: [...new Set(warnings)],

@@ -11,7 +11,7 @@ describe("the default ladder", () => {
   const cases: readonly [string, LadderSource, string[]][] = [
     ["1080p", source(1920, 1080), ["1920x1080", "1280x720", "854x480", "640x360", "426x240"]],
     ["upright", source(1080, 1920), ["1080x1920", "720x1280", "480x854", "360x640", "240x426"]],
-    ["a wide film", source(1920, 800), ["1920x800", "1280x534", "854x356", "640x266", "426x178"]],
+    ["a wide film", source(1920, 800), ["1920x800", "1280x534", "854x356", "640x266", "428x178"]],
     ["4:3", source(640, 480), ["640x480", "480x360", "320x240"]],
     ["between two rungs", source(1000, 562), ["1000x562", "640x360", "428x240"]],
     ["smaller than all", source(160, 120), ["160x120"]],

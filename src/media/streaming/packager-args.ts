@@ -6,7 +6,7 @@ const SHORTER_SECONDS = 1e-6;
 
 export interface PackagedStream {
   readonly id: string;
-  readonly kind: "video" | "audio";
+  readonly kind: "video" | "audio" | "text";
   /** Relative to the work folder. */
   readonly file: string;
   readonly language: string | null;
@@ -20,11 +20,12 @@ export const DASH_MANIFEST = "manifest.mpd";
 function descriptor(plan: PackagePlan, stream: PackagedStream): string {
   const folder = `${plan.folder}/${plan.segments}`;
   const playlist = `${plan.segments}/${stream.id}`;
-  const media = plan.container === "ts" ? "ts" : "m4s";
+  const isText = stream.kind === "text";
+  const media = isText ? "vtt" : plan.container === "ts" ? "ts" : "m4s";
   const fields: (readonly [string, string | null])[] = [
     ["in", stream.file],
     ["stream", stream.kind],
-    ["init_segment", plan.container === "ts" ? null : `${folder}/${stream.id}/init.mp4`],
+    ["init_segment", plan.container === "ts" || isText ? null : `${folder}/${stream.id}/init.mp4`],
     ["segment_template", `${folder}/${stream.id}/$Number$.${media}`],
     ["playlist_name", `${playlist}.m3u8`],
     ["iframe_playlist_name", plan.thumbnails && stream.kind === "video" ? `${playlist}-keys.m3u8` : null],

@@ -1,0 +1,90 @@
+/** P2: a ladder of three rungs from one decode, against one FFmpeg for each rung, with the very same files as the result. */
+import { mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { probeFile } from "../src/ffmpeg/probe.ts";
+import { fixedHead, printArgv } from "../src/media/argv.ts";
+import { ALLOWED_DEMUXERS } from "../src/media/input-formats.ts";
+import { sampleLimits } from "../test/support/capabilities.ts";
+import { compilePackage } from "../test/support/packages.ts";
+import { bestRunner } from "../test/support/sandbox.ts";
+import type { Bench, BenchContext } from "./lib/bench.ts";
+import { makeClip } from "./lib/clips.ts";
+import { programs, type Run, sha256OfFile, timeRun } from "./lib/programs.ts";
+import { interleave } from "./lib/rounds.ts";
+import { median } from "./lib/stats.ts";
+import type { Claim } from "./lib/verdict.ts";
+
+const SECONDS = 8;
+const THREADS = 2;
+const HEAD = ["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"];
+const VARIANTS = [{ height: 1080 }, { height: 720 }, { height: 480 }];
+
+async function makeFolder(folder: string, clip: string): Promise<string> {
+  await mkdir(join(folder, "in"), { recursive: true });
+  await mkdir(join(folder, "out/renditions"), { recursive: true });
+  await symlink(clip, join(folder, "in/0"));
+  return folder;
+}
+
+async function ladder({ folder, long, say }: BenchContext): Promise<Claim[]> {
+  const clip = await makeClip({ width: 1920, height: 1080, seconds: SECONDS });
+  const tools = { ffmpegPath: programs.ffmpeg, ffprobePath: programs.ffprobe };
+  const media = await probeFile({
+    ...{ runner: await bestRunner(), tools, file: clip, inputFormats: ALLOWED_DEMUXERS, limits: sampleLimits },
+  });
+  const places = {
+    together: await makeFolder(join(folder, "together"), clip),
+    apart: await Promise.all(VARIANTS.map((_, n) => makeFolder(join(folder, `apart-${n}`), clip))),
+  };
+  const argvOf = (variants: readonly object[], cwd: string): readonly string[] => {
+    const { steps } = compilePackage([media], { stream: { variants, audio: [] }, threads: THREADS });
+    const [encode] = steps;
+    if (encode === undefined) throw new Error("The plan encodes nothing.");
+    return [programs.ffmpeg, ...HEAD, ...printArgv(encode, cwd).slice(fixedHead.length)];
+  };
+  const together = (): Promise<Run> => timeRun(argvOf(VARIANTS, places.together), places.together);
+  const apart = async (): Promise<Run> => {
+    let [wallMs, cpuSeconds] = [0, 0];
+    for (const [n, variant] of VARIANTS.entries()) {
+      const cwd = places.apart[n] ?? "";
+      const run = await timeRun(argvOf([variant], cwd), cwd);
+      wallMs += run.wallMs;
+      cpuSeconds += run.cpuSeconds;
+    }
+    return { wallMs, cpuSeconds };
+  };
+  const series = await interleave(
+    { apart, together, apartAgain: apart },
+    { roundsMin: 3, roundsMax: long ? 20 : 5, budgetMs: long ? 1_200_000 : 150_000 },
+  );
+  for (const n of VARIANTS.keys()) {
+    const one = await sha256OfFile(join(places.together, `out/renditions/v${n}.mp4`));
+    const other = await sha256OfFile(join(places.apart[n] ?? "", "out/renditions/v0.mp4"));
+    if (one !== other) throw new Error(`Rung ${n} differs between the two ways.`);
+  }
+  say("the files of both ways are the same to the byte");
+  const wall = (runs: readonly Run[]): number[] => runs.map(({ wallMs }) => wallMs);
+  const cpu = (runs: readonly Run[]): number => median(runs.map(({ cpuSeconds }) => cpuSeconds));
+  const common = { kind: "ratio", goal: "P2", baselineName: "three FFmpegs", bound: "most" } as const;
+  return [
+    {
+      ...common,
+      ...{ what: `1080p, 720p and 480p of ${SECONDS} s from one decode`, unit: "ms", limit: 0.78 },
+      ...{ baseline: wall(series.apart), baselineAgain: wall(series.apartAgain), candidate: wall(series.together) },
+      cpu: { baseline: cpu([...series.apart, ...series.apartAgain]), candidate: cpu(series.together) },
+    },
+    {
+      ...common,
+      ...{ what: "the same, CPU", unit: "s", limit: 0.8 },
+      baseline: series.apart.map(({ cpuSeconds }) => cpuSeconds),
+      baselineAgain: series.apartAgain.map(({ cpuSeconds }) => cpuSeconds),
+      candidate: series.together.map(({ cpuSeconds }) => cpuSeconds),
+    },
+  ];
+}
+
+export const ladderBench: Bench = {
+  name: "ladder",
+  what: "three renditions from one decode against an FFmpeg for each",
+  run: ladder,
+};
