@@ -1,11 +1,17 @@
 /** Query strings as objects for a schema: a name that comes several times is a list. */
 
-import type { z } from "zod";
+import { z } from "zod";
 import { RendiffError } from "../src/errors.ts";
 import { parseRequest } from "../src/validation/parse.ts";
 import { isStorableText } from "./body.ts";
 
 const PARAMETERS_MAX = 100;
+
+/** A flag of a query string. */
+export const booleanQuery = z
+  .enum(["true", "false", "1", "0"])
+  .default("false")
+  .transform((text) => text === "true" || text === "1");
 
 export type QueryValues = Record<string, string | string[]>;
 

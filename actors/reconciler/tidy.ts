@@ -1,21 +1,11 @@
 /** Sweeping and retention: what nobody will publish, what nobody owns, what has expired. Bounded per round. */
-import { deleteExpiredBatches } from "../../src/jobs/batch.ts";
-import { deleteOutputs } from "../../src/jobs/delete-outputs.ts";
-import {
-  deleteExpiredIdempotency,
-  deleteExpiredJobs,
-  expiredOutputs,
-  interruptedDeletions,
-} from "../../src/jobs/retention.ts";
+import { expire } from "../../src/jobs/cleanup.ts";
 import { deleteStagingRow, orphanStaging } from "../../src/jobs/staging.ts";
-import type { JobId } from "../../src/jobs/types.ts";
 import type { ReconcilerPorts } from "./reconciler.logic.ts";
 
 const BATCH = 100;
 /** Of one staged object. */
 const SWEEP_TIMEOUT_MS = 30_000;
-/** Longer than a delete request to a store can take. */
-const INTERRUPTED_MS = 120_000;
 
 export type TidyPorts = Pick<
   ReconcilerPorts,
@@ -49,26 +39,9 @@ async function sweepStaging({ sql, storage, logger, tickIntervalMs, reapAfterTic
   if (problems.length > 0) throw problems[0];
 }
 
-async function deleteAll(ports: TidyPorts, jobIds: readonly JobId[]): Promise<void> {
-  for (const jobId of jobIds) await deleteOutputs(ports, jobId);
-}
-
-async function expire(ports: TidyPorts): Promise<void> {
-  const { sql, retentionJobsMs, retentionOutputsMs } = ports;
-  await deleteAll(ports, await interruptedDeletions(sql, { olderThanMs: INTERRUPTED_MS, limit: BATCH }));
-  if (retentionOutputsMs !== null) {
-    await deleteAll(ports, await expiredOutputs(sql, { olderThanMs: retentionOutputsMs, limit: BATCH }));
-  }
-  if (retentionJobsMs !== null) {
-    await deleteExpiredJobs(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
-    await deleteExpiredBatches(sql, { olderThanMs: retentionJobsMs, limit: BATCH });
-  }
-  await deleteExpiredIdempotency(sql, { limit: BATCH });
-}
-
 /** Each part is tried whatever becomes of the others; the first failure is thrown at the end. */
 export async function tidy(ports: TidyPorts): Promise<void> {
-  const results = await Promise.allSettled([sweepStaging(ports), expire(ports)]);
+  const results = await Promise.allSettled([sweepStaging(ports), expire(ports, ports)]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { keyChangesSchema, rotationSchema } from "../../src/security/change-keys.ts";
 import { keyPropertiesSchema } from "../../src/security/keys.schema.ts";
 import { ROLES } from "../../src/security/roles.ts";
+import { booleanQuery } from "../query.ts";
 import type { RouteRule } from "../route-rule.ts";
 
 const timestamp = z.iso.datetime();
@@ -61,6 +62,17 @@ export const auditPageSchema = z.strictObject({
   next_before: z.int().nullable(),
 });
 
+export const cleanupQuerySchema = z.strictObject({
+  dry_run: booleanQuery.describe("Says what would be deleted, and deletes nothing."),
+});
+
+export const cleanupSchema = z.strictObject({
+  dry_run: z.boolean(),
+  jobs: z.int().describe("Ended longer ago than RETENTION_JOBS."),
+  jobs_with_outputs: z.int().describe("Ended longer ago than RETENTION_OUTPUTS, with outputs in storage."),
+  idempotency_keys: z.int().describe("Answers kept for longer than 24 hours."),
+});
+
 export const keyListQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
   before: z.uuid().optional().describe("Keys older than this one."),
@@ -80,6 +92,11 @@ const classStats = z.strictObject({
 export const statsSchema = z.strictObject({
   queue: z.strictObject({ high: classStats, normal: classStats, low: classStats }),
   processing: z.int(),
+  ended_24h: z
+    .strictObject({ completed: z.int(), failed: z.int(), cancelled: z.int() })
+    .describe("Jobs that ended in the last 24 hours."),
+  webhooks: z.strictObject({ pending: z.int(), failed_24h: z.int() }),
+  output_bytes: z.record(z.string(), z.number()).describe("What jobs' outputs occupy, by storage backend."),
   connections: z.int().describe("Streams and sockets open on this replica."),
 });
 
@@ -169,6 +186,16 @@ export const adminRoutes: readonly RouteRule[] = [
     description: "Entries are chained by hashes; `rendiff audit verify` checks that none was changed or is missing.",
     query: auditQuerySchema,
     answers: { 200: { description: "A page of entries.", schema: auditPageSchema } },
+  },
+  {
+    ...admin,
+    id: "admin.cleanup",
+    method: "POST",
+    path: "/admin/cleanup",
+    summary: "Delete now what has expired",
+    description: "The same happens by itself every minute or so, a batch at a time.",
+    query: cleanupQuerySchema,
+    answers: { 200: { description: "What was deleted, or would be.", schema: cleanupSchema } },
   },
   {
     ...admin,

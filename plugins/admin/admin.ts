@@ -1,14 +1,18 @@
 /** `/admin`: what the fleet does, and who did what. Keys are beside it. */
 import { Elysia } from "elysia";
+import { adminFigures } from "../../src/jobs/admin-figures.ts";
+import { cleanUp, countExpired } from "../../src/jobs/cleanup.ts";
 import { queueStats } from "../../src/jobs/ready.ts";
 import { listWorkers } from "../../src/jobs/workers.ts";
 import { listAudit } from "../../src/security/audit.ts";
 import { answer } from "../answers.ts";
+import { audit } from "../audited.ts";
+import { readEmptyBody } from "../body.ts";
 import type { HttpContext } from "../context.ts";
 import { parseQuery } from "../query.ts";
 import { API_PREFIX } from "../route-rule.ts";
 import { toSnakeCase } from "../snake-case.ts";
-import { auditQuerySchema } from "./admin.routes.ts";
+import { auditQuerySchema, cleanupQuerySchema } from "./admin.routes.ts";
 
 async function auditPage(context: HttpContext, request: Request): Promise<Response> {
   const { limit, before, action, actor } = parseQuery(request, auditQuerySchema);
@@ -26,12 +30,28 @@ async function auditPage(context: HttpContext, request: Request): Promise<Respon
 
 async function stats(context: HttpContext): Promise<Response> {
   const { byPriority, processing } = await queueStats(context.readSql);
-  return answer(200, { queue: toSnakeCase(byPriority), processing, connections: context.connections.size });
+  const { ended, webhooks, outputBytes } = await adminFigures(context.readSql);
+  return answer(200, {
+    queue: toSnakeCase(byPriority),
+    ...{ processing, ended_24h: ended, webhooks: toSnakeCase(webhooks), output_bytes: outputBytes },
+    connections: context.connections.size,
+  });
+}
+
+async function cleanup(context: HttpContext, request: Request): Promise<Response> {
+  const { dry_run: dryRun } = parseQuery(request, cleanupQuerySchema);
+  await readEmptyBody(request, context.config.http.bodyLimitBytes);
+  const { queue } = context.config;
+  if (dryRun) return answer(200, { dry_run: true, ...(toSnakeCase(await countExpired(context.sql, queue)) as object) });
+  const counts = toSnakeCase(await cleanUp(context, queue)) as Record<string, unknown>;
+  await context.sql.transaction((tx) => audit(context, request, tx, { action: "cleanup", target: null, data: counts }));
+  return answer(200, { dry_run: false, ...counts });
 }
 
 export const admin = (context: HttpContext) =>
   new Elysia({ name: "admin", prefix: `${API_PREFIX}/admin` })
     .get("/audit", ({ request }) => auditPage(context, request))
+    .post("/cleanup", ({ request }) => cleanup(context, request), { parse: "none" })
     .get("/stats", () => stats(context))
     .get("/workers", async () =>
       answer(200, { items: toSnakeCase(await listWorkers(context.readSql, context.config.queue.reapAfterTicks)) }),

@@ -2,14 +2,11 @@
 import { z } from "zod";
 import { convertDocumentSchema } from "../../src/jobs/convert.schema.ts";
 import { jobSchema } from "../jobs/job.schema.ts";
+import { booleanQuery } from "../query.ts";
 import type { RouteRule } from "../route-rule.ts";
 
 export const convertQuerySchema = z.strictObject({
-  dry_run: z
-    .enum(["true", "false", "1", "0"])
-    .default("false")
-    .transform((text) => text === "true" || text === "1")
-    .describe("Answers 200 with the plan; nothing is stored."),
+  dry_run: booleanQuery.describe("Answers 200 with the plan; nothing is stored."),
 });
 
 /** The plan as people read it: every command with symbolic paths. */

@@ -26,5 +26,4 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["PUT", "/uploads/:name"],
   ]),
   ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
-  ...missing("clean-up by hand", "admin", [["POST", "/admin/cleanup"]]),
 ];

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { appendAudit, verifyAudit } from "../../src/security/audit.ts";
 import { ENGINES, openTestDatabase } from "../faults/protocol-harness.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
-import { makeTestHttp } from "./http-harness.ts";
+import { makeTestHttp, testConfig } from "./http-harness.ts";
 
 interface Entry {
   readonly seq: number;
@@ -111,5 +111,40 @@ describe.each([...ENGINES])("the audit log on %s", async (engine) => {
         OVERRIDING SYSTEM VALUE VALUES (${seq + 1}, 'x', 'x', 'x', 'x')`),
     ).toEqual({ ok: false, seq: seq + 1, problem: "changed" });
     expect(await tampered("SELECT 1")).toMatchObject({ ok: true, rows: seq });
+  });
+});
+
+describe.each([...ENGINES])("cleaning by hand on %s", async (engine) => {
+  const { sql } = await openTestDatabase(engine);
+  const config = testConfig();
+  const http = makeTestHttp({
+    sql,
+    root: await makeTempDir("http-cleanup"),
+    config: { ...config, queue: { ...config.queue, retentionJobsMs: 3_600_000, retentionOutputsMs: 60_000 } },
+  });
+  const admin = await http.key({ role: "admin" });
+
+  test("a dry run counts what has expired, and only the real one deletes it and is on record", async () => {
+    const ask = async (query: string) =>
+      (await (await http.call("POST", `/admin/cleanup${query}`, { key: admin.key })).json()) as object;
+    const jobIds: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const json = { input_path: "a.mov", output_path: "b.mp4" };
+      const made = await http.call("POST", "/convert", { key: admin.key, json });
+      const { id } = (await made.json()) as { id: string };
+      await http.call("DELETE", `/jobs/${id}`, { key: admin.key });
+      jobIds.push(id);
+    }
+    expect(await ask("?dry_run=true")).toEqual({ dry_run: true, jobs: 0, jobs_with_outputs: 0, idempotency_keys: 0 });
+    await sql.query("UPDATE jobs SET completed_at = now() - interval '2 hours' WHERE id = ANY ($1::uuid[])", [
+      jobIds.slice(0, 2),
+    ]);
+    const expired = { jobs: 2, jobs_with_outputs: 0, idempotency_keys: 0 };
+    expect(await ask("?dry_run=true")).toEqual({ dry_run: true, ...expired });
+    expect(await ask("")).toEqual({ dry_run: false, ...expired });
+    expect(await sql.query("SELECT id FROM jobs")).toEqual([{ id: jobIds[2] ?? "" }]);
+    const page = await http.call("GET", "/admin/audit?action=cleanup", { key: admin.key });
+    expect(await page.json()).toMatchObject({ items: [{ actor: admin.apiKey.id, data: expired }] });
+    expect(await ask("?dry_run=perhaps")).toMatchObject({ error: { code: "VALIDATION_ERROR" } });
   });
 });

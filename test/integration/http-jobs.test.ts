@@ -91,7 +91,6 @@ describe.each([...ENGINES])("on %s", async (engine) => {
         "operations[0].crf",
       ],
       [{ operations: [{ type: "scal", width: 64 }] }, 400, "VALIDATION_ERROR", "operations[0].type"],
-      [{ operations: [{ type: "watermark", image: "a.png" }] }, 422, "UNSUPPORTED", "operations[0].type"],
       [{ input_path: "nowhere://a" }, 422, "UNSUPPORTED", "input_path"],
       [{ output_path: "archive://a.mp4" }, 422, "UNSUPPORTED", "output_path"],
       [{ options: { preset: "wob" } }, 400, "VALIDATION_ERROR", "options.preset"],

@@ -240,6 +240,13 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
 
   test("figures and workers are for administrators", async () => {
     expect((await call("GET", "/admin/stats")).body).toMatchObject({ queue: { high: { ready: 0 } }, processing: 0 });
+    expect((await call("GET", "/admin/stats")).body).toMatchObject({
+      ...{
+        ended_24h: { completed: 0, failed: 0, cancelled: 0 },
+        webhooks: { pending: 0, failed_24h: 0 },
+        output_bytes: {},
+      },
+    });
     expect((await call("GET", "/admin/workers")).body).toEqual({ items: [] } as never);
   });
 });
