@@ -7,7 +7,6 @@ ALTER TABLE jobs ADD COLUMN aged_priority smallint CHECK (aged_priority BETWEEN 
 CREATE INDEX jobs_class_idx ON jobs ((coalesce(aged_priority, priority)), queue_rank, id) WHERE status = 'queued';
 -- A key's last rank in a class, for the rank of its next job.
 CREATE INDEX jobs_key_rank_idx ON jobs (key_id, (coalesce(aged_priority, priority)), queue_rank) WHERE status = 'queued';
-CREATE INDEX jobs_ageing_idx ON jobs (run_at) WHERE status = 'queued' AND coalesce(aged_priority, priority) > 0;
 
 CREATE TABLE queue_pauses (
   priority smallint PRIMARY KEY CHECK (priority BETWEEN 0 AND 2),

@@ -50,7 +50,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres ffmpeg9 chromium openssl"
+      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac
@@ -190,6 +190,7 @@ find_missing() {
       openssl) have openssl || add openssl openssl openssl ;;
       # Plays what is packaged.
       chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
+      pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9 | stores)
         { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {

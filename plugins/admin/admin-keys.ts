@@ -78,7 +78,11 @@ async function revoke(context: HttpContext, request: Request, id: string): Promi
 
 /** Replicas drop what they remember of it, and whoever is connected by it has to come again. */
 async function tellChanged(context: HttpContext, key: ApiKey): Promise<void> {
-  await context.coordination.bus.publish(channels.keys, { key_id: key.id });
+  const { coordination, logger } = context;
+  // Without the message others remember it for seconds at most; the change itself is made.
+  await coordination.bus
+    .publish(channels.keys, { key_id: key.id })
+    .catch((error: unknown) => logger.warn({ err: error }, "replicas were not told of a changed key"));
 }
 
 async function change(context: HttpContext, request: Request, id: string): Promise<Response> {

@@ -33,7 +33,10 @@ async function again(context: HttpContext, request: Request, jobId: string, deli
   const job = await requireJob(context, request, jobId);
   const delivery = await redeliver(context.sql, { jobId: job.id, deliveryId });
   if (delivery === null) throw notFound("webhook");
-  await context.coordination.bus.publish(channels.webhooks, {});
+  // Couriers look by themselves too, only later.
+  await context.coordination.bus
+    .publish(channels.webhooks, {})
+    .catch((error: unknown) => context.logger.warn({ err: error }, "the courier was not told of a webhook"));
   return answer(200, toView(delivery));
 }
 

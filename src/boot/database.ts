@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import { migrate } from "../database/migrate.ts";
 import { openPglite } from "../database/pglite/open-pglite.ts";
 import { openPostgres } from "../database/postgres/open-postgres.ts";
+import { withReplica } from "../database/replica.ts";
 import type { Sql } from "../database/sql.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -11,6 +12,14 @@ export function openDatabase(config: Config, logger: Logger): Promise<Sql> {
   const { url, poolSize, statementTimeoutMs } = config.database;
   if (url === null) return openPglite({ dataDir: config.process.dataDir, statementTimeoutMs, logger });
   return openPostgres({ url, poolSize, statementTimeoutMs, applicationName: "rendiff", logger });
+}
+
+/** Where lists are read: the replica in front of the primary, or the primary itself, which is not closed with it. */
+export async function openReadDatabase(config: Config, logger: Logger, primary: Sql): Promise<Sql> {
+  const { replicaUrl: url, poolSize, statementTimeoutMs } = config.database;
+  if (url === null) return { ...primary, close: async () => {} };
+  const replica = await openPostgres({ url, poolSize, statementTimeoutMs, applicationName: "rendiff-lists", logger });
+  return withReplica(primary, replica, logger);
 }
 
 export async function openMigratedDatabase(config: Config, logger: Logger): Promise<Sql> {

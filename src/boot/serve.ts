@@ -33,7 +33,7 @@ import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
 import { openCoordination } from "./coordination.ts";
-import { openMigratedDatabase } from "./database.ts";
+import { openMigratedDatabase, openReadDatabase } from "./database.ts";
 import { type FleetWatch, watchFleet } from "./fleet.ts";
 import { makeHealthChecks } from "./health.ts";
 import { answerRequests, askWorkers } from "./media-remote.ts";
@@ -148,8 +148,10 @@ async function openFront(
   const { config, logger, sql, coordination, metrics, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const fleet = await openFleet(parts, opened);
+  const readSql = await openReadDatabase(config, logger, sql);
+  opened.defer(() => readSql.close());
   const app = makeApp({
-    ...{ config, sql, readSql: sql, coordination, storage, logger, metrics, version: VERSION },
+    ...{ config, sql, readSql, coordination, storage, logger, metrics, version: VERSION },
     capabilities: fleet.capabilities,
     served: fleet.serves,
     statusOnly: config.process.role === "worker",

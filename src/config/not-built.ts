@@ -9,7 +9,6 @@ import type { SettingName } from "./schema.ts";
 type Refusal = "any" | readonly string[];
 
 const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
-  DATABASE_REPLICA_URL: "any",
   VMAF_FFMPEG_PATH: "any",
   ALLOW_RAW_OPTIONS: ["true"],
   OTEL_EXPORTER_OTLP_ENDPOINT: "any",

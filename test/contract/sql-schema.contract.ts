@@ -36,7 +36,6 @@ const INDEXES = [
   "batches_key_idx",
   "idempotency_keys_expiry_idx",
   "job_outputs_object_idx",
-  "jobs_ageing_idx",
   "jobs_batch_idx",
   "jobs_claim_idx",
   "jobs_class_idx",

@@ -5,12 +5,25 @@ import { MIGRATIONS } from "../../migrations/index.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgres } from "../../src/database/postgres/open-postgres.ts";
 import { sqlContract } from "../contract/sql.contract.ts";
+import { afterFile } from "../support/cleanup.ts";
 import { startPooler } from "../support/pooler.ts";
 import { createDatabase } from "../support/postgres.ts";
+import { startPgBouncer } from "../support/servers.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
 
 sqlContract("Postgres behind a pooler in transaction mode", async (statementTimeoutMs) => {
   const { url } = await createDatabase();
   return openPostgres({ url: await startPooler(url, 8), poolSize: 5, statementTimeoutMs, applicationName: "pooled" });
+});
+
+sqlContract("Postgres behind PgBouncer in transaction mode", async (statementTimeoutMs) => {
+  const { url } = await createDatabase();
+  const { port, pathname } = new URL(url);
+  const folder = await makeTempDir("pgbouncer");
+  const pgbouncer = await startPgBouncer(folder, { postgresPort: Number(port), poolSize: 8 });
+  afterFile(() => pgbouncer.stop());
+  const pooled = pgbouncer.url + pathname;
+  return openPostgres({ url: pooled, poolSize: 5, statementTimeoutMs, applicationName: "pgbouncer" });
 });
 
 test("the pooler of these tests is as strict as they need: prepared statements break through it", async () => {
@@ -36,6 +49,6 @@ test("limits hold for each transaction and are gone after it; migrations of seve
   const direct = await openPostgres({ url, poolSize: 1, statementTimeoutMs: 900, applicationName: "direct" });
   expect(await direct.query(limit)).toEqual([{ ms: "900ms" }]);
   const runs = await Promise.all([migrate(one), migrate(two), migrate(direct)]);
-  expect(runs.flatMap(({ applied }) => applied)).toEqual(MIGRATIONS.map(({ name }) => name));
+  expect(runs.flatMap(({ applied }) => applied).toSorted()).toEqual(MIGRATIONS.map(({ name }) => name));
   await Promise.all([one.close(), two.close(), direct.close()]);
 }, 30_000);

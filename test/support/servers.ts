@@ -5,7 +5,8 @@
  * Each server dies with the process that started it (PR_SET_PDEATHSIG, where there is one), so that a killed test run
  * leaves none behind.
  */
-import { chown, mkdir, readdir, rm } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { chown, mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { within } from "./until.ts";
@@ -128,7 +129,8 @@ export async function serve(program: Program): Promise<TestServer> {
 
 async function postgresPrograms(): Promise<string> {
   const onPath = Bun.which("initdb");
-  if (onPath !== null) return join(onPath, "..");
+  // Its own folder, where the other programs are too, and not one of links to some of them.
+  if (onPath !== null) return join(await realpath(onPath), "..");
   for (const parent of ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]) {
     const versions = (await readdir(parent).catch(() => [])).filter((name) => /^(postgresql.*|\d+)$/.test(name));
     versions.sort((a, b) => Number(b.replace(/\D/g, "")) - Number(a.replace(/\D/g, "")));
@@ -170,6 +172,52 @@ export async function startPostgres(folder: string, settings: Record<string, str
     argv: (port) => wrapped([join(programs, "postgres"), "-D", data, "-p", `${port}`, ...options], true, "QUIT"),
     url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
     readyLine: "database system is ready to accept connections",
+    stopSignal: "SIGINT",
+  });
+}
+
+/** A hot standby of a running Postgres, in `folder`, which is made. */
+export async function startStandby(folder: string, primary: TestServer): Promise<TestServer> {
+  const programs = await postgresPrograms();
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (ROOT && LINUX) await chown(folder, NOBODY, NOBODY);
+  const data = join(folder, "data");
+  const from = ["-h", "127.0.0.1", "-p", `${primary.port}`, "-U", "postgres"];
+  const backup = [join(programs, "pg_basebackup"), ...from, "-D", data, "-R", "-c", "fast", "-N"];
+  const copied = Bun.spawnSync(wrapped(backup, true), { cwd: folder });
+  if (copied.exitCode !== 0) throw new Error(`pg_basebackup failed:\n${copied.stderr.toString().trim()}`);
+  const options = Object.entries(POSTGRES_SETTINGS).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
+  return await serve({
+    name: "Postgres (standby)",
+    argv: (port) => wrapped([join(programs, "postgres"), "-D", data, "-p", `${port}`, ...options], true, "QUIT"),
+    url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+    readyLine: "database system is ready to accept read-only connections",
+    stopSignal: "SIGINT",
+  });
+}
+
+/** PgBouncer in transaction mode in front of a Postgres on this machine; its URL is without a database. */
+export async function startPgBouncer(
+  folder: string,
+  { postgresPort, poolSize }: { readonly postgresPort: number; readonly poolSize: number },
+): Promise<TestServer> {
+  if (ROOT && LINUX) await chown(folder, NOBODY, NOBODY);
+  const file = join(folder, "pgbouncer.ini");
+  const program = Bun.which("pgbouncer") ?? "/usr/sbin/pgbouncer";
+  return await serve({
+    name: "PgBouncer",
+    argv: (port) => {
+      const settings = {
+        ...{ listen_addr: "127.0.0.1", listen_port: port, unix_socket_dir: "", auth_type: "any" },
+        ...{ pool_mode: "transaction", default_pool_size: poolSize, max_client_conn: 200 },
+      };
+      const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+      const database = `* = host=127.0.0.1 port=${postgresPort} user=postgres`;
+      writeFileSync(file, ["[databases]", database, "[pgbouncer]", ...lines, ""].join("\n"), { mode: 0o644 });
+      return wrapped([program, file], true);
+    },
+    url: (port) => `postgres://postgres@127.0.0.1:${port}`,
+    readyLine: "process up",
     stopSignal: "SIGINT",
   });
 }
