@@ -9,6 +9,7 @@ import type { Bench } from "./lib/bench.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
+import { trimBench } from "./trim.ts";
 
 export const BENCHES: readonly Bench[] = [
   jobBench,
@@ -19,5 +20,6 @@ export const BENCHES: readonly Bench[] = [
   footprintBench,
   thumbnailsBench,
   ladderBench,
+  trimBench,
   controlBench,
 ];

@@ -43,7 +43,14 @@ export interface MediaTools {
   readonly sandboxed: boolean;
   probe(
     file: string,
-    at: { workDir: string; readOnly: readonly ReadOnlyFile[]; kind: InputKind; signal: AbortSignal },
+    at: {
+      workDir: string;
+      readOnly: readonly ReadOnlyFile[];
+      kind: InputKind;
+      signal: AbortSignal;
+      /** Parts whose keyframes the plan will need; null for none. */
+      keyframesFor?: (media: MediaInfo) => readonly { readonly start: number; readonly end: number | null }[] | null;
+    },
   ): Promise<MediaInfo>;
   run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[] }>;
   /** Writes a file that is made of the plan, or of what a step left behind. */

@@ -3,9 +3,10 @@
 import { join } from "node:path";
 import { toRunnable } from "../../actors/attempt/spec.ts";
 import { requireInput } from "../../actors/attempt/stages/download.ts";
-import { planOf } from "../../actors/attempt/stages/plan.ts";
+import { keyframesOf, planOf } from "../../actors/attempt/stages/plan.ts";
 import type { MediaService } from "../../plugins/context.ts";
 import { RendiffError } from "../errors.ts";
+import type { KeyframesFor } from "../ffmpeg/probe.ts";
 import type { InputKind } from "../media/operations/references.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
 import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port.ts";
@@ -26,35 +27,43 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
     key: string,
     kind: InputKind,
     signal: AbortSignal,
+    keyframesFor?: KeyframesFor,
   ): Promise<MediaInfo> {
     const stat = requireInput(await backend.stat(key, signal), limits);
     return await media.inScratch(async (folder) => {
       const path = join(folder, "object");
       await download({ backend, key, stat, path, signal });
-      return await media.probe(path, kind, signal);
+      return await media.probe(path, kind, signal, keyframesFor);
     });
   }
 
-  async function probe({ backend, key }: ObjectRef, kind: InputKind, signal: AbortSignal): Promise<MediaInfo> {
+  async function probe(
+    { backend, key }: ObjectRef,
+    kind: InputKind,
+    signal: AbortSignal,
+    keyframesFor?: KeyframesFor,
+  ): Promise<MediaInfo> {
     const store = storage.backend(backend);
-    if (!store.properties.inPlace) return await probeRemote(store, key, kind, signal);
+    if (!store.properties.inPlace) return await probeRemote(store, key, kind, signal, keyframesFor);
     const path = await store.localPath(key);
     if (path === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
     }
-    return media.probe(path, kind, signal);
+    return media.probe(path, kind, signal, keyframesFor);
   }
   return {
     probe: (ref, signal) => probe(ref, "media", signal),
     async plan(spec, signal) {
       const runnable = toRunnable(spec, storage);
+      const ports = { capabilities: media.capabilities, limits, threads };
       const inputs = await Promise.all(
-        runnable.inputs.map(async (ref, index) => ({
-          file: inputFile(index),
-          media: await probe(ref, ref.kind, signal),
-        })),
+        runnable.inputs.map(async (ref, index) => {
+          const file = inputFile(index);
+          const asked = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
+          return { file, media: await probe(ref, ref.kind, signal, asked) };
+        }),
       );
-      return planOf({ capabilities: media.capabilities, limits, threads }, runnable, inputs);
+      return planOf(ports, runnable, inputs);
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
 import { finishPackage } from "../ffmpeg/package/finish-package.ts";
 import { findPackager, runPackager, tryPackager } from "../ffmpeg/packager.ts";
-import { probeFile } from "../ffmpeg/probe.ts";
+import { type KeyframesFor, probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
 import { verifyOutput } from "../ffmpeg/verify.ts";
@@ -26,7 +26,7 @@ export interface Media {
   /** Runs with a folder of its own, absolute, that is gone when it settles. */
   inScratch<T>(work: (folder: string) => Promise<T>): Promise<T>;
   /** A file where it lies, by its absolute path. */
-  probe(file: string, kind: InputKind, signal: AbortSignal): Promise<MediaInfo>;
+  probe(file: string, kind: InputKind, signal: AbortSignal, keyframesFor?: KeyframesFor): Promise<MediaInfo>;
 }
 
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
@@ -43,10 +43,16 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   const capabilities = { ...exercised, packager: packages };
   const { inputFormats } = capabilities;
   const sandboxed = runner.sandbox.mode === "bubblewrap";
-  const probeAt = (file: string, source: string, kind: InputKind, signal: AbortSignal): Promise<MediaInfo> => {
+  const probeAt = (
+    file: string,
+    source: string,
+    kind: InputKind,
+    signal: AbortSignal,
+    keyframesFor?: KeyframesFor,
+  ): Promise<MediaInfo> => {
     const captions = kind === "subtitle";
     const formats = captions ? CAPTION_DEMUXERS : inputFormats;
-    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal });
+    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal, keyframesFor });
   };
   const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
     await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
@@ -62,17 +68,17 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     capabilities,
     inScratch,
     // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
-    probe: (sourcePath, kind, signal) =>
+    probe: (sourcePath, kind, signal, keyframesFor) =>
       inScratch(async (workDir) => {
         await mkdir(join(workDir, "in"));
         const { file } = await placeInput({ workDir, index: 0, sourcePath, sandboxed });
-        return await probeAt(join(workDir, file), sourcePath, kind, signal);
+        return await probeAt(join(workDir, file), sourcePath, kind, signal, keyframesFor);
       }),
     tools: {
       sandboxed,
-      probe: (file, { workDir, readOnly, kind, signal }) => {
+      probe: (file, { workDir, readOnly, kind, signal, keyframesFor }) => {
         const path = join(workDir, file);
-        return probeAt(path, readOnly[0]?.source ?? path, kind, signal);
+        return probeAt(path, readOnly[0]?.source ?? path, kind, signal, keyframesFor);
       },
       run: async (run) => {
         if (run.step.program === "packager") {

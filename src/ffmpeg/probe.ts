@@ -6,6 +6,7 @@ import { checkInputLimits } from "../media/media-info-limits.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { runFfprobe } from "./ffprobe.ts";
+import { type KeyframeRequest, readKeyframes } from "./keyframes.ts";
 import type { MediaTools } from "./tools.ts";
 
 export const PROBE_TIMEOUT_MS = 30_000;
@@ -25,7 +26,11 @@ export interface ProbeRequest {
   readonly captions?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Parts whose keyframes are wanted, once it is known what the file is; null for none. */
+  readonly keyframesFor?: KeyframesFor | undefined;
 }
+
+export type KeyframesFor = (media: MediaInfo) => KeyframeRequest["windows"] | null;
 
 async function assertFile(file: string): Promise<void> {
   const info = await stat(file).catch(() => null);
@@ -72,21 +77,22 @@ function assertCaptions(media: MediaInfo): void {
 export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
   await assertFile(request.source ?? request.file);
   const { limits } = request;
-  const { json } = await runFfprobe({
+  const run = {
     runner: request.runner,
     ffprobePath: request.tools.ffprobePath,
     file: request.file,
     ...(request.source === undefined ? {} : { source: request.source }),
     inputFormats: request.inputFormats,
     pixelsMax: limits === null ? null : limits.maxWidth * limits.maxHeight,
-    show: ["-show_format", "-show_streams", "-show_chapters"],
     timeoutMs: request.timeoutMs ?? PROBE_TIMEOUT_MS,
     signal: request.signal,
-  });
+  };
+  const { json } = await runFfprobe({ ...run, show: ["-show_format", "-show_streams", "-show_chapters"] });
   const media = parseMediaInfo(json);
   const refused = limits === null ? null : checkInputLimits(media, limits);
   if (refused !== null) throw refused;
   if (request.captions === true) assertCaptions(media);
   else assertUsable(media);
-  return media;
+  const windows = request.keyframesFor?.(media) ?? null;
+  return windows === null ? media : { ...media, keyframes: await readKeyframes({ ...run, media, windows }) };
 }

@@ -14,6 +14,7 @@ import type { Operation } from "./operations/parse.ts";
 import { referencesOf } from "./operations/references.ts";
 import type { Shape, SideFile } from "./operations/shape.ts";
 import type { PlanContext } from "./plan/context.ts";
+import { edgeSteps, edgesOf, keyframeWindows } from "./plan/edges.ts";
 import { draftExtract } from "./plan/extract.ts";
 import type { OutputDraft } from "./plan/output.ts";
 import { draftPreview } from "./plan/preview.ts";
@@ -23,6 +24,7 @@ import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { textFiles } from "./plan/text.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
+import type { Window } from "./plan/timeline.ts";
 import { draftWaveform } from "./plan/waveform.ts";
 import { streamOf } from "./streaming/check-stream.ts";
 import { compileStream } from "./streaming/compile-stream.ts";
@@ -128,6 +130,18 @@ function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void
   }
 }
 
+/** The steps of an exact trim that copies what lies between its edges, or why it cannot be one. */
+function piecesOf(context: PlanContext, drafts: readonly OutputDraft[]) {
+  const [primary] = drafts;
+  const trim = drafts.length === 1 ? edgesOf(context) : null;
+  if (trim === null || primary === undefined) return { pieces: null, reasons: [] };
+  if ("reason" in trim) return { pieces: null, reasons: [`The whole part is encoded again, because ${trim.reason}.`] };
+  if (primary.preparations.length > 0) return { pieces: null, reasons: [] };
+  // Each piece once, all of them once joined.
+  const bytes = (context.source.media.sizeBytes ?? context.limits.maxInputBytes) * 2.5;
+  return { pieces: { plan: edgeSteps(context, trim.edges, primary), bytes }, reasons: [] };
+}
+
 /** Throws `plan.invalid`, `plan.unsupported`, `limit.exceeded`, `input.too_large` or `input.unsupported`. */
 export function compile(request: CompileRequest): Plan {
   const context = contextOf(request);
@@ -142,14 +156,22 @@ export function compile(request: CompileRequest): Plan {
   const drafts = [...first, ...sides];
   checkOutputs(drafts, request.limits);
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
+  const { pieces, reasons } = piecesOf(context, drafts);
+  const told = drafts.flatMap(({ warnings }) => warnings);
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
-    files: textFiles(request.operations),
-    steps: stepsOf(drafts, context),
+    ...(pieces?.plan ?? { files: textFiles(request.operations), steps: stepsOf(drafts, context) }),
     outputs: drafts.flatMap(({ files }) => files),
-    warnings: [...new Set([...source.media.warnings, ...drafts.flatMap(({ warnings }) => warnings)])],
+    warnings: [...new Set([...source.media.warnings, ...told, ...reasons])],
     copiesOnly: drafts.every(({ copies }) => copies),
-    workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs)),
+    workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs + (pieces?.bytes ?? 0))),
   };
 }
+
+/**
+ * Where the keyframes of the first input have to be known, in seconds from its beginning; null where no plan would use
+ * them. Throws like `compile`.
+ */
+export const keyframesFor = (request: CompileRequest): readonly Window[] | null =>
+  streamOf(request.operations) === null ? keyframeWindows(contextOf(request)) : null;

@@ -102,6 +102,7 @@ export function videoOf(json: Json, around: Around, warnings: string[]): VideoFa
     pixelFormat,
     bitDepth: bitDepthOf(pixelFormat, positive(json.bits_per_raw_sample)),
     hasAlpha: hasAlpha(pixelFormat) || tagOf(json, "alpha_mode") === "1",
+    ...(numberOf(json.has_b_frames) === null ? {} : { reorderFrames: numberOf(json.has_b_frames) ?? 0 }),
     averageFps,
     nominalFps,
     isVariableFps: isVariable(averageFps, nominalFps, interlaced),

@@ -38,6 +38,8 @@ export interface VideoStream extends StreamBase {
   readonly pixelFormat: string | null;
   readonly bitDepth: number;
   readonly hasAlpha: boolean;
+  /** How many frames a decoder keeps back because they are shown later; absent when unknown. */
+  readonly reorderFrames?: number;
   readonly averageFps: number | null;
   readonly nominalFps: number | null;
   readonly isVariableFps: boolean;
@@ -88,6 +90,8 @@ export interface MediaInfo {
   readonly tags: Readonly<Record<string, string>>;
   readonly streams: readonly MediaStream[];
   readonly chapters: number;
+  /** Of the picture, in seconds from the beginning, around the edges of an exact trim; absent: not looked for. */
+  readonly keyframes?: readonly number[];
   readonly warnings: readonly string[];
 }
 

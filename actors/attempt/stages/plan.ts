@@ -1,6 +1,6 @@
 /** From the spec and the probed inputs to the plan, and room for all it will write. */
 import { RendiffError } from "../../../src/errors.ts";
-import { compile } from "../../../src/media/compile.ts";
+import { compile, keyframesFor } from "../../../src/media/compile.ts";
 import type { Capabilities, MediaInfo, MediaLimits, Plan } from "../../../src/media/types.ts";
 import { sameObject } from "../../../src/storage/same-object.ts";
 import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
@@ -37,6 +37,23 @@ function namesOf({ outputs, package: packaged }: Plan): readonly (string | null)
     entry === null ? [] : [`${packaged.name}/${entry}`],
   );
   return [...names, ...entries, ...(packaged.keyUri === null ? [] : [`${packaged.name}.key`])];
+}
+
+/** Which keyframes of the input `planOf` will ask for; null for none. */
+export function keyframesOf(ports: PlanPorts, spec: RunnableSpec, file: string, media: MediaInfo) {
+  const { operations, options, output, inputs } = spec;
+  if (inputs.length > 1) return null;
+  const { capabilities, limits, threads } = ports;
+  try {
+    return keyframesFor({
+      ...{ operations, options, outputName: fileNameOf(output), inputs: [{ file, media }] },
+      ...{ capabilities, limits, threads },
+    });
+  } catch (error) {
+    // What cannot be planned is said when it is planned.
+    if (error instanceof RendiffError) return null;
+    throw error;
+  }
 }
 
 /** `overwrite: false`: refused before any work is done, and again at publishing. */
