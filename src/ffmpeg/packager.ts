@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { RendiffError } from "../errors.ts";
 import { diagnose, toEvidence } from "../media/diagnose.ts";
 import type { Ability, PlanStep } from "../media/types.ts";
-import type { ProcessRunner } from "../process/port.ts";
+import type { ProcessExit, ProcessRunner } from "../process/port.ts";
 import type { ContentKey } from "./package/encrypt.ts";
 import { ENCRYPTING, withKeyFlags } from "./package/key-flags.ts";
 import { runTool } from "./run-tool.ts";
@@ -87,16 +87,31 @@ export async function runPackager(run: PackagerRun): Promise<{ wallMs: number; c
     });
   const { exit, timedOut } = await withKeyOf(run, start);
   if (exit.exitCode === 0 && !timedOut) return { wallMs: exit.wallMs, cpuMs: exit.cpuMs };
-  if (timedOut || /No space left|FILE_FAILURE|File size limit/i.test(exit.stderrTail) || exit.signal !== null) {
-    throw diagnose({
-      ...{ exit, stderrTail: exit.stderrTail, task: "step", step: step.id, memoryBytesMax: step.memoryBytesMax },
-      ...{ hiddenPaths: [workDir], ...(timedOut ? { timedOutAfterMs: timeoutMs } : {}) },
+  throw failureOf(run, exit, timedOut);
+}
+
+/** All its writes fail with these words, and nothing else does: the work folder's permissions are ours. */
+const LOST_WRITE = /FILE_FAILURE|No space left|File size limit/;
+
+function failureOf({ step, workDir, timeoutMs }: PackagerRun, exit: ProcessExit, timedOut: boolean): RendiffError {
+  const said = exit.stderrTail.trim().split("\n");
+  const line = said.findLast((one) => LOST_WRITE.test(one)) ?? said.at(-1) ?? "";
+  const evidence = toEvidence(line, [workDir]);
+  const told = { retry: "backoff", ...(evidence === "" ? {} : { evidence }) } as const;
+  if (LOST_WRITE.test(line)) {
+    return new RendiffError({
+      ...{ kind: "resource.disk", publicMessage: "There was no room to write the package." },
+      ...told,
     });
   }
-  throw new RendiffError({
-    kind: "output.invalid",
-    retry: "backoff",
-    publicMessage: "The renditions could not be packaged.",
-    evidence: toEvidence(exit.stderrTail.trim().split("\n").at(-1) ?? "", [workDir]),
+  if (!timedOut && exit.signal === null)
+    return new RendiffError({
+      kind: "output.invalid",
+      publicMessage: "The renditions could not be packaged.",
+      ...told,
+    });
+  return diagnose({
+    ...{ exit, stderrTail: exit.stderrTail, task: "step", step: step.id, memoryBytesMax: step.memoryBytesMax },
+    ...{ hiddenPaths: [workDir], ...(timedOut ? { timedOutAfterMs: timeoutMs } : {}) },
   });
 }
