@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { RendiffError } from "../errors.ts";
+import { hardware } from "../media/encoders/hardware.ts";
 import { ALLOWED_DEMUXERS } from "../media/input-formats.ts";
 import type { Ability, Capabilities } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
@@ -64,7 +65,7 @@ async function tryAccelerator(bench: Bench, accelerator: Accelerator, listed: Re
   const here = devices.length === 0 ? process.platform === "darwin" : devices.some((path) => existsSync(path));
   const built = tries.some((one) => listed.has(one.name));
   let encoders: Abilities;
-  if (here || !built) encoders = await exercise(bench, tries, listed, head);
+  if (here || !built) encoders = await exercise({ ...bench, devices: hardware(name).devices }, tries, listed, head);
   else {
     const reason = `this machine has no device for ${name}`;
     encoders = Object.fromEntries(tries.map((one) => [one.name, { ok: false, reason }]));

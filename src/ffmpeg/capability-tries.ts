@@ -3,6 +3,8 @@
  * a picture (0), a sound (1) and a subtitle (2), so that many of them can run in one process.
  */
 
+import type { Accelerator as AcceleratorName } from "../media/encoders/hardware.ts";
+
 /** FFmpeg's output arguments that use the thing once. */
 export interface Try {
   readonly name: string;
@@ -152,7 +154,7 @@ export const MUXER_TRIES: readonly Try[] = [
 ];
 
 export interface Accelerator {
-  readonly name: string;
+  readonly name: AcceleratorName;
   readonly tries: readonly Try[];
   /** Arguments before the inputs. */
   readonly head: readonly string[];

@@ -14,6 +14,8 @@ export interface Bench {
   readonly ffmpegPath: string;
   /** Holds the subtitle; the muxers' files go there. */
   readonly workDir: string;
+  /** What a card's encoder has to see. */
+  readonly devices?: readonly string[];
 }
 
 const OK: Ability = { ok: true };
@@ -36,6 +38,7 @@ async function runTries(bench: Bench, head: readonly string[], tries: readonly T
       ...tries.flatMap((one) => one.args),
     ],
     workDir: bench.workDir,
+    devices: bench.devices ?? [],
     limits: { addressSpaceBytes: null, fileBytes: FILE_BYTES_MAX, cpuSeconds: 120, openFiles: 1024 },
     timeoutMs: TIMEOUT_MS,
   });

@@ -17,6 +17,7 @@ export interface ToolRun {
   readonly args: readonly string[];
   readonly workDir?: string | null;
   readonly readOnly?: readonly ReadOnlyFile[];
+  readonly devices?: readonly string[];
   readonly limits: ProcessLimits;
   readonly timeoutMs: number;
   readonly niceness?: number;
@@ -42,6 +43,7 @@ export async function runTool(run: ToolRun): Promise<ToolResult> {
     args: run.args,
     workDir: run.workDir ?? null,
     readOnly: run.readOnly ?? [],
+    devices: run.devices ?? [],
     limits: run.limits,
     sandbox: "default",
     niceness: run.niceness ?? 0,

@@ -117,8 +117,10 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
     args: [...FFMPEG_HEAD, ...printArgs(step.args, workDir)],
     workDir,
     readOnly: request.readOnly,
+    ...(step.devices === undefined ? {} : { devices: step.devices }),
     limits: {
-      addressSpaceBytes: step.memoryBytesMax,
+      // Drivers of cards take addresses for all of the machine's memory and the card's.
+      addressSpaceBytes: step.devices === undefined ? step.memoryBytesMax : null,
       fileBytes: step.fileBytesMax,
       // All cores for the whole time, and some: the deadline proper is the wall clock's.
       cpuSeconds: Math.ceil((request.timeoutMs / 1000) * (step.threads + 2)) + 60,

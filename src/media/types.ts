@@ -167,6 +167,8 @@ export interface PlanStep {
   readonly fileBytesMax: number;
   /** Files it writes, relative to the work folder. */
   readonly writes: readonly string[];
+  /** What of the machine it has to see, absolute; those that are missing are left out. Its address space is not limited. */
+  readonly devices?: readonly string[];
   /** Measurements of earlier steps that its arguments hold placeholders for; see measured.ts. */
   readonly needs?: readonly string[];
   /** What it prints of the sound's loudness, in the order of the graph. */

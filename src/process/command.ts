@@ -77,6 +77,8 @@ function bubblewrapArgs(bwrap: string, binds: readonly string[], request: Proces
   args.push("--ro-bind", program, request.program);
   if (request.workDir !== null) args.push("--bind", request.workDir, request.workDir, "--chdir", request.workDir);
   for (const { source, target } of request.readOnly) args.push("--ro-bind", source, target);
+  for (const path of request.devices ?? [])
+    args.push(path.startsWith("/dev/") ? "--dev-bind-try" : "--ro-bind-try", path, path);
   // The root is bubblewrap's own memory file system, half the machine's memory large: nothing may be put there.
   args.push("--remount-ro", "/");
   args.push("--info-fd", `${DESCRIPTOR}`, "--");

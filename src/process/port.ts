@@ -19,6 +19,8 @@ export interface ProcessRequest {
   readonly workDir: string | null;
   /** Extra files it may read, at the paths where the arguments name them. */
   readonly readOnly: readonly { readonly source: string; readonly target: string }[];
+  /** Devices, and folders of /sys that describe them, that it may use; those that are missing are left out. */
+  readonly devices?: readonly string[];
   readonly limits: ProcessLimits;
   /** `off` for programs that touch no user media. */
   readonly sandbox: "default" | "off";

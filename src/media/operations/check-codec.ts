@@ -2,6 +2,7 @@ import { nearestName } from "../../validation/nearest.ts";
 import { quoteForMessage } from "../../validation/parse.ts";
 import type { Container } from "../containers.ts";
 import { isPicture, isSoundOnly } from "../containers.ts";
+import { type Accelerator, hardware, SOFTWARE_FIELDS } from "../encoders/hardware.ts";
 import { audioEncoder, videoEncoder } from "../encoders/registry.ts";
 import type { PictureCodec, VideoEncoder } from "../encoders/video-encoder.ts";
 import type { MediaLimits } from "../types.ts";
@@ -37,8 +38,13 @@ const given = <Field extends keyof Transcode>(transcode: Transcode, fields: read
 
 const asksTwoPass = (transcode: Transcode): boolean => transcode.two_pass === true;
 
+/** The accelerator that was asked for by name. */
+export function namedHardware({ hardware_acceleration: wanted }: Transcode): Accelerator | null {
+  return wanted === undefined || wanted === "none" || wanted === "auto" ? null : wanted;
+}
+
 export const changesPicture = (transcode: Transcode): boolean =>
-  given(transcode, VIDEO_FIELDS).length > 0 || asksTwoPass(transcode);
+  given(transcode, VIDEO_FIELDS).length > 0 || asksTwoPass(transcode) || namedHardware(transcode) !== null;
 export const changesSound = (transcode: Transcode): boolean => given(transcode, AUDIO_FIELDS).length > 0;
 
 export type VideoChoice = PictureCodec | "copy" | "none" | null;
@@ -193,6 +199,16 @@ function checkSound({ transcode, at }: TranscodeCheck, codec: AudioCodec): void 
   }
 }
 
+function checkHardware({ transcode, at }: TranscodeCheck, codec: PictureCodec): void {
+  const name = namedHardware(transcode);
+  if (name === null) return;
+  const codecs = Object.keys(hardware(name).encoders);
+  if (!codecs.includes(codec))
+    at("hardware_acceleration", `is ${name}, which encodes ${allowed(codecs)} and not ${codec}`);
+  for (const field of given(transcode, SOFTWARE_FIELDS)) at(field, `is not a parameter of ${name}`);
+  if (asksTwoPass(transcode)) at("two_pass", `is not available with ${name}`);
+}
+
 const isVideoCodec = (choice: VideoChoice): choice is PictureCodec =>
   choice !== null && (VIDEO_CODECS as readonly string[]).includes(choice);
 const isAudioCodec = (choice: AudioChoice): choice is AudioCodec =>
@@ -203,7 +219,10 @@ export function checkTranscode(check: TranscodeCheck): void {
   const { transcode, container, at } = check;
   checkCodecs(check);
   const video = videoChoice(transcode, container);
-  if (isVideoCodec(video)) checkEncoder(check, video);
+  if (isVideoCodec(video)) {
+    checkEncoder(check, video);
+    checkHardware(check, video);
+  }
   if (video === "copy" || video === "none") {
     const why =
       video === "copy"
@@ -211,6 +230,7 @@ export function checkTranscode(check: TranscodeCheck): void {
         : "is about a picture, and there will be none";
     const twoPass: readonly (keyof Transcode)[] = asksTwoPass(transcode) ? ["two_pass"] : [];
     for (const field of [...given(transcode, VIDEO_FIELDS), ...twoPass]) at(field, why);
+    if (namedHardware(transcode) !== null) at("hardware_acceleration", why);
   }
   if (video === "png" || video === "mjpeg") {
     for (const field of given(transcode, [...ENCODER_FIELDS])) at(field, `is not a parameter of ${container.name}`);

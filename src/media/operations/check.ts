@@ -4,10 +4,18 @@
  */
 import type { ErrorDetail } from "../../errors.ts";
 import { invalidRequest } from "../../validation/parse.ts";
+import { chooseHardware } from "../encoders/hardware.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
 import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
-import { type AudioChoice, audioChoice, checkTranscode, type VideoChoice, videoChoice } from "./check-codec.ts";
+import {
+  type AudioChoice,
+  audioChoice,
+  checkTranscode,
+  namedHardware,
+  type VideoChoice,
+  videoChoice,
+} from "./check-codec.ts";
 import { changesSoundToo, changesTime, FILTERS_OF } from "./filter.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
 import { type Operation, unsupportedRequest } from "./parse.ts";
@@ -196,7 +204,12 @@ function requireEncoders(
   const require = (names: readonly string[], path: string, what: string): void => {
     requireAbility(chooseEncoder(names, capabilities).ability, path, what, unsupported);
   };
-  if (shape.hasPrimary && video !== null && video !== "copy" && video !== "none") {
+  const card = shape.transcode === null ? null : namedHardware(shape.transcode.operation);
+  if (card !== null && video !== null) {
+    const chosen = chooseHardware(card, video, capabilities);
+    if ("why" in chosen)
+      unsupported.push({ path: at("hardware_acceleration"), message: `does not work here: ${chosen.why}` });
+  } else if (shape.hasPrimary && video !== null && video !== "copy" && video !== "none") {
     require(videoEncoder(video).encoders, at("video_codec"), `an encoder for ${video}`);
   }
   if (shape.hasPrimary && audio !== null && audio !== "copy" && audio !== "none") {

@@ -46,17 +46,6 @@ describe("parseOperations", () => {
     });
   }
 
-  for (const [field, operation] of Object.entries({
-    hardware_acceleration: { type: "transcode", hardware_acceleration: "cuda" },
-  })) {
-    test(`${field} is refused by name`, () => {
-      const { kind, details } = refusal(operation);
-      expect(kind).toBe("request.unsupported");
-      expect(details[0]?.path).toBe(`operations[0].${field}`);
-      expect(details[0]?.message).toContain("is not available in this version");
-    });
-  }
-
   test("hevc is h265, rates and bitrates become numbers", () => {
     expect(
       one({

@@ -74,9 +74,7 @@ export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly Operati
 export const FUTURE_OPERATION_TYPES = ["subtitle", "concat", "raw"] as const;
 
 /** Documented parameters of built operations that are not in this version. */
-const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {
-  transcode: ["hardware_acceleration"],
-};
+const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {};
 
 export type ParsedOperations =
   | { readonly ok: true; readonly operations: readonly Operation[] }

@@ -1,6 +1,6 @@
 /** `transcode`: how the main output is encoded. What a codec takes is checked in check.ts, which knows the codec. */
 import { z } from "zod";
-import { bitrate, dimension, frameRate, notBuilt } from "./scalars.ts";
+import { bitrate, dimension, frameRate } from "./scalars.ts";
 
 export const VIDEO_CODECS = ["h264", "h265", "vp8", "vp9", "av1", "prores", "mpeg2", "gif", "webp"] as const;
 export const AUDIO_CODECS = [
@@ -18,6 +18,9 @@ export const AUDIO_CODECS = [
 
 export type VideoCodec = (typeof VIDEO_CODECS)[number];
 export type AudioCodec = (typeof AUDIO_CODECS)[number];
+
+/** As in encoders/hardware.ts, which knows what each can do. */
+const HARDWARE_CHOICES = ["none", "auto", "nvenc", "qsv", "amf", "vaapi", "videotoolbox"] as const;
 
 const oneOf = (names: readonly string[]): string => `must be one of ${names.join(", ")}`;
 const VIDEO_CHOICES = [...VIDEO_CODECS, "hevc", "copy", "none"] as const;
@@ -65,7 +68,10 @@ export const transcodeSchema = z.strictObject({
     .max(192_000, "must be at most 192000")
     .optional(),
   audio_channels: z.int("must be a whole number").min(1, "must be at least 1").max(8, "must be at most 8").optional(),
-  hardware_acceleration: notBuilt,
+  hardware_acceleration: z
+    .enum(HARDWARE_CHOICES, oneOf(HARDWARE_CHOICES))
+    .optional()
+    .describe("auto: where it works, with a warning where not; a name: that one or an error; default none."),
 });
 
-export type Transcode = Omit<z.output<typeof transcodeSchema>, "hardware_acceleration">;
+export type Transcode = z.output<typeof transcodeSchema>;

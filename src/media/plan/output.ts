@@ -62,6 +62,8 @@ export interface OutputDraft {
   readonly files: readonly PlannedOutput[];
   readonly warnings: readonly string[];
   readonly copies: boolean;
+  /** Arguments before the inputs, and what of the machine the encoder has to see. */
+  readonly hardware?: { readonly head: readonly string[]; readonly devices: readonly string[] };
   /** In this order, before it. */
   readonly preparations: readonly Preparation[];
   /** Measurements that its arguments hold placeholders for, and those it makes itself, in the order of its graph. */

@@ -364,6 +364,9 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     ],
     warnings: warningsOf(context, picture, sound, passengers),
     copies: picture.kind !== "encode" && sound.tracks.every(({ way }) => way.kind === "copy"),
+    ...(picture.kind === "encode" && picture.part.encode.hardware !== undefined
+      ? { hardware: picture.part.encode.hardware }
+      : {}),
     ...preparationsOf(picture, sound, window),
     twoPass: picture.kind === "encode" && transcode?.two_pass === true,
     build: (graph, pass) => build(context, { picture, sound, passengers, stopSeconds }, graph, pass),

@@ -67,10 +67,12 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
   const megapixels = source.video === null ? 0 : (source.video.width * source.video.height) / 1e6;
   const decodes = filterGraph !== null;
   const durations = drafts.flatMap(({ durationSeconds }) => durationSeconds ?? []);
+  const devices = drafts.flatMap(({ hardware }) => hardware?.devices ?? []);
   const measures = pass === 1 ? [] : drafts.flatMap((draft) => draft.measures);
   return {
     args: [
       ...(measures.length === 0 ? [] : LOUD),
+      ...drafts.flatMap(({ hardware }) => hardware?.head ?? []),
       "-filter_complex_threads",
       String(threads),
       ...inputArgs(context, {
@@ -93,6 +95,7 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
     // The first pass writes its log only.
     fileBytesMax: pass === 1 ? 1e9 : Math.max(...drafts.map(({ bytesMax }) => bytesMax), pass === 2 ? 1e9 : 0),
     writes: pass === 1 ? [] : drafts.flatMap(({ files }) => files.map(({ file }) => file)),
+    ...(devices.length === 0 ? {} : { devices }),
     ...(measures.length === 0 ? {} : { needs: drafts.flatMap(({ needs }) => needs), measures }),
   };
 }

@@ -1,5 +1,12 @@
 /** How the main picture goes into an output: as it is, encoded, or not at all; and why. */
 import type { Container } from "../containers.ts";
+import {
+  chooseHardware,
+  type Hardware,
+  type HardwareChoice,
+  onHardware,
+  SOFTWARE_FIELDS,
+} from "../encoders/hardware.ts";
 import { chooseEncoder, videoCodecOf, videoEncoder } from "../encoders/registry.ts";
 import type { PictureCodec, VideoEncoder, VideoSettings } from "../encoders/video-encoder.ts";
 import type { VideoChoice } from "../operations/check-codec.ts";
@@ -17,6 +24,8 @@ export interface VideoEncode {
   readonly pixelFormat: string;
   readonly grid: Grid;
   readonly warnings: readonly string[];
+  /** The card that encodes; absent: the processor. */
+  readonly hardware?: Hardware;
 }
 
 /** Null: it can be copied into the container. Otherwise why it cannot. */
@@ -96,17 +105,45 @@ function warningsFor(encoder: VideoEncoder, video: VideoStream, pixelFormat: str
   return warnings;
 }
 
+/** Null: nobody asked. */
+function hardwareFor(
+  transcode: Transcode | null,
+  codec: PictureCodec,
+  capabilities: Capabilities,
+): HardwareChoice | null {
+  const wanted = transcode?.hardware_acceleration ?? "none";
+  if (transcode === null || wanted === "none") return null;
+  const software = SOFTWARE_FIELDS.find((field) => transcode[field] !== undefined);
+  if (wanted === "auto" && (software !== undefined || transcode.two_pass === true))
+    return { why: `${software ?? "two_pass"} is for encoding in software` };
+  const chosen = chooseHardware(wanted, codec, capabilities);
+  if ("why" in chosen && wanted !== "auto")
+    throw unsupportedPlan(`Hardware acceleration by ${wanted} does not work here: ${chosen.why}.`);
+  return chosen;
+}
+
+function encodeOnCard(question: EncodeQuestion, codec: PictureCodec, card: Hardware, name: string): VideoEncode {
+  const encoder = onHardware(videoEncoder(codec), card);
+  return {
+    ...{ encoder, name, hardware: card, pixelFormat: card.pixelFormat, grid: { x: 2, y: 2 } },
+    settings: settingsFor(encoder, question.transcode, null),
+    warnings: warningsFor(encoder, question.video, "yuv420p", false),
+  };
+}
+
+type EncodeQuestion = CodecQuestion & {
+  readonly transcode: Transcode | null;
+  readonly still: boolean;
+  readonly quality: number | null;
+};
+
 /** `still`: one picture, which some encoders have a variant for. */
-export function encodeVideo(
-  question: CodecQuestion & {
-    readonly transcode: Transcode | null;
-    readonly still: boolean;
-    readonly quality: number | null;
-  },
-): VideoEncode {
+export function encodeVideo(question: EncodeQuestion): VideoEncode {
   const { video, transcode, capabilities } = question;
   const codec = codecFor(question);
   const encoder = videoEncoder(codec);
+  const card = question.still ? null : hardwareFor(transcode, codec, capabilities);
+  if (card !== null && "use" in card) return encodeOnCard(question, codec, card.use, card.name);
   const names = question.still ? [...encoder.encoders].reverse() : encoder.encoders;
   const { name, ability } = chooseEncoder(names, capabilities);
   if (!ability.ok) throw unsupportedPlan(`The codec ${codec} cannot be encoded here: ${ability.reason}.`);
@@ -117,7 +154,12 @@ export function encodeVideo(
     settings: settingsFor(encoder, transcode, question.quality),
     pixelFormat,
     grid: gridOf(codec, pixelFormat),
-    warnings: warningsFor(encoder, video, pixelFormat, transcode?.pixel_format !== undefined),
+    warnings: [
+      ...warningsFor(encoder, video, pixelFormat, transcode?.pixel_format !== undefined),
+      ...(card === null || !("why" in card)
+        ? []
+        : [`The picture is encoded without hardware acceleration: ${card.why}.`]),
+    ],
   };
 }
 
@@ -131,6 +173,12 @@ export function encoderForSize(
   const needs = (name: string): readonly [number, number] => sizeMin[name] ?? [1, 1];
   const takes = (name: string): boolean => width >= needs(name)[0] && height >= needs(name)[1];
   if (takes(encode.name)) return encode;
+  if (encode.hardware !== undefined) {
+    const { accelerator } = encode.hardware;
+    throw unsupportedPlan(
+      `Pictures of ${width}x${height} are too small for ${accelerator}; leave out hardware_acceleration.`,
+    );
+  }
   const { name, ability } = chooseEncoder(encoders.filter(takes), capabilities);
   if (ability.ok) return { ...encode, name };
   const least = needs(encode.name).join("x");

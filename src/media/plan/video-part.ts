@@ -127,7 +127,8 @@ function chainsOf(part: EncodedVideo, { seekSeconds, input }: GraphContext, extr
   const filters = [...cutPicture(window, seekSeconds), ...extra, ...picture.filters];
   const head: Chain = { inputs: [`${input}:${video.index}`], filters, outputs: [`v${id}`] };
   if (encode.encoder.codec === "gif") return paletteChains(part, head);
-  return [{ ...head, filters: [...filters, filter("format", { pix_fmts: encode.pixelFormat })] }];
+  const upload = encode.hardware?.uploads === true ? [filter("hwupload")] : [];
+  return [{ ...head, filters: [...filters, filter("format", { pix_fmts: encode.pixelFormat }), ...upload] }];
 }
 
 /** Codecs whose encoders take times as fine as the input's; others get the input's base rate as their clock. */
