@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Job, JobEvent, Plan, StreamEvent } from "../support/api.ts";
 import { isFinalEvent } from "../support/api.ts";
 import { until, within } from "../support/until.ts";
-import { inBothProfiles, put, SLOW_CLIP, shortEncode, slowJob, stored } from "./harness.ts";
+import { inAllProfiles, put, SLOW_CLIP, shortEncode, slowJob, stored } from "./harness.ts";
 
 const durable = (events: readonly StreamEvent[]) => events.filter(({ id }) => id !== null);
 const numbersTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
@@ -29,7 +29,7 @@ async function readSocket({
   }
 }
 
-inBothProfiles("the API", (stage) => {
+inAllProfiles("the API", (stage) => {
   test("SSE and WebSocket give the same ordered events, live progress, and one final event", async () => {
     const { api, site } = stage();
     const input = await put(site, "long.mp4", SLOW_CLIP);

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Job } from "../support/api.ts";
 import { leftovers, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { inBothProfiles, passTime, put, SLOW_CLIP, type Stage, slowJob, stored } from "./harness.ts";
+import { inAllProfiles, passTime, put, SLOW_CLIP, type Stage, slowJob, stored } from "./harness.ts";
 
 const DEAD_WITHIN_MS = 2_000;
 
@@ -19,7 +19,7 @@ async function cancel({ api, site, server }: Stage, job: Job, output: string): P
   expect(types.filter((type) => /^job\.(completed|failed|cancelled)$/.test(type))).toEqual(["job.cancelled"]);
 }
 
-inBothProfiles("cancel", (stage) => {
+inAllProfiles("cancel", (stage) => {
   test("while FFmpeg encodes", async () => {
     const now = stage();
     const job = await now.api.convert(slowJob(await put(now.site, "long.mp4", SLOW_CLIP), "encoding.mp4"));

@@ -27,13 +27,13 @@ export interface Stage {
 
 export const START_TIMEOUT_MS = 90_000;
 
-/** Runs the same scenarios in both profiles; `stage` answers inside tests only. */
-export function inBothProfiles(
+/** Runs the same scenarios embedded, on Postgres, and with replicas; `stage` answers inside tests only. */
+export function inAllProfiles(
   name: string,
   scenarios: (stage: () => Stage) => void,
   env: Readonly<Record<string, string>> = {},
 ): void {
-  for (const profile of PROFILES) {
+  for (const profile of [...PROFILES, "cluster"] as const) {
     describe(`${name} (${profile})`, () => {
       let stage: Stage | null = null;
       beforeAll(async () => {

@@ -144,8 +144,36 @@ export const isReady = async (url: string): Promise<boolean> =>
 
 let starts = 0;
 
-/** Resolves when it is ready. */
+/** An API without FFmpeg and a worker, as one: what a client sees is the API. */
+async function startReplicas(site: Site, env: Readonly<Record<string, string>>): Promise<RunningServer> {
+  const worker = await startServer(site, { ...env, RENDIFF_ROLE: "worker" });
+  const none = join(site.folder, "no-ffmpeg");
+  const own = join(site.folder, "api");
+  const api = await startServer(site, {
+    ...{ ...env, RENDIFF_ROLE: "api", FFMPEG_PATH: none, FFPROBE_PATH: none },
+    ...{ DATA_DIR: own, TEMP_STORAGE: join(own, "tmp") },
+  });
+  const both = [api, worker] as const;
+  return {
+    ...api,
+    exited: Promise.race(both.map(({ exited }) => exited)),
+    log: async () => (await Promise.all(both.map(({ log }) => log()))).join("\n"),
+    signal: (signal) => {
+      for (const one of both) one.signal(signal);
+    },
+    kill: async () => void (await Promise.all(both.map((one) => one.kill()))),
+    stop: async () => Math.max(...(await Promise.all(both.map((one) => one.stop())))),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(both.map((one) => one[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Resolves when it is ready. In the cluster profile without a role it is two processes. */
 export async function startServer(site: Site, env: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+  if (site.profile === "cluster" && env.RENDIFF_ROLE === undefined && site.env.RENDIFF_ROLE === undefined) {
+    return startReplicas(site, env);
+  }
   const port = freePort();
   const logPath = join(site.folder, `server-${++starts}.log`);
   const sink = openSync(logPath, "a");
