@@ -27,13 +27,19 @@ export interface Stage {
 
 export const START_TIMEOUT_MS = 90_000;
 
-/** Runs the same scenarios embedded, on Postgres, and with replicas; `stage` answers inside tests only. */
-export function inAllProfiles(
-  name: string,
-  scenarios: (stage: () => Stage) => void,
-  env: Readonly<Record<string, string>> = {},
-): void {
-  for (const profile of [...PROFILES, "cluster"] as const) {
+type Scenarios = (stage: () => Stage) => void;
+type Env = Readonly<Record<string, string>>;
+
+/** Runs the same scenarios embedded and on Postgres; `stage` answers inside tests only. */
+export const inBothProfiles = (name: string, scenarios: Scenarios, env: Env = {}): void =>
+  inProfiles(PROFILES, name, scenarios, env);
+
+/** The same with replicas too, where it matters which process answers and which one works. */
+export const inAllProfiles = (name: string, scenarios: Scenarios, env: Env = {}): void =>
+  inProfiles([...PROFILES, "cluster"], name, scenarios, env);
+
+function inProfiles(profiles: readonly Profile[], name: string, scenarios: Scenarios, env: Env): void {
+  for (const profile of profiles) {
     describe(`${name} (${profile})`, () => {
       let stage: Stage | null = null;
       beforeAll(async () => {

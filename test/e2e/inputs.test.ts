@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Failure } from "../support/api.ts";
 import type { ClipSpec } from "../support/media.ts";
 import { untilClean } from "../support/server.ts";
-import { ffprobe, inAllProfiles, put, stored } from "./harness.ts";
+import { ffprobe, inBothProfiles, put, stored } from "./harness.ts";
 
 interface Case {
   readonly input: string;
@@ -127,7 +127,7 @@ function expectReadable({ message, kind }: Failure, folder: string): void {
   expect(kind).toMatch(/^(input|limit|plan|ffmpeg|output)\.[a-z_]+$/);
 }
 
-inAllProfiles("inputs", (stage) => {
+inBothProfiles("inputs", (stage) => {
   for (const [name, wanted] of Object.entries(CASES)) {
     test(`converts ${name}`, async () => {
       const { api, site } = stage();

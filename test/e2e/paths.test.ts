@@ -4,7 +4,7 @@ import { link, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { ApiError, Job } from "../support/api.ts";
 import { untilClean } from "../support/server.ts";
-import { inAllProfiles, put, type Stage, shortEncode, stored } from "./harness.ts";
+import { inBothProfiles, put, type Stage, shortEncode, stored } from "./harness.ts";
 
 /** Refused at once or as a failed job; either way in a sentence. */
 async function refusal({ api, site }: Stage, body: object): Promise<string> {
@@ -21,7 +21,7 @@ async function refusal({ api, site }: Stage, body: object): Promise<string> {
   return job.error?.kind ?? "";
 }
 
-inAllProfiles("paths", (stage) => {
+inBothProfiles("paths", (stage) => {
   test("the input is never overwritten, whatever it is called", async () => {
     const now = stage();
     const { storage } = now.site;
