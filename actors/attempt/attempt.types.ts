@@ -5,6 +5,7 @@ import type { RendiffError } from "../../src/errors.ts";
 import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
+import type { RemoteInput } from "../../src/transfer/remote-input.ts";
 import type { AttemptScope } from "./scope.ts";
 import type { InputRef } from "./spec.ts";
 
@@ -16,6 +17,8 @@ export interface PreparedInput {
   readonly sizeBytes: number;
   /** The object's identity when it was prepared; another one at the end means it changed while it was read. */
   readonly identity: string;
+  /** Null: the file is the input. Else how the rest of it is had. */
+  readonly remote: RemoteInput | null;
 }
 
 /** A finished file and what was found in it. */

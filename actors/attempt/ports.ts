@@ -34,6 +34,8 @@ export interface EncodeRun {
   readonly workDir: string;
   readonly readOnly: readonly ReadOnlyFile[];
   readonly niceness: number;
+  /** For a step with `stdin`. */
+  readonly input?: AsyncGenerator<Uint8Array>;
   readonly signal: AbortSignal;
   onProgress(progress: EncodeProgress): void;
 }

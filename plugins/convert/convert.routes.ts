@@ -33,6 +33,15 @@ export const planSchema = z.strictObject({
       expect: z.unknown().describe("What verification holds the output to."),
     }),
   ),
+  transfers: z
+    .array(
+      z.strictObject({
+        file: z.string(),
+        mode: z.enum(["in_place", "streamed", "downloaded"]),
+        reason: z.string().describe("Why so; it ends a sentence about the input."),
+      }),
+    )
+    .describe("How each input reaches FFmpeg: where it lies, through a pipe while it is fetched, or fetched first."),
   package: z.unknown().describe("Of a packaging job: its ladder, segments and entries; null otherwise."),
   copies_only: z.boolean().describe("No stream is re-encoded."),
   work_bytes_max: z.number().describe("Upper estimate of the temporary space."),

@@ -35,6 +35,7 @@ export function toPlanView(plan: Plan, spec: ConvertSpec): z.infer<typeof planSc
       media_type: output.mediaType,
       expect: toSnakeCase(output.expect),
     })),
+    transfers: (plan.transfers ?? []).map((transfer) => ({ ...transfer })),
     package: plan.package === undefined ? null : toSnakeCase(plan.package),
     copies_only: plan.copiesOnly,
     work_bytes_max: plan.workBytesMax,

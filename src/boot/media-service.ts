@@ -7,10 +7,13 @@ import { keyframesOf, planOf } from "../../actors/attempt/stages/plan.ts";
 import type { MediaService } from "../../plugins/context.ts";
 import { RendiffError } from "../errors.ts";
 import type { KeyframesFor } from "../ffmpeg/probe.ts";
+import type { Layout } from "../media/layout.ts";
 import type { InputKind } from "../media/operations/references.ts";
+import { withTransfers } from "../media/transfers.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
 import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port.ts";
-import { download } from "../transfer/download.ts";
+import { probeGrowing } from "../transfer/probe-growing.ts";
+import { layoutOf, openRemote } from "../transfer/remote-input.ts";
 import { inputFile } from "../work-folders/place-input.ts";
 import type { Media } from "./media-tools.ts";
 
@@ -21,49 +24,57 @@ export interface MediaServicePorts {
   readonly threads: number;
 }
 
+interface Look {
+  readonly kind: InputKind;
+  readonly signal: AbortSignal;
+  readonly keyframesFor?: KeyframesFor;
+}
+
+interface Looked {
+  readonly media: MediaInfo;
+  /** Null: it lies on this machine. */
+  readonly layout: Layout | null;
+}
+
 export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
-  async function probeRemote(
-    backend: StorageBackend,
-    key: string,
-    kind: InputKind,
-    signal: AbortSignal,
-    keyframesFor?: KeyframesFor,
-  ): Promise<MediaInfo> {
+  /** As an attempt looks at it: both ends, and more only where they say too little. */
+  async function lookAt(backend: StorageBackend, key: string, { kind, signal, keyframesFor }: Look): Promise<Looked> {
     const stat = requireInput(await backend.stat(key, signal), limits);
     return await media.inScratch(async (folder) => {
       const path = join(folder, "object");
-      await download({ backend, key, stat, path, signal });
-      return await media.probe(path, kind, signal, keyframesFor);
+      const remote = await openRemote({ backend, key, stat, path, signal });
+      const glance = (): Promise<MediaInfo> => media.probe(path, kind, signal);
+      const look = (): Promise<MediaInfo> => media.probe(path, kind, signal, keyframesFor);
+      const fetchWhole = (): Promise<void> => remote.complete(signal);
+      if (!remote.layout.streams || kind !== "media") await fetchWhole();
+      const found = await probeGrowing({ remote, glance, look, fetchWhole, keyframesFor, signal });
+      return { media: found, layout: layoutOf(remote) };
     });
   }
 
-  async function probe(
-    { backend, key }: ObjectRef,
-    kind: InputKind,
-    signal: AbortSignal,
-    keyframesFor?: KeyframesFor,
-  ): Promise<MediaInfo> {
+  async function probe({ backend, key }: ObjectRef, look: Look): Promise<Looked> {
+    const { kind, signal, keyframesFor } = look;
     const store = storage.backend(backend);
-    if (!store.properties.inPlace) return await probeRemote(store, key, kind, signal, keyframesFor);
+    if (!store.properties.inPlace) return await lookAt(store, key, look);
     const path = await store.localPath(key);
     if (path === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
     }
-    return media.probe(path, kind, signal, keyframesFor);
+    return { media: await media.probe(path, kind, signal, keyframesFor), layout: null };
   }
   return {
-    probe: (ref, signal) => probe(ref, "media", signal),
+    probe: async (ref, signal) => (await probe(ref, { kind: "media", signal })).media,
     async plan(spec, signal) {
       const runnable = toRunnable(spec, storage);
       const ports = { capabilities: media.capabilities, limits, threads };
       const inputs = await Promise.all(
         runnable.inputs.map(async (ref, index) => {
           const file = inputFile(index);
-          const asked = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
-          return { file, media: await probe(ref, ref.kind, signal, asked) };
+          const keyframesFor = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
+          return { file, ...(await probe(ref, { kind: ref.kind, signal, keyframesFor })) };
         }),
       );
-      return planOf(ports, runnable, inputs);
+      return withTransfers(planOf(ports, runnable, inputs), inputs);
     },
   };
 }

@@ -31,6 +31,8 @@ export interface StepRequest {
   /** What is left of the attempt's time. */
   readonly timeoutMs: number;
   readonly niceness: number;
+  /** What the step reads from its standard input; ended by us when FFmpeg wants no more of it. */
+  readonly input?: AsyncGenerator<Uint8Array>;
   onProgress?(progress: EncodeProgress): void;
   readonly signal?: AbortSignal;
 }
@@ -74,6 +76,39 @@ function makeGuard(request: StepRequest, handle: ProcessHandle) {
       signal?.removeEventListener("abort", abort);
     },
   };
+}
+
+/**
+ * Writes the input to FFmpeg as fast as it reads. Resolves when nothing is read or written any more: to null, or to the
+ * error of the input, in which case FFmpeg is killed, since an end of its input would look like the end of the film.
+ */
+async function feed({ input }: StepRequest, handle: ProcessHandle, moved: () => void): Promise<unknown> {
+  if (input === undefined || handle.stdin === null) return null;
+  let dead = false;
+  const gone = handle.exited.then(() => {
+    dead = true;
+  });
+  try {
+    for await (const part of input) {
+      if (dead) break;
+      // A reader that ends early has what it wants; its exit says whether that is so.
+      const taken = await Promise.race([
+        handle.stdin.write(part).then(
+          () => true,
+          () => false,
+        ),
+        gone.then(() => false),
+      ]);
+      if (!taken) break;
+      moved();
+    }
+    await Promise.race([handle.stdin.end().catch(() => {}), gone]);
+    return null;
+  } catch (error) {
+    if (dead) return null;
+    handle.kill();
+    return error;
+  }
 }
 
 function assertDone(request: StepRequest, exit: ProcessExit, ending: Ending): void {
@@ -128,13 +163,18 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
     },
     sandbox: "default",
     niceness: request.niceness,
+    ...(request.input === undefined ? {} : { stdin: "pipe" as const }),
     onLine,
     stderrBytesMax: STDERR_BYTES_MAX,
   });
   const guard = makeGuard(request, handle);
+  const feeding = feed(request, handle, guard.moved);
   const exit = await handle.exited;
   guard.end();
+  const fed = await feeding;
   signal?.throwIfAborted();
+  // Without its end FFmpeg was killed: why the end is missing is the better reason.
+  if (fed !== null) throw fed;
   assertDone(request, exit, guard.ending);
   const final = last as EncodeProgress | null;
   return {

@@ -169,6 +169,8 @@ export interface PlanStep {
   readonly writes: readonly string[];
   /** What of the machine it has to see, absolute; those that are missing are left out. Its address space is not limited. */
   readonly devices?: readonly string[];
+  /** The input that it reads from its standard input, as it is fetched; its arguments say `pipe:0` there. */
+  readonly stdin?: string;
   /** Measurements of earlier steps that its arguments hold placeholders for; see measured.ts. */
   readonly needs?: readonly string[];
   /** What it prints of the sound's loudness, in the order of the graph. */
@@ -282,6 +284,13 @@ export interface PackagePlan {
   readonly keyBase: string | null;
 }
 
+/** How an input reaches FFmpeg, and why so; the reason ends a sentence about the input. */
+export interface PlannedTransfer {
+  readonly file: string;
+  readonly mode: "in_place" | "streamed" | "downloaded";
+  readonly reason: string;
+}
+
 export interface Plan {
   readonly version: 1;
   /** The preset that the spec was made with, and its version: `web@1`. */
@@ -291,6 +300,8 @@ export interface Plan {
   readonly outputs: readonly PlannedOutput[];
   /** What a packaging job makes instead of `outputs`. */
   readonly package?: PackagePlan;
+  /** One for each input; see transfers.ts. */
+  readonly transfers?: readonly PlannedTransfer[];
   readonly warnings: readonly string[];
   /** True when no stream is re-encoded. */
   readonly copiesOnly: boolean;

@@ -8,7 +8,7 @@
 import { closeSync, readSync } from "node:fs";
 import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
-import type { ProcessExit, ProcessHandle, ProcessRequest } from "./port.ts";
+import type { ProcessExit, ProcessHandle, ProcessInput, ProcessRequest } from "./port.ts";
 
 /** How long bubblewrap gets to reap a killed program before the group is killed. */
 const REAP_MS = 250;
@@ -19,8 +19,9 @@ type Child = ReturnType<typeof spawnChild>;
 
 function spawnChild(command: Command, request: ProcessRequest) {
   const stdout = request.onLine === undefined ? "ignore" : "pipe";
+  const stdin = request.stdin ?? "ignore";
   return Bun.spawn([...command.argv], {
-    stdio: command.wrapper === "none" ? ["ignore", stdout, "pipe"] : ["ignore", stdout, "pipe", "pipe"],
+    stdio: command.wrapper === "none" ? [stdin, stdout, "pipe"] : [stdin, stdout, "pipe", "pipe"],
     env: environmentOf(request.program),
     cwd: request.workDir ?? "/",
     detached: true,
@@ -76,6 +77,20 @@ function usageOf(child: Child): Pick<ProcessExit, "cpuMs" | "peakRssBytes"> {
   if (usage === undefined) return { cpuMs: null, peakRssBytes: null };
   // Bun gives microseconds and bytes.
   return { cpuMs: Number(usage.cpuTime.total) / 1000, peakRssBytes: Number(usage.maxRSS) };
+}
+
+function toInput(child: Child): ProcessInput | null {
+  const sink = child.stdin as unknown as Bun.FileSink | null | undefined;
+  if (sink === null || sink === undefined || typeof sink === "number") return null;
+  return {
+    async write(bytes) {
+      await sink.write(bytes);
+      await sink.flush();
+    },
+    async end() {
+      await sink.end();
+    },
+  };
 }
 
 /** How a wrapper says that the program died of a signal: 128 and its number. */
@@ -149,6 +164,7 @@ export function startChild(command: Command, request: ProcessRequest): ProcessHa
   };
   return {
     pid: child.pid,
+    stdin: toInput(child),
     exited,
     stop(graceMs) {
       stopping ??= stop(graceMs);

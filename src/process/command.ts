@@ -57,7 +57,8 @@ function shellLimits(limits: ProcessLimits): string {
  * when that end closes. SIGTERM is for the program, which gets it as well, being of the same group.
  */
 const WATCHDOG = `trap : TERM
-"$0" "$@" ${DESCRIPTOR}<&- &
+exec 4<&0
+"$0" "$@" <&4 4<&- ${DESCRIPTOR}<&- &
 child=$!
 ( read -r gone <&${DESCRIPTOR}; kill -KILL $child ) 2>/dev/null &
 dog=$!

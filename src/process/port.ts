@@ -25,6 +25,8 @@ export interface ProcessRequest {
   /** `off` for programs that touch no user media. */
   readonly sandbox: "default" | "off";
   readonly niceness: number;
+  /** `pipe`: the handle's `stdin` is what it reads; absent: nothing. */
+  readonly stdin?: "pipe";
   /** Called for each line of stdout, at once. */
   onLine?(line: string): void;
   /** The last bytes of stderr that are kept. */
@@ -41,8 +43,17 @@ export interface ProcessExit {
   readonly peakRssBytes: number | null;
 }
 
+export interface ProcessInput {
+  /** Resolves when the pipe has taken the bytes, so that a slow reader holds the writer back; rejects when nobody reads. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** The reader sees the end. Not called: it sees none until it dies. */
+  end(): Promise<void>;
+}
+
 export interface ProcessHandle {
   readonly pid: number;
+  /** Null unless it was asked for. */
+  readonly stdin: ProcessInput | null;
   /** Resolves once, when the process is reaped and its pipes are drained; never rejects. */
   readonly exited: Promise<ProcessExit>;
   /** SIGTERM, then SIGKILL to the whole group after `graceMs`. Resolves when all of it is dead. Idempotent. */

@@ -13,8 +13,8 @@ export interface WebObject {
   readonly cut?: { readonly afterBytes: number; times: number };
   /** Bytes a second. */
   readonly rate?: number;
-  /** Called before a part of a body is written, with the offset in the object; awaited. */
-  readonly onPart?: (offset: number) => Promise<void> | void;
+  /** Called before a part of a body is written, with its offset in the object and that of the answer; awaited. */
+  readonly onPart?: (offset: number, start: number) => Promise<void> | void;
   /** Says that it is longer than it is. */
   readonly lieBytes?: number;
   readonly status?: number;
@@ -73,7 +73,7 @@ async function send(
   const begun = performance.now();
   for (let at = start; at < end && !response.destroyed; at += PART_BYTES) {
     const part = object.bytes.subarray(at, Math.min(end, at + PART_BYTES));
-    await object.onPart?.(at);
+    await object.onPart?.(at, start);
     if (cut !== null && at - start + part.length > cut) {
       const last = part.subarray(0, cut - (at - start));
       if (last.length === 0) response.destroy();

@@ -1,8 +1,10 @@
 /** From the spec and the probed inputs to the plan, and room for all it will write. */
 import { RendiffError } from "../../../src/errors.ts";
 import { compile, keyframesFor } from "../../../src/media/compile.ts";
+import { withTransfers } from "../../../src/media/transfers.ts";
 import type { Capabilities, MediaInfo, MediaLimits, Plan } from "../../../src/media/types.ts";
 import { sameObject } from "../../../src/storage/same-object.ts";
+import { layoutOf } from "../../../src/transfer/remote-input.ts";
 import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import type { Recorder } from "../recorder.ts";
@@ -96,7 +98,14 @@ export async function plan(
   const spec = runnableOf(claim.job, ports.storage);
   const probed = inputs.map(({ file }, index) => ({ file, media: media[index] as MediaInfo }));
   const { jobId, leaseToken } = claim.lease;
-  const made = planOf(ports, spec, probed, `${jobId}-${leaseToken}`);
+  const compiled = planOf(ports, spec, probed, `${jobId}-${leaseToken}`);
+  const made = withTransfers(
+    compiled,
+    probed.map(({ file, media: info }, index) => {
+      const remote = inputs[index]?.remote ?? null;
+      return { file, media: info, layout: remote === null ? null : layoutOf(remote) };
+    }),
+  );
   await refuseInputs(ports, spec, made);
   await refuseExisting(ports, spec, made, signal);
   scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));

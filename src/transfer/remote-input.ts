@@ -1,0 +1,114 @@
+/**
+ * An input that lies elsewhere, of which only what is needed is fetched: enough of both ends to know what it is (in a file of
+ * its full length with a hole in it, which FFmpeg's prober reads like the whole), then either the rest into that file, or
+ * everything in order for a pipe.
+ */
+import { open, truncate } from "node:fs/promises";
+import { findLayout, type Layout } from "../media/layout.ts";
+import type { ObjectStat, StorageBackend } from "../storage/port.ts";
+import { download } from "./download.ts";
+import { readOn } from "./read-on.ts";
+
+export interface RemoteInput {
+  readonly stat: ObjectStat;
+  readonly layout: Layout;
+  /** The whole lies in the file. */
+  isWhole(): boolean;
+  /** Bytes of the object fetched so far. */
+  fetchedBytes(): number;
+  /** Fetches four times as much of the front as is there. */
+  grow(signal: AbortSignal): Promise<void>;
+  /** Fetches what is missing. */
+  complete(signal: AbortSignal, onBytes?: (total: number) => void): Promise<void>;
+  /** All bytes in order, what is there already from the file. Nothing more is written to the file. */
+  read(signal: AbortSignal): AsyncGenerator<Uint8Array>;
+}
+
+export interface OpenRemote {
+  readonly backend: StorageBackend;
+  readonly key: string;
+  readonly stat: ObjectStat;
+  /** Absolute; must not exist. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+/** As a plan sees it: what is whole already is not streamed. */
+export const layoutOf = (remote: RemoteInput): Layout =>
+  remote.isWhole() ? { streams: false, reason: "it was fetched whole to be looked at" } : remote.layout;
+
+const MIB = 1024 * 1024;
+/** Enough for an index of an hour, and for a second of most films. */
+const HEAD_BYTES = MIB;
+/** Containers whose rates are measured from their packets, since they state none. */
+const MEASURED_HEAD_BYTES = 4 * MIB;
+const MEASURED = new Set(["ts", "mkv", "webm"]);
+/** Where transport streams' last times and sounds' old tags are. */
+const TAIL_BYTES = MIB;
+const WITH_TAIL = new Set(["ts", "mp3"]);
+const CHUNK_BYTES = 256 * 1024;
+
+async function readFilePart(path: string, start: number, end: number): Promise<Uint8Array> {
+  return await Bun.file(path).slice(start, end).bytes();
+}
+
+async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array> {
+  const file = await open(path, "r");
+  try {
+    for (let at = 0; at < end; ) {
+      const buffer = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) throw new Error("The head of an input became shorter.");
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Fetches the beginning, and the end where it matters. A small object is whole by then, and so is one without ranges. */
+export async function openRemote({ backend, key, stat, path, signal }: OpenRemote): Promise<RemoteInput> {
+  const { sizeBytes } = stat;
+  const fetch = (startByte: number, endByte: number, until: AbortSignal, onBytes?: (total: number) => void) =>
+    download({ backend, key, stat, path, startByte, endByte, signal: until, ...(onBytes && { onBytes }) });
+  let head = 0;
+  let tail = 0;
+  const growTo = async (bytes: number, until: AbortSignal): Promise<void> => {
+    const end = stat.ranges === false ? sizeBytes : Math.min(sizeBytes, Math.ceil(bytes));
+    if (end > head) await fetch(head, end, until);
+    head = Math.max(head, end);
+  };
+
+  await growTo(HEAD_BYTES, signal);
+  const look = async (): Promise<Layout> =>
+    findLayout({
+      head: await readFilePart(path, 0, Math.min(head, MEASURED_HEAD_BYTES)),
+      tail: await readFilePart(path, Math.max(0, sizeBytes - TAIL_BYTES), sizeBytes),
+      sizeBytes,
+    });
+  let layout = await look();
+  if (layout.streams && MEASURED.has(layout.container)) await growTo(MEASURED_HEAD_BYTES, signal);
+  if (head < sizeBytes) await truncate(path, sizeBytes);
+  if (layout.streams && WITH_TAIL.has(layout.container) && head < sizeBytes) {
+    tail = Math.min(TAIL_BYTES, sizeBytes - head);
+    await fetch(sizeBytes - tail, sizeBytes, signal);
+    layout = await look();
+  }
+
+  return {
+    stat,
+    layout,
+    isWhole: () => head >= sizeBytes,
+    fetchedBytes: () => Math.min(sizeBytes, head + tail),
+    grow: (until) => growTo(head * 4, until),
+    async complete(until, onBytes) {
+      if (head < sizeBytes) await fetch(head, sizeBytes, until, onBytes);
+      head = sizeBytes;
+    },
+    async *read(until) {
+      yield* fileParts(path, head);
+      yield* readOn({ backend, key, stat, startByte: head, signal: until });
+    },
+  };
+}
