@@ -42,9 +42,10 @@ export function queueRank(job: string, priority: string): string {
   return `greatest(
     coalesce(
       (SELECT max(r.queue_rank) FROM jobs r WHERE r.status = 'processing' AND ${inClass}),
-      (SELECT min(r.queue_rank) FROM jobs r WHERE r.status = 'queued' AND ${inClass}),
+      (SELECT r.queue_rank FROM jobs r WHERE r.status = 'queued' AND ${inClass} ORDER BY r.queue_rank LIMIT 1),
       extract(epoch FROM clock_timestamp())::double precision),
-    (SELECT max(r.queue_rank) FROM jobs r WHERE r.status = 'queued' AND r.key_id = ${job}.key_id AND ${inClass}))
+    (SELECT r.queue_rank FROM jobs r WHERE r.status = 'queued' AND r.key_id = ${job}.key_id AND ${inClass}
+      ORDER BY r.queue_rank DESC LIMIT 1))
     + 1 / coalesce((SELECT k.weight FROM api_keys k WHERE k.id = ${job}.key_id), 1)::double precision`;
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { MIGRATIONS } from "../../migrations/index.ts";
 import { migrate, pendingMigrations } from "../../src/database/migrate.ts";
 import { json, type Sql } from "../../src/database/sql.ts";
+import { queueRank } from "../../src/jobs/statements.ts";
 
 /** design.md's tables. */
 const TABLES = [
@@ -129,6 +130,14 @@ export function sqlSchemaContract(name: string, open: () => Promise<Sql>): void 
 
       const planOf = async (text: string): Promise<string> =>
         (await sql.query<{ "QUERY PLAN": string }>(`EXPLAIN ${text}`)).map((row) => row["QUERY PLAN"]).join("\n");
+
+      test("a rank is read from the ends of two indexes, however long the queue", async () => {
+        const rank = queueRank("given", "1::smallint");
+        const plan = await planOf(`SELECT ${rank} FROM (SELECT '${ID}'::uuid AS key_id) AS given`);
+        expect(plan).toContain("Index Scan using jobs_class_idx");
+        expect(plan).toContain("Index Scan Backward using jobs_key_rank_idx");
+        expect(plan).not.toContain("Seq Scan on jobs");
+      });
 
       test("a claim walks jobs_class_idx and sorts nothing", async () => {
         const plan = await planOf(CLAIM);
