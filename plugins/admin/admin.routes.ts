@@ -116,6 +116,27 @@ export const workersSchema = z.strictObject({
   ),
 });
 
+const occupied = {
+  size_bytes: z.number().describe("Of outputs of jobs that are kept and were not deleted."),
+  object_count: z.number(),
+};
+
+export const storageSchema = z.strictObject({
+  backends: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: z.string(),
+      readable: z.boolean(),
+      writable: z.boolean(),
+      free_bytes: z.number().nullable().describe("Null where that has no meaning, or where it cannot be asked now."),
+      ...occupied,
+    }),
+  ),
+  keys: z
+    .array(z.strictObject({ key_id: z.uuid(), backend: z.string(), ...occupied }))
+    .describe("By key and backend, the 100 largest."),
+});
+
 const admin = { at: "api", tag: "Administration", access: "admin" } as const;
 
 export const adminRoutes: readonly RouteRule[] = [
@@ -204,6 +225,14 @@ export const adminRoutes: readonly RouteRule[] = [
     path: "/admin/stats",
     summary: "The queue at this moment",
     answers: { 200: { description: "Figures.", schema: statsSchema } },
+  },
+  {
+    ...admin,
+    id: "admin.storage",
+    method: "GET",
+    path: "/admin/storage",
+    summary: "The storage backends, and what jobs' outputs occupy there",
+    answers: { 200: { description: "Backends, and the largest accounts.", schema: storageSchema } },
   },
   {
     ...admin,

@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import { adminFigures } from "../../src/jobs/admin-figures.ts";
 import { cleanUp, countExpired } from "../../src/jobs/cleanup.ts";
 import { queueStats } from "../../src/jobs/ready.ts";
+import { listStorageUsage, storedBytes } from "../../src/jobs/storage-usage.ts";
 import { listWorkers } from "../../src/jobs/workers.ts";
 import { listAudit } from "../../src/security/audit.ts";
 import { answer } from "../answers.ts";
@@ -48,11 +49,35 @@ async function cleanup(context: HttpContext, request: Request): Promise<Response
   return answer(200, { dry_run: false, ...counts });
 }
 
+const ACCOUNTS_MAX = 100;
+
+async function storage(context: HttpContext): Promise<Response> {
+  const [totals, accounts] = await Promise.all([
+    storedBytes(context.readSql),
+    listStorageUsage(context.readSql, { limit: ACCOUNTS_MAX }),
+  ]);
+  const backends = await Promise.all(
+    context.storage.names.map(async (name) => {
+      const backend = context.storage.backend(name);
+      const { type, readable, writable } = backend.properties;
+      const total = totals.find((one) => one.backend === name);
+      return {
+        ...{ name, type, readable, writable },
+        // A store that is away has no figure to show; the rest of the answer does not depend on it.
+        free_bytes: await backend.freeBytes().catch(() => null),
+        ...{ size_bytes: total?.sizeBytes ?? 0, object_count: total?.objectCount ?? 0 },
+      };
+    }),
+  );
+  return answer(200, { backends, keys: toSnakeCase(accounts) });
+}
+
 export const admin = (context: HttpContext) =>
   new Elysia({ name: "admin", prefix: `${API_PREFIX}/admin` })
     .get("/audit", ({ request }) => auditPage(context, request))
     .post("/cleanup", ({ request }) => cleanup(context, request), { parse: "none" })
     .get("/stats", () => stats(context))
+    .get("/storage", () => storage(context))
     .get("/workers", async () =>
       answer(200, { items: toSnakeCase(await listWorkers(context.readSql, context.config.queue.reapAfterTicks)) }),
     );

@@ -25,5 +25,4 @@ export const unsupportedRoutes: readonly RouteRule[] = [
     ["DELETE", "/uploads/:id"],
     ["PUT", "/uploads/:name"],
   ]),
-  ...missing("storage administration", "admin", [["GET", "/admin/storage"]]),
 ];

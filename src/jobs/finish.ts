@@ -12,6 +12,7 @@ import {
 } from "./guards.ts";
 import { backoffSql, defaultRetryPolicy, type RetryPolicy } from "./retry-policy.ts";
 import { appendEvent, endAttempt, milliseconds, RELEASED } from "./statements.ts";
+import { countStored } from "./storage-usage.ts";
 import type { JobFailure, Lease, PublishedOutput } from "./types.ts";
 
 const COMPLETE = `
@@ -36,7 +37,9 @@ finished AS (
 published AS (
   INSERT INTO job_outputs (job_id, ordinal, role, backend, key, uri, size_bytes, sha256, media_type, media, identity)
   SELECT f.id, s.ordinal, s.role, s.backend, s.key, s.uri, s.size_bytes, s.sha256, s.media_type, s.media, seen.identity
-  FROM finished f JOIN step s ON s.job_id = f.id JOIN seen ON seen.ordinal = s.ordinal),
+  FROM finished f JOIN step s ON s.job_id = f.id JOIN seen ON seen.ordinal = s.ordinal
+  RETURNING backend, size_bytes),
+${countStored("published", "finished")},
 freed AS (DELETE FROM output_claims c USING finished f WHERE c.job_id = f.id),
 unstaged AS (
   DELETE FROM staging s USING whole w

@@ -3,6 +3,7 @@ import { json, type SqlRow, type SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import { IS_FINAL } from "./guards.ts";
 import { appendEvent, milliseconds } from "./statements.ts";
+import { uncountStored } from "./storage-usage.ts";
 import { type JobOutput, OUTPUT_COLUMNS, toOutput } from "./store.ts";
 import type { JobId } from "./types.ts";
 
@@ -17,11 +18,15 @@ export async function deleteExpiredJobs(
 ): Promise<number> {
   const rows = await sql.query(
     `WITH expired AS (
-       SELECT j.id FROM jobs j
+       SELECT j.id, j.key_id FROM jobs j
        WHERE ${IS_FINAL} AND j.completed_at <= now() - ${milliseconds("$1")}
          AND NOT EXISTS (SELECT FROM output_claims c WHERE c.job_id = j.id)
          AND NOT EXISTS (SELECT FROM staging s WHERE s.job_id = j.id)
-       ORDER BY j.completed_at LIMIT $2::integer FOR UPDATE SKIP LOCKED)
+       ORDER BY j.completed_at LIMIT $2::integer FOR UPDATE SKIP LOCKED),
+     forgotten AS (
+       SELECT e.key_id, o.backend, o.size_bytes FROM expired e JOIN job_outputs o ON o.job_id = e.id
+       WHERE o.deleted_at IS NULL),
+     ${uncountStored("forgotten")}
      DELETE FROM jobs j USING expired e WHERE j.id = e.id RETURNING j.id`,
     [olderThanMs, limit],
   );
@@ -82,14 +87,15 @@ export async function claimOutputsForDeletion(
 }
 
 const FINISH_DELETION = `
-WITH owner AS (SELECT j.id FROM jobs j WHERE j.id = $1 AND ${IS_FINAL} FOR UPDATE),
+WITH owner AS (SELECT j.id, j.key_id FROM jobs j WHERE j.id = $1 AND ${IS_FINAL} FOR UPDATE),
 outcome AS (
   SELECT (item ->> 'ordinal')::integer AS ordinal, (item ->> 'gone')::boolean AS gone
   FROM jsonb_array_elements($2::jsonb) AS item),
 gone AS (
   UPDATE job_outputs o SET deleted_at = now() FROM owner, outcome
   WHERE o.job_id = owner.id AND o.ordinal = outcome.ordinal AND outcome.gone AND o.deleted_at IS NULL
-  RETURNING o.ordinal),
+  RETURNING o.ordinal, owner.key_id, o.backend, o.size_bytes),
+${uncountStored("gone")},
 freed AS (
   DELETE FROM output_claims c USING owner, job_outputs o, outcome
   WHERE o.job_id = owner.id AND o.ordinal = outcome.ordinal

@@ -252,8 +252,9 @@ inAllProfiles("the API", (stage) => {
       [{ input: "a.mp4", output: "b.mp4", operation: [] }, 400, "VALIDATION_ERROR"],
       [{ input: "a.mp4" }, 400, "VALIDATION_ERROR"],
       [{ input: "a.mp4", output: "b.mp4", operations: [{ type: "transcode", crf: 99 }] }, 400, "VALIDATION_ERROR"],
-      [{ input: "a.mp4", output: "b.mp4", webhook_url: "https://example.com/" }, 422, "UNSUPPORTED"],
-      [{ input: "https://example.com/a.mp4", output: "b.mp4" }, 422, "UNSUPPORTED"],
+      [{ input: "a.mp4", output: "b.mp4", webhook_url: "ftp://example.com/" }, 400, "VALIDATION_ERROR"],
+      [{ input: "http://10.0.0.1/a.mp4", output: "b.mp4" }, 400, "VALIDATION_ERROR"],
+      [{ input: "a.mp4", output: "https://example.com/b.mp4" }, 422, "UNSUPPORTED"],
     ] as const;
     for (const [body, status, code] of wrong) {
       expect(await api.call("POST", "/convert", body)).toMatchObject({ status, body: { error: { code } } });

@@ -15,6 +15,7 @@ import {
 } from "../../src/jobs/retention.ts";
 import { backoffMs, backoffSql } from "../../src/jobs/retry-policy.ts";
 import { orphanStaging } from "../../src/jobs/staging.ts";
+import { listStorageUsage, storedBytes } from "../../src/jobs/storage-usage.ts";
 import { getJob, listEvents, listOutputs } from "../../src/jobs/store.ts";
 import type { JobId, WorkerId } from "../../src/jobs/types.ts";
 import {
@@ -38,7 +39,7 @@ for (const engine of ENGINES) {
       database = await openTestDatabase(engine);
     });
     beforeEach(async () => {
-      for (const table of ["jobs", "staging", "output_claims", "workers", "leases"]) {
+      for (const table of ["storage_usage", "jobs", "staging", "output_claims", "workers", "leases"]) {
         await database.sql.query(`DELETE FROM ${table}`);
       }
     });
@@ -170,6 +171,33 @@ for (const engine of ENGINES) {
       expect(outputs.map((output) => output.deletedAt === null)).toEqual([false, true]);
       const last = (await listEvents(sql, { jobId, afterSeq: 0, limit: 50 })).at(-1);
       expect([last?.type, last?.data]).toEqual(["job.outputs_deleted", { ordinals: [0] }]);
+    });
+
+    test("what outputs occupy is counted with them, and no longer when they are deleted or forgotten", async () => {
+      const { sql } = database;
+      const usage = async () => (await storedBytes(sql)).map(({ sizeBytes, objectCount }) => [sizeBytes, objectCount]);
+      const truth = async () => {
+        const [row] = await sql.query<{ bytes: number; count: number }>(
+          `SELECT coalesce(sum(size_bytes), 0)::integer AS bytes, count(*)::integer AS count
+           FROM job_outputs WHERE deleted_at IS NULL`,
+        );
+        return [[row?.bytes, row?.count]];
+      };
+      const jobId = await complete(["usage-1", "usage-2"]);
+      const whole = await usage();
+      expect(whole).toEqual((await truth()) as never);
+      await claimOutputsForDeletion(sql, { jobId, takeoverMs: 0 });
+      const outcomes = [{ ordinal: 0, gone: true }];
+      await finishOutputDeletion(sql, { jobId, outcomes });
+      await finishOutputDeletion(sql, { jobId, outcomes });
+      expect(await usage()).toEqual((await truth()) as never);
+      expect(whole[0]?.[1]).toBe(((await usage())[0]?.[1] ?? 0) + 1);
+      await finishOutputDeletion(sql, { jobId, outcomes: [{ ordinal: 1, gone: false }] });
+      await sql.query("DELETE FROM staging WHERE job_id = $1", [jobId]);
+      expect(await deleteExpiredJobs(sql, { olderThanMs: 0, limit: 1_000 })).toBeGreaterThan(0);
+      expect(await usage()).toEqual((await truth()) as never);
+      const accounts = await listStorageUsage(sql, { limit: 10 });
+      expect(accounts.reduce((sum, { objectCount }) => sum + objectCount, 0)).toBe((await usage())[0]?.[1] ?? 0);
     });
 
     test("the backoff is the same sum in SQL", async () => {
