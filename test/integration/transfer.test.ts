@@ -108,6 +108,22 @@ describe("an input that is fetched while FFmpeg works", () => {
     }, 90_000);
   }
 
+  test("one that breaks off is taken up where it stopped; one that changes fails the job, and nothing is published", async () => {
+    const bytes = await makeFilm("wav");
+    const cut = { afterBytes: 2_000_000, times: 2 };
+    web.put("/cut-stream", { bytes, cut });
+    const job = await api.completed({ input: `${web.url}/cut-stream`, output: "out/cut-stream.flac" }, 40_000);
+    expect(cut.times).toBe(0);
+    expect(Math.abs((job.outputs[0]?.media.duration_seconds ?? 0) - 40)).toBeLessThan(0.1);
+    const onPart = (offset: number): void => {
+      if (offset > 4_000_000) web.put("/new-stream", { bytes, etag: '"two"' });
+    };
+    web.put("/new-stream", { bytes, etag: '"one"', onPart, cut: { afterBytes: 5_000_000, times: 9 } });
+    const failed = await api.failed({ input: `${web.url}/new-stream`, output: "out/new-stream.flac" });
+    expect(failed).toMatchObject({ kind: "input.changed" });
+    expect(await Bun.file(join(workFolders, "..", "data", "storage", "out", "new-stream.flac")).exists()).toBe(false);
+  }, 90_000);
+
   test("one whose index is at its end is fetched first, and the plan says so", async () => {
     const path = join(await makeTempDir("film"), "end.mp4");
     const argv = [...NOISE, ...PICTURES, path];
