@@ -9,6 +9,7 @@ import type { Bench } from "./lib/bench.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
+import { transferBench } from "./transfer.ts";
 import { trimBench } from "./trim.ts";
 
 export const BENCHES: readonly Bench[] = [
@@ -21,5 +22,6 @@ export const BENCHES: readonly Bench[] = [
   thumbnailsBench,
   ladderBench,
   trimBench,
+  transferBench,
   controlBench,
 ];

@@ -1,0 +1,92 @@
+/**
+ * P8, its input side: a job whose source comes over the web at 10 MB/s, against the same download and the same job on the
+ * local file one after another. The server's rate is of each answer, so that only what is read in order is compared: a source
+ * with its index in front.
+ */
+import { copyFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { startWebServer } from "../test/support/web-server.ts";
+import type { Bench, BenchContext } from "./lib/bench.ts";
+import { completeJob } from "./lib/client.ts";
+import { makeClip } from "./lib/clips.ts";
+import { programs, sha256OfFile, timeRun } from "./lib/programs.ts";
+import { interleave } from "./lib/rounds.ts";
+import { median } from "./lib/stats.ts";
+import { startSubject } from "./lib/subject.ts";
+import type { Claim } from "./lib/verdict.ts";
+
+const BYTES_PER_SECOND = 10_000_000;
+const SECONDS = 20;
+const MEGABITS_PER_SECOND = 16;
+
+/** With the index in front, as anyone does who serves films. */
+async function withIndexInFront(clip: string, folder: string): Promise<string> {
+  const made = join(folder, ".front.mp4");
+  const path = join(folder, "front.mp4");
+  const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"];
+  await timeRun([programs.ffmpegStatic, ...quiet, "-i", clip, "-c", "copy", "-movflags", "+faststart", made], folder);
+  await rename(made, path);
+  return path;
+}
+
+async function transfer({ folder, long, say }: BenchContext): Promise<Claim[]> {
+  const clip = await makeClip({ width: 1280, height: 720, seconds: SECONDS, megabitsPerSecond: MEGABITS_PER_SECOND });
+  const source = await withIndexInFront(clip, folder);
+  await using web = await startWebServer();
+  web.put("/in.mp4", { bytes: await Bun.file(source).bytes(), rate: BYTES_PER_SECOND });
+  const env = {
+    ...{ FFMPEG_PATH: programs.ffmpeg, FFPROBE_PATH: programs.ffprobe },
+    ALLOW_PRIVATE_NETWORKS: "127.0.0.1/32",
+  };
+  await using subject = await startSubject({ folder, env });
+  await copyFile(source, join(subject.storage, "in.mp4"));
+  const operations = [{ type: "transcode", video_codec: "h264", preset: "veryfast", height: 480, width: 854 }];
+  const job = (input: string, output: string) => completeJob(subject, { input, output, operations });
+  const download = async (): Promise<number> => {
+    const startedAt = performance.now();
+    await (await fetch(`${web.url}/in.mp4`)).bytes();
+    return performance.now() - startedAt;
+  };
+  const apart = async (): Promise<{ all: number; slowest: number }> => {
+    const fetchedMs = await download();
+    const { wallMs } = await job("in.mp4", "local.mp4");
+    return { all: fetchedMs + wallMs, slowest: Math.max(fetchedMs, wallMs) };
+  };
+  const together = async (): Promise<{ all: number; slowest: number }> => {
+    const { wallMs } = await job(`${web.url}/in.mp4`, "remote.mp4");
+    return { all: wallMs, slowest: wallMs };
+  };
+  await job("in.mp4", "local.mp4");
+  say(`${Math.round(Bun.file(source).size / 1e6)} MB at 10 MB/s`);
+  const series = await interleave(
+    { apart, together, apartAgain: apart },
+    { roundsMin: 5, roundsMax: long ? 30 : 8, budgetMs: long ? 300_000 : 60_000 },
+  );
+  const [local, remote] = await Promise.all(
+    ["local.mp4", "remote.mp4"].map((name) => sha256OfFile(join(subject.storage, name))),
+  );
+  if (local !== remote) throw new Error("The output of the streamed job differs from the local job's.");
+  const all = (samples: readonly { all: number }[]): number[] => samples.map((one) => one.all);
+  const slowest = [...series.apart, ...series.apartAgain].map((one) => one.slowest);
+  return [
+    {
+      ...{ kind: "ratio", goal: "P8", what: "a job from the web, fetched while it is encoded", unit: "ms" },
+      baselineName: "download, then the job",
+      baseline: all(series.apart),
+      baselineAgain: all(series.apartAgain),
+      candidate: all(series.together),
+      limit: 0.62,
+      bound: "most",
+    },
+    {
+      ...{ kind: "figure", goal: "P8", what: "the same over its slowest stage", unit: "x", limit: 1.1, isTime: false },
+      value: median(all(series.together)) / median(slowest),
+    },
+  ];
+}
+
+export const transferBench: Bench = {
+  name: "transfer",
+  what: "a remote input encoded while it is fetched",
+  run: transfer,
+};
