@@ -43,6 +43,7 @@ ALTER TABLE webhook_deliveries
 CREATE INDEX webhook_deliveries_host_idx ON webhook_deliveries (host, next_at) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_order_idx ON webhook_deliveries (job_id, seq) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_batch_idx ON webhook_deliveries (batch_id) WHERE batch_id IS NOT NULL;
+CREATE INDEX webhook_deliveries_key_idx ON webhook_deliveries (key_id) WHERE key_id IS NOT NULL;
 
 -- RFC 9562, version 7: a random UUID with the time in front and the version's bits set.
 CREATE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE AS $$

@@ -54,7 +54,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis"
+      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis stores"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac

@@ -89,6 +89,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   adminAudit: { needs: "admin" },
   adminCleanup: { needs: "admin" },
   adminStats: { needs: "admin" },
+  adminStorage: { needs: "admin" },
   adminWorkers: { needs: "admin" },
   adminQueues: { needs: "admin" },
   adminQueuesPause: { needs: "admin" },
