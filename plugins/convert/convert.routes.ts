@@ -12,7 +12,14 @@ export const convertQuerySchema = z.strictObject({
 /** The plan as people read it: every command with symbolic paths. */
 export const planSchema = z.strictObject({
   files: z
-    .array(z.strictObject({ file: z.string(), text: z.string().optional(), asset: z.string().optional() }))
+    .array(
+      z.strictObject({
+        file: z.string(),
+        text: z.string().optional(),
+        asset: z.string().optional(),
+        captions: z.unknown().optional(),
+      }),
+    )
     .describe("What is put into the job's folder first: texts to draw, a font."),
   steps: z.array(
     z.strictObject({

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
+import { probeCaptions } from "../ffmpeg/captions.ts";
 import { finishPackage } from "../ffmpeg/package/finish-package.ts";
 import { findPackager, runPackager, tryPackager } from "../ffmpeg/packager.ts";
 import { type KeyframesFor, probeFile } from "../ffmpeg/probe.ts";
@@ -50,6 +51,7 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     signal: AbortSignal,
     keyframesFor?: KeyframesFor,
   ): Promise<MediaInfo> => {
+    if (kind === "captions") return probeCaptions(source);
     const captions = kind === "subtitle";
     const formats = captions ? CAPTION_DEMUXERS : inputFormats;
     return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal, keyframesFor });

@@ -19,6 +19,8 @@ import {
   FILTER_TRIES,
   FONT_FILE,
   MUXER_TRIES,
+  SCRIPT_FILE,
+  SCRIPT_TEXT,
   SUBTITLE_FILE,
   SUBTITLE_TEXT,
 } from "./capability-tries.ts";
@@ -98,6 +100,7 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
   const listed = new Set(parseCodecList(encoders.stdout));
 
   await Bun.write(join(workDir, SUBTITLE_FILE), SUBTITLE_TEXT);
+  await Bun.write(join(workDir, SCRIPT_FILE), SCRIPT_TEXT);
   await Bun.write(join(workDir, FONT_FILE), await readFont());
   const bench: Bench = { runner, ffmpegPath: tools.ffmpegPath, workDir };
   const [triedEncoders, triedFilters] = await Promise.all([

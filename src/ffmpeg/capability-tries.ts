@@ -12,6 +12,15 @@ export interface Try {
 }
 
 export const FONT_FILE = "font.ttf";
+export const SCRIPT_FILE = "line.ass";
+export const SCRIPT_TEXT = `[Script Info]
+[V4+ Styles]
+Format: Name, Fontname, Fontsize
+Style: Default,sans,20
+[Events]
+Format: Layer, Start, End, Style, Text
+Dialogue: 0,0:00:00.00,0:00:01.00,Default,A line.
+`;
 export const SUBTITLE_FILE = "line.srt";
 export const SUBTITLE_TEXT = "1\n00:00:00,000 --> 00:00:01,000\nA line.\n";
 
@@ -81,6 +90,7 @@ export const FILTER_TRIES: readonly Try[] = [
   video("vflip"),
   video("fps", "10"),
   video("colorchannelmixer", "aa=0.5"),
+  video("ass", `filename=${SCRIPT_FILE}:fontsdir=.`),
   // With the program's own font, which the try's folder holds.
   video("drawtext", `fontfile=${FONT_FILE}:text=x`),
   video("setsar", "1"),

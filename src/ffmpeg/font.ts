@@ -4,7 +4,4 @@
  */
 import fontPath from "dejavu-fonts-ttf/ttf/DejaVuSans.ttf" with { type: "file" };
 
-/** Its family, as styles name it. */
-export const FONT_FAMILY = "DejaVu Sans";
-
 export const readFont = (): Promise<ArrayBuffer> => Bun.file(fontPath).arrayBuffer();

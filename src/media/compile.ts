@@ -13,6 +13,7 @@ import type { ConvertOptions } from "./operations/options.schema.ts";
 import type { Operation } from "./operations/parse.ts";
 import { referencesOf } from "./operations/references.ts";
 import type { Shape, SideFile } from "./operations/shape.ts";
+import { drawnFiles, embeddedOf } from "./plan/captions.ts";
 import type { PlanContext } from "./plan/context.ts";
 import { edgeSteps, edgesOf, keyframeWindows } from "./plan/edges.ts";
 import { draftExtract } from "./plan/extract.ts";
@@ -22,14 +23,13 @@ import { draftPrimary } from "./plan/primary.ts";
 import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
-import { textFiles } from "./plan/text.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
 import type { Window } from "./plan/timeline.ts";
 import { draftWaveform } from "./plan/waveform.ts";
 import { streamOf } from "./streaming/check-stream.ts";
 import { compileStream } from "./streaming/compile-stream.ts";
 import { mp4Container } from "./streaming/renditions.ts";
-import type { Capabilities, MediaInfo, MediaLimits, Plan, PlanInput } from "./types.ts";
+import type { Capabilities, MediaInfo, MediaLimits, Plan, PlanFile, PlanInput } from "./types.ts";
 
 export interface CompileRequest {
   readonly operations: readonly Operation[];
@@ -87,7 +87,7 @@ function contextOf(request: CompileRequest): PlanContext {
   const kinds = referencesOf(operations).map(({ kind }) => kind);
   // Captions were probed as nothing else than captions.
   request.inputs.slice(1).forEach(({ media }, n) => {
-    if (kinds[n] !== "subtitle") checkInput(media, limits);
+    if (kinds[n] === "media") checkInput(media, limits);
   });
   // A package has no file of its own; its renditions go through MP4.
   const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
@@ -142,6 +142,11 @@ function piecesOf(context: PlanContext, drafts: readonly OutputDraft[]) {
   return { pieces: { plan: edgeSteps(context, trim.edges, primary), bytes }, reasons: [] };
 }
 
+function filesOf(context: PlanContext): PlanFile[] {
+  const drawn = drawnFiles(context);
+  return context.shape.hasPrimary ? [...drawn, ...embeddedOf(context).map(({ file }) => file)] : drawn;
+}
+
 /** Throws `plan.invalid`, `plan.unsupported`, `limit.exceeded`, `input.too_large` or `input.unsupported`. */
 export function compile(request: CompileRequest): Plan {
   const context = contextOf(request);
@@ -161,7 +166,7 @@ export function compile(request: CompileRequest): Plan {
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
-    ...(pieces?.plan ?? { files: textFiles(request.operations), steps: stepsOf(drafts, context) }),
+    ...(pieces?.plan ?? { files: filesOf(context), steps: stepsOf(drafts, context) }),
     outputs: drafts.flatMap(({ files }) => files),
     warnings: [...new Set([...source.media.warnings, ...told, ...reasons])],
     copiesOnly: drafts.every(({ copies }) => copies),

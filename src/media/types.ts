@@ -6,6 +6,8 @@
  * with golden files.
  */
 
+import type { CaptionsTask } from "./captions/print.ts";
+
 export interface Rational {
   readonly num: number;
   readonly den: number;
@@ -221,9 +223,10 @@ export type OutputRole =
   | "segment"
   | "report";
 
-/** A file that is put into the work folder before the first step: text of a user's, or a font of ours. */
+/** A file that is put into the work folder before the first step: a user's text, captions written anew, or our font. */
 export type PlanFile =
   | { readonly file: string; readonly text: string }
+  | { readonly file: string; readonly captions: { readonly from: string; readonly task: CaptionsTask } }
   | { readonly file: string; readonly asset: "font" };
 
 export interface PlannedOutput {

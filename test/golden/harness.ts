@@ -6,6 +6,7 @@
 import { readdirSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { probeCaptions } from "../../src/ffmpeg/captions.ts";
 import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
 import { writeContent } from "../../src/ffmpeg/write-content.ts";
 import { fixedHead, printArgv } from "../../src/media/argv.ts";
@@ -31,12 +32,17 @@ export interface Spec {
   readonly about: string;
   readonly input: ClipSpec;
   /** What the operations name, in their order; `media-info.json` is then a list of all inputs. */
-  readonly further?: readonly ClipSpec[];
+  readonly further?: readonly (ClipSpec | Written)[];
   readonly output: string;
   readonly operations: readonly unknown[];
   readonly options?: ConvertOptions;
   /** Versions that can do it; default both. */
   readonly versions?: readonly (5 | 9)[];
+}
+
+/** A caption file, by its text. */
+export interface Written {
+  readonly captions: string;
 }
 
 export interface Case {
@@ -67,7 +73,21 @@ export async function loadMedia({ folder }: Case): Promise<readonly MediaInfo[]>
 
 /** Paths of the case's inputs. */
 export const makeInputs = ({ spec }: Case): Promise<string[]> =>
-  Promise.all([spec.input, ...(spec.further ?? [])].map((clip) => makeClip(clip)));
+  Promise.all(
+    [spec.input, ...(spec.further ?? [])].map((one) => ("captions" in one ? writeText(one.captions) : makeClip(one))),
+  );
+
+/** A file that `look` takes for captions. */
+export async function writeText(text: string | Uint8Array): Promise<string> {
+  const path = join(await makeTempDir(), `lines${CAPTIONS}`);
+  await Bun.write(path, text);
+  return path;
+}
+
+const CAPTIONS = ".captions";
+
+/** As a job looks at an input. */
+export const look = (path: string): Promise<MediaInfo> => (path.endsWith(CAPTIONS) ? probeCaptions(path) : probe(path));
 
 export function requestOf({ spec }: Case, media: readonly MediaInfo[], major: 5 | 9): CompileRequest {
   return {
@@ -150,7 +170,7 @@ export async function runPlan(
   await mkdir(join(folder, "in"), { recursive: true });
   await mkdir(join(folder, "out"), { recursive: true });
   for (const [n, path] of [inputs].flat().entries()) await symlink(path, join(folder, `in/${n}`));
-  await writePlanFiles(plan.files, folder);
+  await writePlanFiles(plan.files, { workDir: folder, readOnly: [] });
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
   for (const planned of plan.steps) {
@@ -215,7 +235,7 @@ export async function verifyPlan(plan: Plan, { workDir }: PlanRun): Promise<stri
 
 /** Writes what the program makes of a case today: for a new case, or a change that is meant. */
 export async function record(one: Case): Promise<void> {
-  const media = await Promise.all((await makeInputs(one)).map((path) => probe(path)));
+  const media = await Promise.all((await makeInputs(one)).map(look));
   const stored = media.length === 1 ? media[0] : media;
   await Bun.write(join(one.folder, "media-info.json"), `${JSON.stringify(stored, null, 2)}\n`);
   await Bun.write(join(one.folder, "argv.txt"), toText(argvOf(compile(requestOf(one, media, 9)))));

@@ -5,7 +5,7 @@ import { parseOperations } from "../../src/media/operations/parse.ts";
 import type { Plan } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
 import { testEnv } from "../support/env.ts";
-import { probe, runPlan } from "./harness.ts";
+import { look, probe, runPlan } from "./harness.ts";
 
 export type Rgb = readonly [number, number, number];
 
@@ -70,7 +70,7 @@ export interface Converted {
 }
 
 export async function convert({ inputs, output, operations, major }: Conversion): Promise<Converted> {
-  const media = await Promise.all(inputs.map((path) => probe(path)));
+  const media = await Promise.all(inputs.map(look));
   const plan = compile({
     operations: parseOperations(operations),
     options: {},
@@ -82,4 +82,18 @@ export async function convert({ inputs, output, operations, major }: Conversion)
   });
   const { workDir } = await runPlan(plan, inputs, major === 5 ? testEnv().ffmpeg : testEnv().ffmpeg9);
   return { plan, paths: plan.outputs.map(({ file }) => join(workDir, file)) };
+}
+
+/** Where pixels of a kind are; `count` 0 for nowhere. */
+export function spread(frame: Frame | undefined, is: (rgb: Rgb) => boolean) {
+  const { width = 0, height = 0 } = frame ?? {};
+  let [left, top, right, bottom, count] = [width, height, -1, -1, 0];
+  for (let y = 0; y < height; y += 1)
+    for (let x = 0; x < width; x += 1) {
+      if (!is(frame?.at(x, y) ?? [0, 0, 0])) continue;
+      count += 1;
+      [left, top] = [Math.min(left, x), Math.min(top, y)];
+      [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
+    }
+  return { left, top, right, bottom, count };
 }

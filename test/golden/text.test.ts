@@ -1,7 +1,7 @@
 /** Text is drawn where, when and how it was asked for, as it was written. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { makeClip } from "../support/media.ts";
-import { convert, type Frame, framesOf, type Rgb } from "./pixels.ts";
+import { convert, type Frame, framesOf, type Rgb, spread } from "./pixels.ts";
 
 const WIDTH = 160;
 const HEIGHT = 120;
@@ -11,19 +11,6 @@ type Test = (rgb: Rgb) => boolean;
 const white: Test = ([r, g, b]) => r > 150 && g > 150 && b > 150;
 const red: Test = ([r, g, b]) => r > 120 && g < 80 && b < 80;
 const blue: Test = ([r, g, b]) => b > 150 && r < 80 && g < 80;
-
-/** Where pixels of a colour are; `count` 0 for nowhere. */
-function spread(frame: Frame | undefined, is: Test) {
-  let [left, top, right, bottom, count] = [WIDTH, HEIGHT, -1, -1, 0];
-  for (let y = 0; y < HEIGHT; y += 1)
-    for (let x = 0; x < WIDTH; x += 1) {
-      if (!is(frame?.at(x, y) ?? [0, 0, 0])) continue;
-      count += 1;
-      [left, top] = [Math.min(left, x), Math.min(top, y)];
-      [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
-    }
-  return { left, top, right, bottom, count };
-}
 
 for (const major of [5, 9] as const) {
   describe(`on FFmpeg ${major}`, () => {

@@ -31,12 +31,14 @@ export async function encode(
 ): Promise<Held<EncodeReport>> {
   const plan = context.plan as Plan;
   const contentKey = await contentKeyOf(ports, context.claim.lease.jobId, plan);
-  await writePlanFiles(plan.files, workDirOf(context.scope));
   const { transfers = [] } = plan;
   const streamed = new Set(transfers.flatMap(({ file, mode }) => (mode === "streamed" ? [file] : [])));
   for (const input of context.inputs) {
     if (!streamed.has(input.file)) await fetchInput(ports, recorder, context, input, signal);
   }
+  // Captions are written from an input, which has to be there as a whole.
+  const readOnly = context.inputs.flatMap((input) => input.readOnly);
+  await writePlanFiles(plan.files, { workDir: workDirOf(context.scope), readOnly });
   let wallMs = 0;
   let cpuMs: number | null = 0;
   let done = 0;

@@ -48,6 +48,7 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   preview: ["scale", "fps"],
   watermark: ["overlay", "scale", "colorchannelmixer"],
   text: ["drawtext"],
+  subtitle: ["ass"],
 };
 
 const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([
@@ -60,7 +61,9 @@ const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([
 ]);
 
 const changesPicture = (operation: Operation): boolean =>
-  PICTURE_OPERATIONS.has(operation.type) || operation.type === "filter";
+  PICTURE_OPERATIONS.has(operation.type) ||
+  operation.type === "filter" ||
+  (operation.type === "subtitle" && operation.mode === "burn");
 
 /** An operation on the picture that does nothing where there is none. */
 const needsPicture = (operation: Operation): boolean =>

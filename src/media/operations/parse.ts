@@ -24,6 +24,7 @@ import {
 } from "./picture.schema.ts";
 import { type Preview, previewSchema } from "./preview.schema.ts";
 import { type StreamOperation, streamSchema } from "./stream.schema.ts";
+import { type Subtitle, subtitleSchema } from "./subtitle.schema.ts";
 import { type Text, textSchema } from "./text.schema.ts";
 import { type Thumbnail, thumbnailSchema } from "./thumbnail.schema.ts";
 import { type Transcode, transcodeSchema } from "./transcode.schema.ts";
@@ -47,6 +48,7 @@ export const operationSchemas = {
   preview: previewSchema,
   waveform: waveformSchema,
   text: textSchema,
+  subtitle: subtitleSchema,
   stream: streamSchema,
 } as const;
 
@@ -66,12 +68,13 @@ export type Operation =
   | Preview
   | Waveform
   | Text
+  | Subtitle
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = ["subtitle", "concat", "raw"] as const;
+export const FUTURE_OPERATION_TYPES = ["concat", "raw"] as const;
 
 /** Documented parameters of built operations that are not in this version. */
 const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {};

@@ -1,8 +1,11 @@
 /** Further inputs: what operations name beside `input_path`. Their order is the order of a job's inputs after the first. */
 import type { Operation } from "./parse.ts";
 
-/** How an input is opened: by FFmpeg, or, for captions, by us, who find its characters and hand FFmpeg a copy in UTF-8. */
-export type InputKind = "media" | "subtitle";
+/**
+ * How an input is opened: `media` and `subtitle` by FFmpeg, each with demuxers of its own; `captions` by us, who find its
+ * characters and hand FFmpeg what we write of it.
+ */
+export type InputKind = "media" | "subtitle" | "captions";
 
 export interface Reference {
   readonly kind: InputKind;
@@ -24,6 +27,8 @@ function ofOperation(operation: Operation, index: number): Reference[] {
         ...{ kind: "subtitle" as const, uri, index },
         path: path(`captions[${n}].path`),
       }));
+    case "subtitle":
+      return [{ kind: "captions", uri: operation.path, index, path: path("path") }];
     default:
       return [];
   }

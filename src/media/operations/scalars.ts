@@ -117,6 +117,18 @@ export const color = z
     return value.startsWith("#") ? `0x${value.slice(1).toLowerCase()}` : value;
   });
 
+const CAPTION_COLORS: Readonly<Record<string, string>> = {
+  ...{ black: "000000", white: "ffffff", gray: "808080", red: "ff0000", green: "008000", blue: "0000ff" },
+  yellow: "ffff00",
+};
+const CAPTION_COLOR_FORM = "must be black, white, gray, red, green, blue, yellow or #RRGGBB";
+
+/** Becomes `rrggbb`. */
+export const captionColor = z
+  .string(CAPTION_COLOR_FORM)
+  .regex(/^(black|white|gray|red|green|blue|yellow|#[0-9a-fA-F]{6})$/, CAPTION_COLOR_FORM)
+  .transform((value) => CAPTION_COLORS[value] ?? value.slice(1).toLowerCase());
+
 const NAME_FORM = "must be a file name without a folder, such as cover.jpg";
 
 /** The name of a further output, beside `output_path`. */

@@ -65,7 +65,7 @@ function fadeTimes(operation: FilterOperation, { path, moment, window, durationS
 }
 
 /** `inner` with the graph's time moved by `shift` around it. */
-const shifted = (name: "setpts" | "asetpts", shift: number, inner: Filter): Filter[] =>
+export const shifted = (name: "setpts" | "asetpts", shift: number, inner: Filter): Filter[] =>
   shift < 0.000_5
     ? [inner]
     : [

@@ -15,6 +15,9 @@ const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
 /** By the one demuxer that it was found to need, which opens nothing but this file. */
 function opening({ capabilities, limits, threads }: PlanContext, { media }: PlanInput): Arg[] {
   const [demuxer] = media.demuxers;
+  // Captions are of our own writing by now, and open as nothing else.
+  if (demuxer !== undefined && media.streams.every(({ kind }) => kind === "subtitle"))
+    return ["-protocol_whitelist", "file,pipe", "-format_whitelist", demuxer, "-f", demuxer];
   return [
     "-protocol_whitelist",
     "file,pipe",
@@ -48,6 +51,12 @@ export function inputArgs(context: PlanContext, { windows, seekSeconds, keyframe
 const megapixelsOf = ({ media }: PlanInput): number =>
   media.streams.reduce((most, one) => (one.kind === "video" ? Math.max(most, one.width * one.height) : most), 0) / 1e6;
 
+/** A further input that arguments name, as it is opened. */
+export interface Use {
+  readonly planInput: number;
+  readonly input: PlanInput;
+}
+
 /** What a step reads beside the main input. */
 export interface Further {
   readonly args: readonly Arg[];
@@ -59,10 +68,13 @@ export interface Further {
 }
 
 /** Of chains that are known but for the inputs' numbers, and of `uses`, which arguments name. */
-export function furtherInputs(context: PlanContext, chains: readonly Chain[], uses: readonly number[] = []): Further {
-  const used = new Set([...besides(chains), ...uses]);
+export function furtherInputs(context: PlanContext, chains: readonly Chain[], uses: readonly Use[] = []): Further {
+  const used = new Map([
+    ...besides(chains).map((index): [number, PlanInput | undefined] => [index, context.inputs[index]]),
+    ...uses.map(({ planInput, input }): [number, PlanInput | undefined] => [planInput, input]),
+  ]);
   const numbers = context.inputs.flatMap((_, index) => (index > 0 && used.has(index) ? [index] : []));
-  const inputs = numbers.flatMap((index) => context.inputs[index] ?? []);
+  const inputs = numbers.flatMap((index) => used.get(index) ?? []);
   const inputOf = (planInput: number): number => numbers.indexOf(planInput) + 1;
   return {
     args: inputs.flatMap((input) => [...opening(context, input), "-i", { file: input.file }]),

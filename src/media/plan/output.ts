@@ -3,6 +3,7 @@ import type { Container } from "../containers.ts";
 import type { MemoryModel } from "../encoders/video-encoder.ts";
 import type { Chain } from "../filtergraph.ts";
 import type { Arg, Measure, PlannedOutput } from "../types.ts";
+import type { Use } from "./inputs.ts";
 import type { Window } from "./timeline.ts";
 
 /** What a branch of the graph is built with; known when the step's outputs are. */
@@ -55,7 +56,7 @@ export interface OutputDraft {
   readonly durationSeconds: number | null;
   readonly memory: readonly MemoryUse[];
   /** Further inputs of the plan that its arguments name; those of its chains need not be here. */
-  readonly uses?: readonly number[];
+  readonly uses?: readonly Use[];
   readonly bytesMax: number;
   /** What the whole of its files may take, when that is less. */
   readonly bytesLikely: number;

@@ -1,10 +1,11 @@
 /** Streams that travel with picture and sound: subtitles, cover art, fonts. What cannot come along is said. */
 import type { Container } from "../containers.ts";
+import type { GraphContext } from "./output.ts";
 import type { Source } from "./source.ts";
 
 export interface Passengers {
-  /** `-map …` and codecs, for the graph's input. */
-  args(input: number): string[];
+  /** `-map …` and codecs. */
+  args(graph: GraphContext): string[];
   readonly count: number;
   readonly subtitles: number;
   readonly covers: readonly { readonly codec: string; readonly width: number; readonly height: number }[];
@@ -74,7 +75,7 @@ export function passengersOf(request: PassengerRequest): Passengers {
   if (data > 0) warnings.push(`${listed(data, "data stream is", "data streams are")} left out.`);
   const groups = [subtitles, covers.rides, fonts];
   return {
-    args: (input) =>
+    args: ({ input }) =>
       groups.flatMap((rides) => rides.flatMap((ride, n) => ["-map", `${input}:${ride.index}`, ...ride.args(n)])),
     count: groups.reduce((sum, rides) => sum + rides.length, 0),
     subtitles: subtitles.length,

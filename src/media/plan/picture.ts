@@ -9,6 +9,7 @@ import type { Crop, Pad, Rotate, Scale } from "../operations/picture.schema.ts";
 import type { AUTO, Fraction, Length } from "../operations/scalars.ts";
 import type { Transcode } from "../operations/transcode.schema.ts";
 import type { PlanInput, Rational, VideoStream } from "../types.ts";
+import { applySubtitle } from "./captions.ts";
 import { type Lengths, pictureFilters, reversedBytes, type Scene, sceneOf } from "./effects.ts";
 import { invalidPlan } from "./refuse.ts";
 import { rateOf } from "./source.ts";
@@ -329,6 +330,8 @@ function apply(state: PictureState, operation: Operation, context: PictureContex
       return applyFilter(state, operation, context);
     case "watermark":
       return applyWatermark(state, operation, context);
+    case "subtitle":
+      return applySubtitle(state, operation, context);
     case "text":
       return applyText(state, operation, context);
     case "transcode":

@@ -4,6 +4,7 @@ import { audioChoice, type VideoChoice, videoChoice } from "../operations/check-
 import { changesSoundToo } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { ExpectedVideo, PlannedOutput, VideoStream } from "../types.ts";
+import { embeddedOf, withTracks } from "./captions.ts";
 import type { PlanContext } from "./context.ts";
 import { isGuessed, toleranceSeconds } from "./expect.ts";
 import { type GraphContext, type MemoryUse, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
@@ -199,7 +200,7 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
       ...video.args,
       ...(picture.kind === "copy" ? videoTagArgs(container, picture.video.codec) : []),
       ...audio.args,
-      ...passengers.args(graph.input),
+      ...passengers.args(graph),
       ...(still ? ["-frames:v:0", "1"] : []),
       ...(stopSeconds === null ? [] : ["-t", String(Number(stopSeconds.toFixed(6)))]),
       ...tagArgs(options, retimed),
@@ -336,7 +337,8 @@ export function draftPrimary(context: PlanContext): OutputDraft {
   });
   refuseEmpty(context, picture, sound);
   const copiesStream = picture.kind === "copy" || sound.tracks.some(({ way }) => way.kind === "copy");
-  const passengers = passengersOf({
+  const embedded = embeddedOf(context);
+  const riding = passengersOf({
     source,
     container,
     videoStreams: videoStreamsOf(picture),
@@ -344,8 +346,9 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     trimmed,
     coverAllowed: !needsKeyedTags(container, options),
   });
+  const passengers = withTracks(riding, embedded);
   const seconds = lengthOf(window, source.durationSeconds, rate);
-  const passesBy = trimmed && (copiesStream || passengers.count > 0);
+  const passesBy = trimmed && (copiesStream || riding.count > 0);
   const still = container.still || (encoded && picture.part.still);
   const { bytesMax, bytesLikely } = sizesOf(context, picture, sound, seconds ?? assumedSeconds(context));
   const stopSeconds = passesBy && window.end !== null ? (window.end - window.start) / rate : null;
@@ -356,6 +359,7 @@ export function draftPrimary(context: PlanContext): OutputDraft {
     seek: !trimmed || !passesBy ? "free" : picture.kind === "encode" || exact ? "bound" : "start",
     keyframesOnly: false,
     durationSeconds: still ? null : seconds,
+    uses: embedded,
     memory: memoryOf(picture, sound, passengers),
     bytesMax,
     bytesLikely,

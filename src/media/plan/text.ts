@@ -10,18 +10,20 @@ import type { PlanFile } from "../types.ts";
 import type { PictureContext, PictureState } from "./picture.ts";
 import { enableFor, graphZero } from "./timeline.ts";
 
-export const FONT_FILE = "fonts/text.ttf";
+export const FONT_FOLDER = "fonts";
+export const FONT_FILE = `${FONT_FOLDER}/text.ttf`;
+/** Its family, as styles name it. */
+export const FONT_FAMILY = "DejaVu Sans";
 
 /** By its number among the job's texts, which is the same in every part of the plan. */
 const fileOf = (operations: readonly Operation[], index: number): string =>
   `text/${operations.slice(0, index).filter(({ type }) => type === "text").length}.txt`;
 
-/** What has to be in the work folder before anything is drawn. */
+/** The texts, each as a file. */
 export function textFiles(operations: readonly Operation[]): PlanFile[] {
-  const texts = operations.flatMap((operation, index) =>
+  return operations.flatMap((operation, index) =>
     operation.type === "text" ? [{ file: fileOf(operations, index), text: operation.text }] : [],
   );
-  return texts.length === 0 ? [] : [...texts, { file: FONT_FILE, asset: "font" }];
 }
 
 /** Of the picture's width, between the text and its edges. */

@@ -151,7 +151,7 @@ function pick(thumbnail: Thumbnail, base: Window, film: Film, index: number, vid
 const goesByTime = (operation: Operation): boolean =>
   operation.type === "filter"
     ? ["fade_in", "fade_out", "speed", "reverse", "stabilize"].includes(operation.name)
-    : operation.type === "watermark" || operation.type === "text";
+    : operation.type === "watermark" || operation.type === "text" || operation.type === "subtitle";
 
 interface Picked extends Pick {
   /** Filters after the operations. */

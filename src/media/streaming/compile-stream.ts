@@ -5,6 +5,7 @@
 import { type Chain, filter, printGraph } from "../filtergraph.ts";
 import type { Fraction } from "../operations/scalars.ts";
 import type { StreamOperation } from "../operations/stream.schema.ts";
+import { drawnFiles } from "../plan/captions.ts";
 import type { PlanContext } from "../plan/context.ts";
 import { toleranceSeconds } from "../plan/expect.ts";
 import { furtherInputs, inputArgs } from "../plan/inputs.ts";
@@ -12,7 +13,6 @@ import { invalidPlan, overLimit } from "../plan/refuse.ts";
 import { fileBytes, memoryBytesMax, TRACK_MEMORY, videoBits } from "../plan/resources.ts";
 import { soundArgs } from "../plan/sound.ts";
 import { fpsOf } from "../plan/source.ts";
-import { textFiles } from "../plan/text.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
 import type { Arg, PackagePlan, PackageRendition, Plan, PlanStep } from "../types.ts";
 import { type CaptionRendition, captionStep, captionsOf, toPackaged } from "./captions.ts";
@@ -276,7 +276,7 @@ export function compileStream(request: StreamRequest): Plan {
   ];
   return {
     version: 1,
-    files: textFiles(operations),
+    files: drawnFiles(context),
     steps: [
       encodeStep(drawn, sizes),
       ...captions.map((one) => captionStep(one, window)),
