@@ -36,7 +36,7 @@ export const SUITES: readonly Suite[] = [
   }),
   suite("support", 30),
   suite("contract", 60),
-  suite("golden", 100),
+  suite("golden", 140),
   suite("property", 60),
   suite("integration", 265, { testTimeoutSeconds: 60 }),
   suite("faults", 225, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
