@@ -52,9 +52,11 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     keyframesFor?: KeyframesFor,
   ): Promise<MediaInfo> => {
     if (kind === "captions") return probeCaptions(source);
-    const captions = kind === "subtitle";
-    const formats = captions ? CAPTION_DEMUXERS : inputFormats;
-    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal, keyframesFor });
+    const opened = {
+      captions: kind === "subtitle",
+      inputFormats: kind === "subtitle" ? CAPTION_DEMUXERS : inputFormats,
+    };
+    return probeFile({ runner, tools, file, source, limits, signal, keyframesFor, ...opened });
   };
   const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
     await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
