@@ -30,6 +30,9 @@ export interface Media {
   probe(file: string, kind: InputKind, signal: AbortSignal, keyframesFor?: KeyframesFor): Promise<MediaInfo>;
 }
 
+const formatsFor = (captions: boolean, { inputFormats }: Capabilities): readonly string[] =>
+  captions ? CAPTION_DEMUXERS : inputFormats;
+
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
   const { worker, limits, process } = config;
   const [runner, tools] = await Promise.all([
@@ -42,7 +45,6 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     tryPackager(runner, packager),
   ]);
   const capabilities = { ...exercised, packager: packages };
-  const { inputFormats } = capabilities;
   const sandboxed = runner.sandbox.mode === "bubblewrap";
   const probeAt = (
     file: string,
@@ -52,11 +54,9 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     keyframesFor?: KeyframesFor,
   ): Promise<MediaInfo> => {
     if (kind === "captions") return probeCaptions(source);
-    const opened = {
-      captions: kind === "subtitle",
-      inputFormats: kind === "subtitle" ? CAPTION_DEMUXERS : inputFormats,
-    };
-    return probeFile({ runner, tools, file, source, limits, signal, keyframesFor, ...opened });
+    const captions = kind === "subtitle";
+    const formats = formatsFor(captions, capabilities);
+    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal, keyframesFor });
   };
   const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
     await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
