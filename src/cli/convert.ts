@@ -5,6 +5,8 @@ import { RendiffError } from "../errors.ts";
 import { parseConvertBody } from "../jobs/convert.schema.ts";
 import { toFailure } from "../jobs/failure.ts";
 import type { PublishManifest } from "../jobs/types.ts";
+import { parseOperations } from "../media/operations/parse.ts";
+import { referencesOf } from "../media/operations/references.ts";
 import { formatUri } from "../storage/uri.ts";
 import { configFor, quietLoggerFor } from "./config.ts";
 import { type CommandContext, CommandFailed, EXIT_FAILED } from "./context.ts";
@@ -89,12 +91,15 @@ export async function convertCommand(
   output: string,
   options: ConvertOptions,
 ): Promise<void> {
-  const { spec } = parseConvertBody({
+  const { spec: parsed } = parseConvertBody({
     input_path: toUri(input),
     output_path: toUri(output),
     operations: operationsOf(options),
     options: present({ overwrite: options.overwrite, format: options.format, preset: options.namedPreset }),
   });
+  // Files that operations name are paths here too.
+  const further = referencesOf(parseOperations(parsed.operations)).map(({ uri }) => toUri(uri));
+  const spec = { ...parsed, inputs: [...parsed.inputs, ...further] };
   const config = configFor();
   const dataDir = join(homedir(), ".cache", "rendiff");
   const bar = makeProgressBar(context);
