@@ -53,10 +53,10 @@ const INDEXES = [
   "uploads_expiry_idx",
   "uploads_key_idx",
   "webhook_deliveries_batch_idx",
-  "webhook_deliveries_key_idx",
   "webhook_deliveries_due_idx",
   "webhook_deliveries_host_idx",
   "webhook_deliveries_job_idx",
+  "webhook_deliveries_key_idx",
   "webhook_deliveries_order_idx",
   "workers_seen_idx",
 ];
