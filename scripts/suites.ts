@@ -41,5 +41,5 @@ export const SUITES: readonly Suite[] = [
   suite("integration", 360, { testTimeoutSeconds: 60 }),
   suite("faults", 225, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
-  suite("e2e", 490, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
+  suite("e2e", 660, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];
