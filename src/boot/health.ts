@@ -25,6 +25,8 @@ const NO_OBJECT = "rendiff-health/none";
 
 /** A store elsewhere that is away concerns its own jobs only: it is remarked on, and the rest goes on. */
 async function problemOf(backend: StorageBackend, signal: AbortSignal): Promise<string | null> {
+  // The web is no one store: there is nobody to ask how it is.
+  if (backend.properties.type === "http") return null;
   if (backend.properties.inPlace) {
     const freeBytes = await backend.freeBytes();
     return freeBytes !== null && freeBytes < FREE_BYTES_LOW ? `${backend.name} is nearly full` : null;
