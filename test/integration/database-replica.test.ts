@@ -25,8 +25,20 @@ test("lists are the replica's while it answers, and the primary's when it does n
   const total = async (): Promise<number> =>
     (await listJobs(reader, { keyId, metadata: {}, sort: "-created_at", limit: 10 })).total;
   await submit({ sql, keyId } as never);
-  await until(async () => (await total()) === 1, { timeoutMs: 10_000, what: "the replica to follow" });
+  // Asked itself: a list that the replica cannot answer yet would come from the primary, and so would the next ones.
+  const follows = () =>
+    asSuperuser((replica) => replica`SELECT 1 FROM jobs`, standby.url).then(
+      (rows) => rows.length === 1,
+      () => false,
+    );
+  await until(follows, { timeoutMs: 10_000, what: "the replica to follow" });
+  expect(await total()).toBe(1);
   await asSuperuser((replica) => replica`SELECT pg_wal_replay_pause()`, standby.url);
+  // It only asks for a pause: what arrives before the replica has seen the request is still replayed.
+  const isPaused = async () =>
+    (await asSuperuser((replica) => replica`SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'`, standby.url))
+      .length > 0;
+  await until(isPaused, { timeoutMs: 10_000, what: "the replica to stand still" });
   await submit({ sql, keyId } as never);
   // The replica stands still, so whoever does not see the job has asked it.
   expect(await total()).toBe(1);
