@@ -95,11 +95,14 @@ export function envExample(): string {
 
 function toExample(name: SettingName): string[] {
   const info = settingInfo(name);
+  const missing = notBuiltNote(name);
   const notes = [
     ...(info.default === null ? [`default: ${info.without}`] : []),
     ...(info.secret ? [`secret; or ${name}_FILE`] : []),
-    ...[notBuiltNote(name)].filter((note) => note !== null),
+    ...(missing === null ? [] : [missing]),
   ];
   const comment = [info.meaning, ...(notes.length === 0 ? [] : [`(${notes.join("; ")})`])].join(" ");
-  return ["", `# ${comment.replaceAll("`", "")}`, `# ${name}=${info.default ?? ""}`];
+  // What is not built is refused as soon as it is given, its default as well.
+  const value = missing === null ? info.default : null;
+  return ["", `# ${comment.replaceAll("`", "")}`, `# ${name}=${value ?? ""}`];
 }

@@ -221,6 +221,8 @@ describe("what is not built", () => {
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"],
     ["ALLOW_RAW_OPTIONS", "true"],
     ["VMAF_FFMPEG_PATH", "x"],
+    ["UPLOAD_LIMIT", "1GB"],
+    ["RETENTION_UPLOADS", "1h"],
   ])("%s=%s is refused by name, once", (name, text) => {
     const problems = problemsOf({ [name]: text });
     expect(problems).toHaveLength(1);
