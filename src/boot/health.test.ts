@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { makeHealth } from "../../plugins/health/check.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import type { StorageRegistry } from "../storage/port.ts";
@@ -73,4 +74,21 @@ test("a store elsewhere that does not answer is remarked on, and fails nothing",
   expect(await remark(null)).toBeNull();
   expect(await remark("storage.denied")).toBe("archive denies access");
   expect(await remark("storage.unavailable")).toBe("archive does not answer");
+});
+
+test("stores that hang are remarked on before the check itself is late, each by its name", async () => {
+  const hang = (_key: string, heeded: AbortSignal): Promise<null> =>
+    new Promise((_, reject) => heeded.addEventListener("abort", () => reject(heeded.reason)));
+  const stores: Readonly<Record<string, typeof hang>> = { slow: hang, well: async () => null, gone: hang };
+  const backend = (name: string) => ({ name, properties: { inPlace: false }, stat: stores[name] });
+  const storage = { names: Object.keys(stores), backend } as unknown as StorageRegistry;
+  const checks = makeHealthChecks({ storage, storeTimeoutMs: 20 } as unknown as HealthParts);
+  const health = await makeHealth(
+    checks.filter(({ name }) => name === "storage"),
+    "test",
+  )();
+  expect(health).toMatchObject({
+    status: "healthy",
+    checks: { storage: { status: "healthy", note: "slow does not answer; gone does not answer" } },
+  });
 });

@@ -14,6 +14,7 @@ export interface HealthParts {
   readonly media: Media | null;
   readonly coordination: Coordination;
   readonly liveWorkers: () => number;
+  readonly storeTimeoutMs?: number;
 }
 
 /** Below it the next jobs will wait for space. */
@@ -22,6 +23,9 @@ const WAIT_SECONDS_LONG = 3_600;
 
 /** No object of ours: that a store says so proves that it answers and knows us. The first part may be taken for a bucket. */
 const NO_OBJECT = "rendiff-health/none";
+
+/** Sooner than the check itself is late: a store that hangs is a remark, while a check that does makes the server unhealthy. */
+const STORE_TIMEOUT_MS = 1_000;
 
 /** A store elsewhere that is away concerns its own jobs only: it is remarked on, and the rest goes on. */
 async function problemOf(backend: StorageBackend, signal: AbortSignal): Promise<string | null> {
@@ -46,6 +50,7 @@ export function makeHealthChecks({
   media,
   coordination,
   liveWorkers,
+  storeTimeoutMs = STORE_TIMEOUT_MS,
 }: HealthParts): readonly HealthCheck[] {
   return [
     {
@@ -82,11 +87,10 @@ export function makeHealthChecks({
       name: "storage",
       vital: true,
       async run(signal) {
-        for (const name of storage.names) {
-          const problem = await problemOf(storage.backend(name), signal);
-          if (problem !== null) return problem;
-        }
-        return null;
+        const patience = AbortSignal.any([signal, AbortSignal.timeout(storeTimeoutMs)]);
+        const looks = storage.names.map((name) => problemOf(storage.backend(name), patience));
+        const problems = (await Promise.all(looks)).filter((problem) => problem !== null);
+        return problems.length === 0 ? null : problems.join("; ");
       },
     },
     {
