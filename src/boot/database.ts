@@ -15,11 +15,11 @@ export function openDatabase(config: Config, logger: Logger): Promise<Sql> {
 }
 
 /** Where lists are read: the replica in front of the primary, or the primary itself, which is not closed with it. */
-export async function openReadDatabase(config: Config, logger: Logger, primary: Sql): Promise<Sql> {
+export function makeReadDatabase(config: Config, logger: Logger, primary: Sql): Sql {
   const { replicaUrl: url, poolSize, statementTimeoutMs } = config.database;
   if (url === null) return { ...primary, close: async () => {} };
-  const replica = await openPostgres({ url, poolSize, statementTimeoutMs, applicationName: "rendiff-lists", logger });
-  return withReplica(primary, replica, logger);
+  const options = { url, poolSize, statementTimeoutMs, applicationName: "rendiff-lists", logger };
+  return withReplica(primary, { open: () => openPostgres(options), logger });
 }
 
 export async function openMigratedDatabase(config: Config, logger: Logger): Promise<Sql> {

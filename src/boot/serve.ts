@@ -33,7 +33,7 @@ import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
 import { openCoordination } from "./coordination.ts";
-import { openMigratedDatabase, openReadDatabase } from "./database.ts";
+import { makeReadDatabase, openMigratedDatabase } from "./database.ts";
 import { type FleetWatch, watchFleet } from "./fleet.ts";
 import { makeHealthChecks } from "./health.ts";
 import { answerRequests, askWorkers } from "./media-remote.ts";
@@ -148,7 +148,7 @@ async function openFront(
   const { config, logger, sql, coordination, metrics, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const fleet = await openFleet(parts, opened);
-  const readSql = await openReadDatabase(config, logger, sql);
+  const readSql = makeReadDatabase(config, logger, sql);
   opened.defer(() => readSql.close());
   const app = makeApp({
     ...{ config, sql, readSql, coordination, storage, logger, metrics, version: VERSION },

@@ -6,7 +6,7 @@ import { withReplica } from "../../src/database/replica.ts";
 import { listJobs } from "../../src/jobs/list.ts";
 import { insertKey, submit } from "../faults/protocol-harness.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { asSuperuser } from "../support/postgres.ts";
+import { asSuperuser, createDatabase } from "../support/postgres.ts";
 import { startPostgres, startStandby } from "../support/servers.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -20,7 +20,7 @@ test("lists are the replica's while it answers, and the primary's when it does n
   const open = (url: string) => openPostgres({ url, poolSize: 2, statementTimeoutMs: 2_000, applicationName: "lists" });
   const sql = await open(primary.url);
   await migrate(sql);
-  const reader = withReplica(sql, await open(standby.url), silentLogger());
+  const reader = withReplica(sql, { open: () => open(standby.url), logger: silentLogger() });
   const keyId = await insertKey(sql);
   const total = async (): Promise<number> =>
     (await listJobs(reader, { keyId, metadata: {}, sort: "-created_at", limit: 10 })).total;
@@ -47,3 +47,25 @@ test("lists are the replica's while it answers, and the primary's when it does n
   await reader.close();
   await sql.close();
 }, 60_000);
+
+test("a replica that is away at the start is taken when it comes", async () => {
+  const { url } = await createDatabase();
+  const options = { url, poolSize: 2, statementTimeoutMs: 2_000 };
+  const sql = await openPostgres({ ...options, applicationName: "the primary" });
+  let away = true;
+  const open = () =>
+    openPostgres({
+      ...options,
+      applicationName: "the replica",
+      ...(away ? { url: "postgres://127.0.0.1:1/none" } : {}),
+    });
+  const reader = withReplica(sql, { open, logger: silentLogger(), restMs: 0 });
+  const answering = async () =>
+    (await reader.query<{ name: string }>("SELECT current_setting('application_name') AS name"))[0]?.name;
+  expect(await answering()).toBe("the primary");
+  away = false;
+  expect(await answering()).toBe("the replica");
+  await reader.close();
+  expect(await sql.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  await sql.close();
+}, 20_000);
