@@ -43,7 +43,7 @@ async function cleanup(context: HttpContext, request: Request): Promise<Response
   const { dry_run: dryRun } = parseQuery(request, cleanupQuerySchema);
   await readEmptyBody(request, context.config.http.bodyLimitBytes);
   const { queue } = context.config;
-  if (dryRun) return answer(200, { dry_run: true, ...(toSnakeCase(await countExpired(context.sql, queue)) as object) });
+  if (dryRun) return answer(200, { dry_run: true, ...(toSnakeCase(await countExpired(context, queue)) as object) });
   const counts = toSnakeCase(await cleanUp(context, queue)) as Record<string, unknown>;
   await context.sql.transaction((tx) => audit(context, request, tx, { action: "cleanup", target: null, data: counts }));
   return answer(200, { dry_run: false, ...counts });

@@ -27,16 +27,20 @@ export interface DeletedOutputs {
   readonly busy: readonly number[];
 }
 
-async function deleteObject(storage: StorageRegistry, output: JobOutput): Promise<void> {
-  const signal = AbortSignal.timeout(DELETE_TIMEOUT_MS);
+async function deleteObject(storage: StorageRegistry, output: JobOutput, until: readonly AbortSignal[]): Promise<void> {
+  const signal = AbortSignal.any([AbortSignal.timeout(DELETE_TIMEOUT_MS), ...until]);
   // False means that the recorded object is not there any more, which is what was wanted.
   await storage.backend(output.backend).delete(output.key, output.identity, signal);
 }
 
 /** Rejects with the first storage error, after recording what was deleted before and beside it. */
-export async function deleteOutputs(deps: DeleteOutputsDeps, jobId: JobId): Promise<DeletedOutputs> {
+export async function deleteOutputs(
+  deps: DeleteOutputsDeps,
+  jobId: JobId,
+  ...until: readonly AbortSignal[]
+): Promise<DeletedOutputs> {
   const { claimed, busy } = await claimOutputsForDeletion(deps.sql, { jobId, takeoverMs: TAKEOVER_MS });
-  const results = await Promise.allSettled(claimed.map((output) => deleteObject(deps.storage, output)));
+  const results = await Promise.allSettled(claimed.map((output) => deleteObject(deps.storage, output, until)));
   const outcomes = claimed.map(({ ordinal }, index) => ({ ordinal, gone: results[index]?.status === "fulfilled" }));
   if (outcomes.length > 0) await finishOutputDeletion(deps.sql, { jobId, outcomes });
   await publishChange(deps.coordination.bus, jobId).catch((error: unknown) => {

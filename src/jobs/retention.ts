@@ -136,16 +136,16 @@ export async function interruptedDeletions(
   return rows.map((row) => row.id);
 }
 
-/** Final jobs that ended at least `olderThanMs` ago and still have outputs in storage. */
+/** Final jobs that ended at least `olderThanMs` ago and still have outputs in this backend. */
 export async function expiredOutputs(
   sql: SqlRunner,
-  { olderThanMs, limit }: { olderThanMs: number; limit: number },
+  { olderThanMs, backend, limit }: { olderThanMs: number; backend: string; limit: number },
 ): Promise<JobId[]> {
   const rows = await sql.query<{ id: JobId }>(
     `SELECT j.id FROM jobs j WHERE ${IS_FINAL} AND j.completed_at <= now() - ${milliseconds("$1")}
-       AND EXISTS (SELECT FROM job_outputs o WHERE o.job_id = j.id AND o.deleted_at IS NULL)
+       AND EXISTS (SELECT FROM job_outputs o WHERE o.job_id = j.id AND o.deleted_at IS NULL AND o.backend = $3)
      ORDER BY j.completed_at LIMIT $2::integer`,
-    [olderThanMs, limit],
+    [olderThanMs, limit, backend],
   );
   return rows.map((row) => row.id);
 }

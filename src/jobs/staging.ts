@@ -31,13 +31,19 @@ function toStagedRow(row: SqlRow): StagedRow {
 /**
  * Staging of any job that is neither being written (processing with this token) nor named by a manifest, oldest first.
  * To be asked of the primary: a replica may not know yet of the attempt that is writing. `olderThanMs` leaves time for a
- * worker that lost its lease between the intent and the upload to notice and clean up itself.
+ * worker that lost its lease between the intent and the upload to notice and clean up itself. `backend`: null for all.
  */
-export async function orphanStaging(sql: SqlRunner, limit: number, olderThanMs = 0): Promise<StagedRow[]> {
+export async function orphanStaging(
+  sql: SqlRunner,
+  limit: number,
+  olderThanMs = 0,
+  backend: string | null = null,
+): Promise<StagedRow[]> {
   const rows = await sql.query(
     `SELECT ${STAGED_COLUMNS} FROM staging s WHERE ${STAGING_IS_ORPHAN} AND s.created_at <= now() - ${milliseconds("$2")}
+       AND ($3::text IS NULL OR s.backend = $3)
      ORDER BY s.created_at, s.job_id, s.lease_token, s.backend, s.key LIMIT $1::integer`,
-    [limit, olderThanMs],
+    [limit, olderThanMs, backend],
   );
   return rows.map(toStagedRow);
 }

@@ -1,8 +1,10 @@
 /** Liveness, retention, turns and the deletion of outputs, on both engines; claims side by side on Postgres. */
 import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { makeMemoryCoordination } from "../../src/coordination/memory/memory.ts";
 import * as writes from "../../src/jobs/attempt-writes.ts";
 import { cancelJob } from "../../src/jobs/cancel.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
+import { countExpired, expire } from "../../src/jobs/cleanup.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, heartbeat, registerWorker, retireSilentWorkers, workerLeft } from "../../src/jobs/liveness.ts";
 import { reapDeadWorkers } from "../../src/jobs/reap.ts";
@@ -18,6 +20,7 @@ import { orphanStaging } from "../../src/jobs/staging.ts";
 import { listStorageUsage, storedBytes } from "../../src/jobs/storage-usage.ts";
 import { getJob, listEvents, listOutputs } from "../../src/jobs/store.ts";
 import type { JobId, WorkerId } from "../../src/jobs/types.ts";
+import type { StorageRegistry } from "../../src/storage/port.ts";
 import {
   ENGINES,
   makeWorker,
@@ -28,6 +31,7 @@ import {
   submit,
   type TestDatabase,
 } from "../faults/protocol-harness.ts";
+import { silentLogger } from "../support/silent-logger.ts";
 
 const HOUR_MS = 3_600_000;
 const REAP = { ticksBehind: 3, poisonAfter: 3, limit: 100 };
@@ -146,6 +150,37 @@ for (const engine of ENGINES) {
       expect(await deleteExpiredIdempotency(sql, { limit: 1 })).toBe(1);
       expect(await deleteExpiredIdempotency(sql, { limit: 10 })).toBe(1);
       expect(await deleteExpiredIdempotency(sql, { limit: 10 })).toBe(0);
+    });
+
+    test("a store that is away, or is no longer there, keeps nothing else from expiring", async () => {
+      const { sql, keyId } = database;
+      const places = ["gone", "away", "local"];
+      for (const backend of places) {
+        const jobId = await complete([backend]);
+        await sql.query("UPDATE job_outputs SET backend = $2 WHERE job_id = $1", [jobId, backend]);
+      }
+      await sql.query(
+        `INSERT INTO idempotency_keys (key_id, idempotency_key, route, body_sha256, locked_until, expires_at)
+         VALUES ($1, 'expired', '/convert', '', now(), now())`,
+        [keyId],
+      );
+      const away = new Error("It is away.");
+      const deleted: string[] = [];
+      const store = (name: string) => ({
+        ...{ name, properties: { writable: true } },
+        delete: async (key: string) => {
+          if (name === "away") throw away;
+          deleted.push(key);
+          return true;
+        },
+      });
+      const storage = { names: ["away", "local"], backend: store } as unknown as StorageRegistry;
+      const deps = { sql, storage, coordination: makeMemoryCoordination(), logger: silentLogger() };
+      const retention = { retentionJobsMs: null, retentionOutputsMs: 0 };
+      expect(await countExpired(deps, retention)).toEqual({ jobsWithOutputs: 2, jobs: 0, idempotencyKeys: 1 });
+      await expect(expire(deps, retention)).rejects.toBe(away);
+      expect(deleted).toEqual(["local"]);
+      expect(await countExpired(deps, retention)).toEqual({ jobsWithOutputs: 1, jobs: 0, idempotencyKeys: 0 });
     });
 
     test("outputs are deleted under their keys' claims, and an interrupted deletion is taken up again", async () => {

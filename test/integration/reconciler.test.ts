@@ -177,9 +177,17 @@ describe("the reconciler", () => {
     await sql.query("UPDATE jobs SET status = 'queued', worker_id = NULL, stage = NULL WHERE id = $1", [
       jobs[0] as string,
     ]);
+    // Of a store that was taken out of the configuration: it cannot be reached, and is no reason to fail each round.
+    await sql.query(
+      `INSERT INTO staging (job_id, lease_token, backend, key, created_at) VALUES ($1, 1, 'former', 'x', now() - interval '2 days')`,
+      [jobs[0] as string],
+    );
     await runRound({ ...ports, tickIntervalMs: 1 }, { tidies: true, sweeps: true });
-    const kept = await sql.query("SELECT job_id FROM staging");
-    expect(kept).toEqual([{ job_id: jobs[1] }]);
+    const kept = await sql.query("SELECT job_id, backend FROM staging ORDER BY backend");
+    expect(kept).toEqual([
+      { job_id: jobs[0], backend: "former" },
+      { job_id: jobs[1], backend: "local" },
+    ]);
     expect(await readdir(tempDir)).toEqual([`${jobs[1]}.${leases[1]?.leaseToken}`]);
   });
 });
