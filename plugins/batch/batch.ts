@@ -1,6 +1,6 @@
 /** `/batch`: many jobs by one request. */
 import { Elysia } from "elysia";
-import { type MergedItem, mergeStreams, parseCursor } from "../../src/events/merged.ts";
+import { type MergedItem, openMerged, parseCursor } from "../../src/events/merged.ts";
 import {
   type Batch,
   cancelBatch,
@@ -111,13 +111,13 @@ async function follow(context: HttpContext, request: Request, batchId: string): 
     throw invalidRequest([{ path: "Last-Event-ID", message: "must be the id of an event of this stream" }]);
   }
   requireRoom(context);
-  const opened = await Promise.all(jobs.map(({ id }, index) => context.events.open(id, cursor[index] ?? 0)));
-  const streams = opened.filter((stream) => stream !== null);
-  if (streams.every(({ ended }) => ended)) {
-    for (const stream of streams) stream.close();
+  const ids = jobs.map(({ id }) => id);
+  const merged = await openMerged(context.events, ids, cursor);
+  if (merged.ended) {
+    merged.close();
     return new Response(null, { status: 204 });
   }
-  return sseAnswer(context, request, mergeStreams(streams), toSse);
+  return sseAnswer(context, request, merged, toSse);
 }
 
 export const batch = (context: HttpContext) =>

@@ -4,6 +4,8 @@
  * Where a client is in all of them is one text, the number of each job's last event in the order of the jobs: what a
  * browser sends back as Last-Event-ID.
  */
+import type { JobId } from "../jobs/types.ts";
+import type { EventHub } from "./hub.ts";
 import type { EventStream, StreamItem } from "./stream.ts";
 
 export interface MergedItem {
@@ -27,9 +29,18 @@ export function parseCursor(text: string, jobs: number): readonly number[] | nul
   return numbers.length === jobs ? numbers : null;
 }
 
-/** Takes over the streams, which are in the order of the jobs, and closes them. */
-export function mergeStreams(streams: readonly EventStream[]): MergedStream {
-  return new Merged(streams);
+/** The events of these jobs, each after its number in `after`; where one cannot be followed, none is left open. */
+export async function openMerged(
+  hub: EventHub,
+  jobIds: readonly JobId[],
+  after: readonly number[],
+): Promise<MergedStream> {
+  const opening = await Promise.allSettled(jobIds.map((id, index) => hub.open(id, after[index] ?? 0)));
+  const streams = opening.flatMap((one) => (one.status === "fulfilled" && one.value !== null ? [one.value] : []));
+  const failed = opening.find((one) => one.status === "rejected");
+  if (failed === undefined) return new Merged(streams);
+  for (const stream of streams) stream.close();
+  throw failed.reason;
 }
 
 interface Waiting {
@@ -39,6 +50,7 @@ interface Waiting {
   take(): void;
 }
 
+/** Takes over the streams, which are in the order of the jobs, and closes them. */
 class Merged implements MergedStream {
   readonly #streams: readonly EventStream[];
   readonly #waiting: Waiting[] = [];
