@@ -26,6 +26,25 @@ async function makeFolder(folder: string, clip: string): Promise<string> {
   return folder;
 }
 
+type ArgvOf = (variants: readonly object[], cwd: string, short?: boolean) => readonly string[];
+
+interface Places {
+  readonly together: string;
+  readonly apart: readonly string[];
+}
+
+/** With one thread, because with more x264 meets a peak rate by what its threads happen to have done; and of a second. */
+async function requireSameFiles({ together, apart }: Places, argvOf: ArgvOf): Promise<void> {
+  await timeRun(argvOf(VARIANTS, together, true), together);
+  for (const [n, variant] of VARIANTS.entries()) {
+    const cwd = apart[n] ?? "";
+    await timeRun(argvOf([variant], cwd, true), cwd);
+    const one = await sha256OfFile(join(together, `out/renditions/v${n}.mp4`));
+    const other = await sha256OfFile(join(cwd, "out/renditions/v0.mp4"));
+    if (one !== other) throw new Error(`Rung ${n} differs between the two ways.`);
+  }
+}
+
 async function ladder({ folder, long, say }: BenchContext): Promise<Claim[]> {
   const clip = await makeClip({ width: 1920, height: 1080, seconds: SECONDS });
   const tools = { ffmpegPath: programs.ffmpeg, ffprobePath: programs.ffprobe };
@@ -36,8 +55,9 @@ async function ladder({ folder, long, say }: BenchContext): Promise<Claim[]> {
     together: await makeFolder(join(folder, "together"), clip),
     apart: await Promise.all(VARIANTS.map((_, n) => makeFolder(join(folder, `apart-${n}`), clip))),
   };
-  const argvOf = (variants: readonly object[], cwd: string): readonly string[] => {
-    const { steps } = compilePackage([media], { stream: { variants, audio: [] }, threads: THREADS });
+  const argvOf = (variants: readonly object[], cwd: string, short = false): readonly string[] => {
+    const part = short ? { threads: 1, before: [{ type: "trim", end: 1 }] } : { threads: THREADS };
+    const { steps } = compilePackage([media], { stream: { variants, audio: [] }, ...part });
     const [encode] = steps;
     if (encode === undefined) throw new Error("The plan encodes nothing.");
     return [programs.ffmpeg, ...HEAD, ...printArgv(encode, cwd).slice(fixedHead.length)];
@@ -53,16 +73,12 @@ async function ladder({ folder, long, say }: BenchContext): Promise<Claim[]> {
     }
     return { wallMs, cpuSeconds };
   };
+  await requireSameFiles(places, argvOf);
+  say("the files of both ways are the same to the byte");
   const series = await interleave(
     { apart, together, apartAgain: apart },
     { roundsMin: 3, roundsMax: long ? 20 : 5, budgetMs: long ? 1_200_000 : 150_000 },
   );
-  for (const n of VARIANTS.keys()) {
-    const one = await sha256OfFile(join(places.together, `out/renditions/v${n}.mp4`));
-    const other = await sha256OfFile(join(places.apart[n] ?? "", "out/renditions/v0.mp4"));
-    if (one !== other) throw new Error(`Rung ${n} differs between the two ways.`);
-  }
-  say("the files of both ways are the same to the byte");
   const wall = (runs: readonly Run[]): number[] => runs.map(({ wallMs }) => wallMs);
   const cpu = (runs: readonly Run[]): number => median(runs.map(({ cpuSeconds }) => cpuSeconds));
   const common = { kind: "ratio", goal: "P2", baselineName: "three FFmpegs", bound: "most" } as const;

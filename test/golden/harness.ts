@@ -7,6 +7,7 @@ import { readdirSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { probeCaptions } from "../../src/ffmpeg/captions.ts";
+import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
 import { writeContent } from "../../src/ffmpeg/write-content.ts";
 import { fixedHead, printArgv } from "../../src/media/argv.ts";
@@ -22,7 +23,7 @@ import {
 import { parseMediaInfo } from "../../src/media/media-info.ts";
 import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
-import type { Expectation, MediaInfo, Plan } from "../../src/media/types.ts";
+import type { Expectation, MediaInfo, Plan, PlanStep } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
 import { testEnv } from "../support/env.ts";
 import { type ClipSpec, makeClip } from "../support/media.ts";
@@ -129,6 +130,7 @@ async function run(program: string, args: readonly string[], cwd = "/"): Promise
     stdout: "pipe",
     stderr: "pipe",
     timeout: TIMEOUT_MS,
+    ...(cwd === undefined ? {} : { cwd }),
     env: ENVIRONMENT,
     cwd,
   });
@@ -159,6 +161,14 @@ export interface PlanRun {
   readonly loudness: readonly LoudnessResult[];
 }
 
+async function runPackagerStep(step: PlanStep, folder: string): Promise<void> {
+  const program = findPackager(null);
+  if (program === null) throw new Error("Shaka Packager is not in node_modules: run ./dev test, which installs it.");
+  const args = step.args.map((arg) => (typeof arg === "string" ? arg : arg.file));
+  const { code, stderr } = await run(program, args, folder);
+  if (code !== 0) throw new Error(`${step.id} ended with ${code}\n${args.join("\n")}\n${stderr}`);
+}
+
 /** Runs every step in a folder of its own; throws with FFmpeg's words when one fails. */
 export async function runPlan(
   plan: Plan,
@@ -175,6 +185,10 @@ export async function runPlan(
   const loudness: LoudnessResult[] = [];
   for (const planned of plan.steps) {
     const step = resolveStep(planned, measured);
+    if (step.program === "packager") {
+      await runPackagerStep(step, folder);
+      continue;
+    }
     const argv = printArgv(step, folder);
     const limits = [`--as=${step.memoryBytesMax}`, `--fsize=${Math.ceil(step.fileBytesMax)}`];
     const { code, stderr } = await run("prlimit", [...limits, ffmpeg, ...argv], folder);

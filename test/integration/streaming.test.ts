@@ -76,6 +76,23 @@ VERSIONS.forEach(({ name }, index) => {
       expect((await sound.finish()).at(-1)?.media.streams).toMatchObject([{ kind: "audio", channels: 2 }]);
     }, 30_000);
 
+    test("aligns the key frames of every codec, and offers each sound beside each picture", async () => {
+      const variants = [
+        { height: 120, codec: "h265" },
+        { height: 120, codec: "vp9" },
+        { height: 90, codec: "av1" },
+        { height: 60, fps: 12.5 },
+      ];
+      const audio = [{ codec: "opus" }, { codec: "eac3" }, { bitrate: "64k", language: "pt-BR" }];
+      const made = await make({ variants, audio });
+      const outputs = await made.finish();
+      const codecs = outputs.at(-1)?.media.streams.map(({ codec }) => codec);
+      expect(codecs?.toSorted()).toEqual(["aac", "av1", "eac3", "h264", "hevc", "opus", "vp9"]);
+      const master = await Bun.file(join(made.folder, "master.m3u8")).text();
+      expect(master.match(/#EXT-X-STREAM-INF/g)).toHaveLength(12);
+      expect(master).toContain('LANGUAGE="pt-BR"');
+    }, 60_000);
+
     test("takes what stands before it: a trim and a crop", async () => {
       const before = [
         { type: "trim", start: 1, end: 2.2 },

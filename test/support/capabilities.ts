@@ -28,6 +28,7 @@ export function sampleCapabilities(major: 5 | 9): Capabilities {
     demuxers,
     accelerators: {},
     sandbox: { ok: true },
+    packager: { ok: true },
     inputFormats: demuxers,
   };
 }

@@ -42,8 +42,6 @@ export interface MadePackage {
 export const KEY = { bytes: new Uint8Array(16).fill(7), uri: "https://keys.example/1" };
 const limits = { stallTimeoutMs: 20_000, timeoutMs: 60_000, niceness: 0 };
 
-export const packagingCapabilities = () => ({ ...sampleCapabilities(5), packager: { ok: true } as const });
-
 export function compilePackage(
   media: readonly MediaInfo[],
   { stream, before = [], threads = 1 }: Omit<PackageSpec, "clip">,
@@ -51,7 +49,7 @@ export function compilePackage(
   return compile({
     operations: parseOperations([...before, { type: "stream", ...stream }]),
     ...{ options: {}, outputName: "films/film", inputs: media.map((one, n) => ({ file: `in/${n}`, media: one })) },
-    ...{ capabilities: packagingCapabilities(), limits: sampleLimits, threads, attemptName: "attempt-1" },
+    ...{ capabilities: sampleCapabilities(5), limits: sampleLimits, threads, attemptName: "attempt-1" },
   });
 }
 

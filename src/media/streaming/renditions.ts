@@ -1,6 +1,7 @@
 /** Which pictures and sounds a package has, with everything that encoding them needs. */
 
 import { type Container, containerNamed } from "../containers.ts";
+import { videoEncoder } from "../encoders/registry.ts";
 import type { Fraction } from "../operations/scalars.ts";
 import type { AudioRendition, StreamOperation } from "../operations/stream.schema.ts";
 import { transcodeSchema } from "../operations/transcode.schema.ts";
@@ -118,8 +119,10 @@ export function picturesOf(
       type: "transcode",
       video_codec: rung.codec,
       video_bitrate: rung.bitrate,
-      max_bitrate: Math.round(rung.bitrate * 1.2),
-      buffer_size: rung.bitrate * 2,
+      // Some encoders keep a rate by themselves and refuse to be told its peak.
+      ...(videoEncoder(rung.codec).takesMaxBitrate
+        ? { max_bitrate: Math.round(rung.bitrate * 1.2), buffer_size: rung.bitrate * 2 }
+        : {}),
       gop_size: gopSize(rung.fps),
       pixel_format: "yuv420p",
     });
