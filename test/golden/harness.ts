@@ -5,7 +5,7 @@
  */
 import { readdirSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { probeCaptions } from "../../src/ffmpeg/captions.ts";
 import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
@@ -130,7 +130,6 @@ async function run(program: string, args: readonly string[], cwd = "/"): Promise
     stdout: "pipe",
     stderr: "pipe",
     timeout: TIMEOUT_MS,
-    ...(cwd === undefined ? {} : { cwd }),
     env: ENVIRONMENT,
     cwd,
   });
@@ -185,6 +184,7 @@ export async function runPlan(
   const loudness: LoudnessResult[] = [];
   for (const planned of plan.steps) {
     const step = resolveStep(planned, measured);
+    for (const file of step.writes) await mkdir(dirname(join(folder, file)), { recursive: true });
     if (step.program === "packager") {
       await runPackagerStep(step, folder);
       continue;

@@ -1,4 +1,5 @@
 /** Files of captions: each becomes one WebVTT file, which the packager cuts at the segments of the film. */
+
 import type { Operation } from "../operations/parse.ts";
 import { inputIndexOf } from "../operations/references.ts";
 import type { StreamOperation } from "../operations/stream.schema.ts";
