@@ -13,7 +13,6 @@ import { findTools } from "../ffmpeg/tools.ts";
 import { verifyOutput } from "../ffmpeg/verify.ts";
 import { writeContent } from "../ffmpeg/write-content.ts";
 import type { InputKind } from "../media/operations/references.ts";
-import { CAPTION_DEMUXERS } from "../media/streaming/captions.ts";
 import type { Capabilities, MediaInfo } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
@@ -29,9 +28,6 @@ export interface Media {
   /** A file where it lies, by its absolute path. */
   probe(file: string, kind: InputKind, signal: AbortSignal, keyframesFor?: KeyframesFor): Promise<MediaInfo>;
 }
-
-const formatsFor = (captions: boolean, { inputFormats }: Capabilities): readonly string[] =>
-  captions ? CAPTION_DEMUXERS : inputFormats;
 
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
   const { worker, limits, process } = config;
@@ -54,9 +50,8 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     keyframesFor?: KeyframesFor,
   ): Promise<MediaInfo> => {
     if (kind === "captions") return probeCaptions(source);
-    const captions = kind === "subtitle";
-    const formats = formatsFor(captions, capabilities);
-    return probeFile({ runner, tools, file, source, captions, inputFormats: formats, limits, signal, keyframesFor });
+    const { inputFormats } = capabilities;
+    return probeFile({ runner, tools, file, source, inputFormats, limits, signal, keyframesFor });
   };
   const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
     await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });

@@ -22,8 +22,6 @@ export interface ProbeRequest {
   readonly inputFormats: readonly string[];
   /** The operator's limits; null for a file of our own making. */
   readonly limits: MediaLimits | null;
-  /** A file of text lines, with neither picture nor sound. */
-  readonly captions?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /** Parts whose keyframes are wanted, once it is known what the file is; null for none. */
@@ -64,11 +62,6 @@ function assertUsable(media: MediaInfo): void {
   });
 }
 
-function assertCaptions(media: MediaInfo): void {
-  if (media.streams.some((one) => one.kind === "subtitle" && one.textBased)) return;
-  throw new RendiffError({ kind: "input.unsupported", publicMessage: "The file holds no captions." });
-}
-
 /**
  * Throws `input.not_found`, `input.unreadable` (damaged, empty, not media), `input.unsupported` (a format or codec that is
  * not accepted), `input.too_large` or `limit.exceeded`; never with a local path in its message. Rejects with the reason of
@@ -91,8 +84,7 @@ export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
   const media = parseMediaInfo(json);
   const refused = limits === null ? null : checkInputLimits(media, limits);
   if (refused !== null) throw refused;
-  if (request.captions === true) assertCaptions(media);
-  else assertUsable(media);
+  assertUsable(media);
   const windows = request.keyframesFor?.(media) ?? null;
   return windows === null ? media : { ...media, keyframes: await readKeyframes({ ...run, media, windows }) };
 }

@@ -105,6 +105,22 @@ VERSIONS.forEach(({ name }, index) => {
   });
 });
 
+test("captions are read in whatever characters they are, and end with the film", async () => {
+  const lines = [
+    "1\n00:00:00,100 --> 00:00:01,900\nGr\u00fc\u00dfe, cura\u00e7ao\n",
+    "1\n00:00:05,000 --> 00:00:06,000\nafterwards\n",
+  ];
+  const captions = [Buffer.from(lines[0] ?? "", "latin1"), Buffer.from(lines[0] ?? "", "utf16le"), lines[1] ?? ""];
+  const stream = { ...STREAM, captions: ["de", "nl", "fr"].map((language, n) => ({ path: `${n}.srt`, language })) };
+  const made = await makePackage({ clip: CLIP, stream, captions, before: [{ type: "trim", start: 0.5, end: 2.5 }] });
+  await made.finish();
+  const read = (id: string): Promise<string> => Bun.file(join(made.folder, `attempt-1/${id}/1.vtt`)).text();
+  for (const id of ["t0", "t1"]) expect(await read(id)).toMatch(/00:00:00.000 --> 00:00:01.400.*\nGrüße, curaçao/);
+  const names = await readdir(join(made.folder, "attempt-1/t2"));
+  expect(names.length).toBeLessThanOrEqual(2);
+  expect(await read("t2")).not.toContain("afterwards");
+}, 30_000);
+
 describe("a broken package is found", () => {
   const broken = async (damage: (folder: string) => Promise<void>, stream: object = {}): Promise<string> => {
     const made = await makePackage({ clip: CLIP, stream: { ...STREAM, ...stream } });

@@ -1,14 +1,15 @@
 /** Packages as a worker makes them, stage by stage, without a server: for tests that look inside or meddle in between. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { probeCaptions } from "../../src/ffmpeg/captions.ts";
 import { finishPackage, type VerifiedOutput } from "../../src/ffmpeg/package/finish-package.ts";
 import { findPackager, runPackager } from "../../src/ffmpeg/packager.ts";
+import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
 import { probeFile } from "../../src/ffmpeg/probe.ts";
 import { runStep } from "../../src/ffmpeg/step.ts";
 import { compile } from "../../src/media/compile.ts";
 import { ALLOWED_DEMUXERS } from "../../src/media/input-formats.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
-import { CAPTION_DEMUXERS } from "../../src/media/streaming/captions.ts";
 import type { MediaInfo, PackagePlan, Plan, PlanStep } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "./capabilities.ts";
 import { type ClipSpec, copyClip } from "./media.ts";
@@ -24,7 +25,7 @@ export interface PackageSpec {
   /** Index into VERSIONS; default the system's FFmpeg. */
   readonly version?: 0 | 1;
   /** Files of captions, each for an entry of `stream.captions`. */
-  readonly captions?: readonly string[];
+  readonly captions?: readonly (string | Uint8Array)[];
   /** Default 1. */
   readonly threads?: number;
   readonly changeStep?: (step: PlanStep) => PlanStep;
@@ -61,18 +62,18 @@ export async function makePackage(spec: PackageSpec): Promise<MadePackage> {
   const tools = VERSIONS[spec.version ?? 0]?.tools();
   if (tools === undefined) throw new Error("There is no such version.");
   const runner = await bestRunner();
-  const probing = { runner, tools, limits: sampleLimits };
-  const media = [await probeFile({ ...probing, file, inputFormats: ALLOWED_DEMUXERS })];
+  const media = [await probeFile({ runner, tools, limits: sampleLimits, file, inputFormats: ALLOWED_DEMUXERS })];
   for (const [n, text] of (spec.captions ?? []).entries()) {
     const path = join(workDir, `in/${n + 1}`);
     await Bun.write(path, text);
-    media.push(await probeFile({ ...probing, file: path, inputFormats: CAPTION_DEMUXERS, captions: true }));
+    media.push(await probeCaptions(path));
   }
   const plan = compilePackage(media, spec);
   if (plan.package === undefined) throw new Error("The plan makes no package.");
   const packaged = plan.package;
   const packager = findPackager(null);
   const key = packaged.encryption === "none" ? null : KEY;
+  await writePlanFiles(plan.files, { workDir, readOnly: [] });
   for (const planned of plan.steps) {
     const step = spec.changeStep?.(planned) ?? planned;
     if (step.program === "packager")

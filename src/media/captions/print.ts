@@ -16,23 +16,24 @@ function time(seconds: number, mark: "," | "."): string {
   return `${two(whole / 3_600)}:${two((whole / 60) % 60)}:${two(whole % 60)}${mark}${rest}`;
 }
 
-/** An empty line would end the cue, and an arrow would begin another. */
-const safe = (text: string): string => text.replace(/\n{2,}/g, "\n").replaceAll("-->", "->");
+/** An empty line would end the cue, and an arrow would begin another. A space that does not break is text. */
+const safe = (text: string): string =>
+  text
+    .replace(/\n{2,}/g, "\n")
+    .replaceAll("-->", "->")
+    .replace(/^[ \t\n]+|[ \t\n]+$/g, "");
 
 const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function shaped(spans: readonly Span[], print: (text: string) => string): string {
-  return spans
-    .map(({ text, bold, italic, underline }) => {
-      const tags = [...(bold ? ["b"] : []), ...(italic ? ["i"] : []), ...(underline ? ["u"] : [])];
-      const open = tags.map((tag) => `<${tag}>`).join("");
-      return `${open}${print(safe(text))}${tags
-        .toReversed()
-        .map((tag) => `</${tag}>`)
-        .join("")}`;
-    })
-    .join("")
-    .trim();
+  const printed = spans.map(({ text, bold, italic, underline }) => {
+    const tags = [...(bold ? ["b"] : []), ...(italic ? ["i"] : []), ...(underline ? ["u"] : [])];
+    const open = tags.map((tag) => `<${tag}>`);
+    const close = tags.toReversed().map((tag) => `</${tag}>`);
+    return [...open, print(text), ...close].join("");
+  });
+  // As a whole: what each run may hold, several may make together.
+  return safe(printed.join(""));
 }
 
 /** A track without a line cannot be opened, so an empty one holds a space that nobody sees. */

@@ -1,11 +1,8 @@
 /** Further inputs: what operations name beside `input_path`. Their order is the order of a job's inputs after the first. */
 import type { Operation } from "./parse.ts";
 
-/**
- * How an input is opened: `media` and `subtitle` by FFmpeg, each with demuxers of its own; `captions` by us, who find its
- * characters and hand FFmpeg what we write of it.
- */
-export type InputKind = "media" | "subtitle" | "captions";
+/** How an input is opened: `media` by FFmpeg, `captions` by us, who find its characters and hand on what we write of it. */
+export type InputKind = "media" | "captions";
 
 export interface Reference {
   readonly kind: InputKind;
@@ -24,7 +21,7 @@ function ofOperation(operation: Operation, index: number): Reference[] {
       return [{ kind: "media", uri: operation.image, index, path: path("image") }];
     case "stream":
       return (operation.captions ?? []).map(({ path: uri }, n) => ({
-        ...{ kind: "subtitle" as const, uri, index },
+        ...{ kind: "captions" as const, uri, index },
         path: path(`captions[${n}].path`),
       }));
     case "subtitle":

@@ -79,7 +79,7 @@ export const streamFields = {
     .array(captionsSchema)
     .max(CAPTIONS_MAX, `must name at most ${CAPTIONS_MAX} languages`)
     .optional()
-    .describe("Files of captions (srt, vtt, ass, in UTF-8), which become renditions of WebVTT."),
+    .describe("Files of captions (srt, vtt, ass), which become renditions of WebVTT."),
   thumbnails: z
     .boolean("must be true or false")
     .default(false)

@@ -5,7 +5,7 @@ import { inputIndexOf } from "../operations/references.ts";
 import type { StreamOperation } from "../operations/stream.schema.ts";
 import { unsupportedInput } from "../plan/refuse.ts";
 import type { Window } from "../plan/timeline.ts";
-import type { PlanInput, PlanStep } from "../types.ts";
+import type { PlanFile, PlanInput } from "../types.ts";
 import type { PackagedStream } from "./packager-args.ts";
 
 export interface CaptionRendition {
@@ -16,12 +16,6 @@ export interface CaptionRendition {
   readonly name: string;
 }
 
-/** What FFmpeg may open a file of captions as; images of text are none. */
-export const CAPTION_DEMUXERS = ["srt", "webvtt", "ass"] as const;
-
-const STEP_WEIGHT = 0;
-const MEMORY_BYTES = 500e6;
-const FILE_BYTES_MAX = 64e6;
 const GROUP = "captions";
 
 const fileOf = (id: string): string => `out/renditions/${id}.vtt`;
@@ -46,27 +40,11 @@ export const toPackaged = ({ id, language, group, name }: CaptionRendition): Pac
   ...{ id, kind: "text", file: fileOf(id), language, group, name },
 });
 
-/** Reads one file and writes WebVTT in the film's own time. */
-export function captionStep({ id, input }: CaptionRendition, { start, end }: Window): PlanStep {
-  const demuxer = CAPTION_DEMUXERS.find((name) => input.media.demuxers.includes(name));
-  if (demuxer === undefined) throw unsupportedInput("Captions are read from srt, vtt and ass files.");
-  return {
-    id: `captions-${id}`,
-    args: [
-      ...["-protocol_whitelist", "file,pipe", "-format_whitelist", CAPTION_DEMUXERS.join(","), "-f", demuxer],
-      ...(start > 0 ? ["-ss", String(start)] : []),
-      ...(end === null ? [] : ["-t", String(end - start)]),
-      "-i",
-      { file: input.file },
-      ...["-map", "0:s:0", "-c:s:0", "webvtt", "-map_metadata", "-1", "-f", "webvtt"],
-      { file: fileOf(id) },
-    ],
-    filterGraph: null,
-    durationSeconds: null,
-    weight: STEP_WEIGHT,
-    threads: 1,
-    memoryBytesMax: MEMORY_BYTES,
-    fileBytesMax: FILE_BYTES_MAX,
-    writes: [fileOf(id)],
-  };
-}
+/** `seconds` is the package's length, null when it is not known: no segment of captions is later than the film's last. */
+export const captionFile = ({ id, input }: CaptionRendition, { start }: Window, seconds: number | null): PlanFile => ({
+  file: fileOf(id),
+  captions: {
+    from: input.file,
+    task: { to: "vtt", retiming: { shiftSeconds: -start, scale: 1, endSeconds: seconds } },
+  },
+});

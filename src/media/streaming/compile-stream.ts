@@ -15,7 +15,7 @@ import { soundArgs } from "../plan/sound.ts";
 import { fpsOf } from "../plan/source.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
 import type { Arg, PackagePlan, PackageRendition, Plan, PlanStep } from "../types.ts";
-import { type CaptionRendition, captionStep, captionsOf, toPackaged } from "./captions.ts";
+import { type CaptionRendition, captionFile, captionsOf, toPackaged } from "./captions.ts";
 import { framesOf, type GopPlan, gopPlan } from "./gop.ts";
 import { DASH_MANIFEST, MASTER, type PackagedStream, packagerArgs } from "./packager-args.ts";
 import { type Pictures, picturesOf, type SoundRendition, soundsOf, steadyRate } from "./renditions.ts";
@@ -276,12 +276,8 @@ export function compileStream(request: StreamRequest): Plan {
   ];
   return {
     version: 1,
-    files: drawnFiles(context),
-    steps: [
-      encodeStep(drawn, sizes),
-      ...captions.map((one) => captionStep(one, window)),
-      packageStep(drawn, plan, sizes),
-    ],
+    files: [...drawnFiles(context), ...captions.map((one) => captionFile(one, window, seconds))],
+    steps: [encodeStep(drawn, sizes), packageStep(drawn, plan, sizes)],
     outputs: [],
     package: plan,
     warnings: [...new Set(warnings)],
