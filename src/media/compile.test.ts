@@ -101,6 +101,18 @@ const silent = { ...film, streams: [picture] };
 const heard = { ...film, streams: [sound] };
 
 describe("a plan that cannot be", () => {
+  test("has two outputs of one name, also where nobody gave it", () => {
+    const sprite = (output: string) => ({ type: "thumbnail", mode: "sprite", output });
+    const several = { type: "thumbnail", mode: "multiple", count: 2, output: "x.jpg" };
+    for (const [operations, name] of [
+      [[sprite("x.jpg"), sprite("x.png")], "x.vtt"],
+      [[several, { type: "thumbnail", output: "x-2.jpg" }], "x-2.jpg"],
+    ] as const) {
+      const error = refusal("a.mp4", [{ type: "flip" }, ...operations]);
+      expect([error.kind, error.publicMessage]).toEqual(["plan.invalid", expect.stringContaining(` ${name};`)]);
+    }
+  });
+
   const cases: readonly (readonly [string, Parameters<typeof plan>, string, string])[] = [
     [
       "sound of a silent film",

@@ -118,6 +118,20 @@ function draftSide(context: PlanContext, side: SideFile, id: number, outputName:
   }
 }
 
+/** Numbered pictures and maps have names that nobody gave, so that only now all of them are known. */
+function checkNames(drafts: readonly OutputDraft[], outputName: string): void {
+  const names = new Set<string>();
+  for (const { name } of drafts.flatMap(({ files }) => files)) {
+    const whole = name ?? outputName.slice(outputName.lastIndexOf("/") + 1);
+    if (names.has(whole))
+      throw invalidPlan(
+        `Two outputs of this job would be named ${whole}; give each an output of its own.`,
+        "operations",
+      );
+    names.add(whole);
+  }
+}
+
 function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void {
   const count = drafts.reduce((sum, { files }) => sum + files.length, 0);
   if (count > limits.maxOutputs)
@@ -160,6 +174,7 @@ export function compile(request: CompileRequest): Plan {
   const sides = shape.sides.map((side, n) => draftSide(context, side, n + first.length, request.outputName));
   const drafts = [...first, ...sides];
   checkOutputs(drafts, request.limits);
+  checkNames(drafts, request.outputName);
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
   const { pieces, reasons } = piecesOf(context, drafts);
   const told = drafts.flatMap(({ warnings }) => warnings);

@@ -114,6 +114,13 @@ const refused: readonly (readonly [string, readonly unknown[], string, string])[
   ],
   ["a.mp4", [transcode({ video_codec: "copy" }), { type: "trim", start: 1 }], "operations[1].mode", "use mode fast"],
   ["a.mp3", [{ type: "flip" }], "operations[0].type", "there will be no picture in mp3"],
+  ["a.mp3", [{ type: "text", text: "x" }], "operations[0].type", "there will be no picture in mp3"],
+  [
+    "a.mp4",
+    [{ type: "text", text: "x" }, transcode({ video_codec: "copy" })],
+    "operations[0].type",
+    "is text, which changes the picture, and video_codec is copy",
+  ],
   ["a.xyz", [], "output_path", "ends in .xyz"],
   ["name", [], "output_path", "has no extension"],
   ["a.png", [{ type: "thumbnail", quality: 50 }], "operations[0].quality", "lossless"],
@@ -157,6 +164,17 @@ describe("checkOperations", () => {
       expect(refusal(output, operations)).toBeNull();
     });
   }
+
+  test("needs only the filters that are used", () => {
+    const broken = { ok: false, reason: "it is not there" } as const;
+    const whole = sampleCapabilities(9);
+    const capabilities = { ...whole, filters: { ...whole.filters, ass: broken, showwavespic: broken } };
+    const subtitle = { type: "subtitle", path: "a.srt" };
+    expect(refusal("a.mp4", [{ ...subtitle, mode: "embed" }], { capabilities })).toBeNull();
+    expect(refusal("a.mp4", [subtitle], { capabilities })?.kind).toBe("request.unsupported");
+    expect(refusal("a.json", [{ type: "waveform" }], { capabilities })).toBeNull();
+    expect(refusal("a.png", [{ type: "waveform" }], { capabilities })?.kind).toBe("request.unsupported");
+  });
 
   test("options.format names the container where the extension does not", () => {
     expect(refusal("name", [], { options: { format: "mkv" } })).toBeNull();

@@ -4,6 +4,7 @@
  */
 import type { ErrorDetail } from "../../errors.ts";
 import { invalidRequest } from "../../validation/parse.ts";
+import type { Container } from "../containers.ts";
 import { chooseHardware } from "../encoders/hardware.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
 import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
@@ -58,6 +59,7 @@ const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([
   "rotate",
   "flip",
   "watermark",
+  "text",
 ]);
 
 const changesPicture = (operation: Operation): boolean =>
@@ -229,10 +231,12 @@ function requireEncoders(
   }
 }
 
-function filtersOf(operation: Operation): readonly string[] {
+function filtersOf(operation: Operation, container: Container | undefined): readonly string[] {
   if (operation.type === "filter") return FILTERS_OF[operation.name];
+  // A track is put beside the picture; nothing is drawn.
+  if (operation.type === "subtitle" && operation.mode === "embed") return [];
   const filters = FILTERS[operation.type] ?? [];
-  if (operation.type === "waveform") return operation.format === "json" ? ["aresample"] : ["showwavespic"];
+  if (operation.type === "waveform") return container?.name === "json" ? ["aresample"] : ["showwavespic"];
   return operation.type === "audio" && operation.normalize ? [...filters, "loudnorm"] : filters;
 }
 
@@ -243,8 +247,8 @@ function checkAbilities(
   unsupported: ErrorDetail[],
 ): void {
   operations.forEach((operation, index) => {
-    const filters = filtersOf(operation);
-    for (const name of filters) {
+    const container = shape.sides.find((side) => side.index === index)?.container;
+    for (const name of filtersOf(operation, container)) {
       requireAbility(capabilities.filters[name], `operations[${index}].type`, `the filter ${name}`, unsupported);
     }
   });
