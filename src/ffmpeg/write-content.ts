@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { RendiffError } from "../errors.ts";
 import { makePeaks } from "../media/peaks.ts";
 import type { Content, MediaInfo, PlannedOutput } from "../media/types.ts";
+import { toResourceError } from "../work-folders/errors.ts";
 
 const noMedia = (container: string, sizeBytes: number, durationSeconds: number | null): MediaInfo => ({
   ...{ demuxers: [], container, sizeBytes, durationSeconds, startSeconds: 0, bitrate: null, tags: {}, streams: [] },
@@ -19,16 +20,24 @@ async function peaksOf(content: Content & { kind: "peaks" }, workDir: string) {
   return peaks.end();
 }
 
-/** Writes `output` in the work folder. Throws `output.invalid` when there was no sound after all. */
+async function write(path: string, text: string): Promise<number> {
+  try {
+    return await Bun.write(path, text);
+  } catch (error) {
+    throw toResourceError(error);
+  }
+}
+
+/** Writes `output` in the work folder. Throws `output.invalid` when there was no sound after all, and `resource.disk`. */
 export async function writeContent(output: PlannedOutput, content: Content, workDir: string): Promise<MediaInfo> {
   const path = join(workDir, output.file);
   const extension = output.file.slice(output.file.lastIndexOf(".") + 1);
-  if (content.kind === "text") return noMedia(extension, await Bun.write(path, content.text), null);
+  if (content.kind === "text") return noMedia(extension, await write(path, content.text), null);
   const peaks = await peaksOf(content, workDir);
   if (peaks.samples === 0)
     throw new RendiffError({
       kind: "output.invalid",
       publicMessage: "The waveform would be empty: no sound was decoded.",
     });
-  return noMedia(extension, await Bun.write(path, peaks.json), peaks.durationSeconds);
+  return noMedia(extension, await write(path, peaks.json), peaks.durationSeconds);
 }

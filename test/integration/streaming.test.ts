@@ -1,7 +1,7 @@
 /** Packages for adaptive players under both FFmpegs: what is in them, and that nothing broken passes for whole. */
 import { describe, expect, test } from "bun:test";
 import { createDecipheriv } from "node:crypto";
-import { readdir, rename, rm, truncate } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, symlink, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { PlanStep } from "../../src/media/types.ts";
 import { KEY, makePackage, type PackageSpec } from "../support/packages.ts";
@@ -119,6 +119,13 @@ test("captions are read in whatever characters they are, and end with the film",
   const names = await readdir(join(made.folder, "attempt-1/t2"));
   expect(names.length).toBeLessThanOrEqual(2);
   expect(await read("t2")).not.toContain("afterwards");
+}, 30_000);
+
+test("a disk that is full while a package is looked at is no fault of the package", async () => {
+  const made = await makePackage({ clip: CLIP, stream: { ...STREAM, variants: TWO.slice(1) } });
+  await mkdir(join(made.workDir, "out/check"));
+  await symlink("/dev/full", join(made.workDir, "out/check/v0"));
+  expect((await failureOf(made.finish())).kind).toBe("resource.disk");
 }, 30_000);
 
 describe("a broken package is found", () => {

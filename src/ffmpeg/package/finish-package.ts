@@ -3,9 +3,11 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toEvidence } from "../../media/diagnose.ts";
 import { parseMediaInfo } from "../../media/media-info.ts";
+import { NO_MEDIA } from "../../media/plan/expect.ts";
 import { checkFiles, checkPackage, type FoundMedia, type FoundPlaylist } from "../../media/streaming/check-package.ts";
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
-import type { Expectation, MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
+import type { MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
+import { toResourceError } from "../../work-folders/errors.ts";
 import { encryptPackage } from "./encrypt.ts";
 import { type MediaReading, readRendition } from "./read-media.ts";
 import { invalidPackage, readPackage } from "./read-package.ts";
@@ -29,25 +31,12 @@ const TYPES: readonly (readonly [ending: string, mediaType: string])[] = [
 ];
 const KEY_FILE = "out/key";
 
-/** Its bytes were checked with the package as a whole. */
-const NO_EXPECTATION: Expectation = {
-  ...{
-    demuxers: [],
-    durationSeconds: null,
-    durationToleranceSeconds: 0,
-    video: [],
-    audio: [],
-    subtitles: 0,
-    still: false,
-  },
-};
-
 const typeOf = (file: string): string =>
   TYPES.find(([ending]) => file.endsWith(ending))?.[1] ?? "application/octet-stream";
 
 function outputOf(plan: PackagePlan, file: string, role: OutputRole): PlannedOutput {
   const name = `${plan.name}/${file}`;
-  return { role, file: `${plan.folder}/${file}`, name, mediaType: typeOf(file), expect: NO_EXPECTATION };
+  return { role, file: `${plan.folder}/${file}`, name, mediaType: typeOf(file), expect: NO_MEDIA };
 }
 
 /** All renditions as one film, so that an entry says what a player will find behind it. */
@@ -85,8 +74,19 @@ function refuse(problems: readonly string[], workDir: string): void {
   if (problems.length > 0) throw invalidPackage(problems, toEvidence(problems[0] ?? "", [workDir]));
 }
 
-/** Throws `output.invalid`, with what differs, for anything but a whole and playable package as planned. */
+/**
+ * Throws `output.invalid`, with what differs, for anything but a whole and playable package as planned, and `resource.disk`
+ * when there is no room to look at it or to encrypt it.
+ */
 export async function finishPackage(finishing: PackageFinishing): Promise<readonly VerifiedOutput[]> {
+  try {
+    return await finish(finishing);
+  } catch (error) {
+    throw toResourceError(error);
+  }
+}
+
+async function finish(finishing: PackageFinishing): Promise<readonly VerifiedOutput[]> {
   const { plan, workDir, signal } = finishing;
   const folder = join(workDir, plan.folder);
   // Their content is in the segments by now: room for putting these together.

@@ -8,7 +8,7 @@ export type CaptionsTask =
   /** `script`: what a script that has styles of its own is to look like instead. */
   | { readonly to: "ass"; readonly retiming: Retiming; readonly frame: AssFrame; readonly script: Partial<AssStyle> };
 
-function time(seconds: number, mark: "," | "."): string {
+export function printTime(seconds: number, mark: "," | "."): string {
   const milliseconds = Math.round(seconds * 1_000);
   const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
   const whole = Math.floor(milliseconds / 1_000);
@@ -53,7 +53,7 @@ export function printCaptions(captions: Captions, task: CaptionsTask): string {
   const vtt = task.to === "vtt";
   const mark = vtt ? "." : ",";
   const blocks = cues.map(({ startSeconds, endSeconds, spans }, n) => {
-    const times = `${time(startSeconds, mark)} --> ${time(endSeconds, mark)}`;
+    const times = `${printTime(startSeconds, mark)} --> ${printTime(endSeconds, mark)}`;
     return `${vtt ? "" : `${n + 1}\n`}${times}\n${shaped(spans, vtt ? escaped : (text) => text)}\n`;
   });
   return `${vtt ? "WEBVTT\n\n" : ""}${blocks.join("\n")}`;

@@ -1,6 +1,13 @@
 /** What verification holds a film or a sound to. */
 import { printNumber } from "../filtergraph.ts";
+import type { Expectation } from "../types.ts";
 import type { Source } from "./source.ts";
+
+/** Of a file that is no media, or was checked with others: that it is there is all there is to know. */
+export const NO_MEDIA: Expectation = {
+  ...{ demuxers: [], durationSeconds: null, durationToleranceSeconds: 0, video: [], audio: [], subtitles: 0 },
+  still: false,
+};
 
 export interface Toleration {
   readonly source: Source;

@@ -1,7 +1,9 @@
 /** Many small pictures of a film in one, and the map that says which part shows which time. */
+import { printTime } from "../captions/print.ts";
 import { filter } from "../filtergraph.ts";
 import type { Thumbnail } from "../operations/thumbnail.schema.ts";
 import type { PlannedOutput } from "../types.ts";
+import { NO_MEDIA } from "./expect.ts";
 import type { PictureState } from "./picture.ts";
 import { invalidPlan } from "./refuse.ts";
 
@@ -42,13 +44,6 @@ export function tiled(picture: PictureState, { cols, rows, count }: Sheet): Pict
   };
 }
 
-function clock(seconds: number): string {
-  const ms = Math.round(seconds * 1_000);
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
-  const rest = String(ms % 1_000).padStart(3, "0");
-  return `${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${two((ms / 1_000) % 60)}.${rest}`;
-}
-
 /** As players read it: `file#xywh=x,y,w,h` for each span of time. */
 export function spriteMap(
   sheet: Sheet,
@@ -60,15 +55,12 @@ export function spriteMap(
     const from = n * sheet.intervalSeconds;
     const until = n === sheet.count - 1 ? seconds : Math.min(seconds, from + sheet.intervalSeconds);
     const [x, y] = [(n % sheet.cols) * tile.width, Math.floor(n / sheet.cols) * tile.height];
-    return `${clock(from)} --> ${clock(until)}\n${encodeURIComponent(picture)}#xywh=${x},${y},${tile.width},${tile.height}\n`;
+    return `${printTime(from, ".")} --> ${printTime(until, ".")}\n${encodeURIComponent(picture)}#xywh=${x},${y},${tile.width},${tile.height}\n`;
   });
   return `WEBVTT\n\n${cues.join("\n")}`;
 }
 
 export const mapOutput = (id: number, name: string, text: string): PlannedOutput => ({
   ...{ role: "map", file: `out/${id}.vtt`, name, mediaType: "text/vtt", content: { kind: "text", text } },
-  expect: {
-    ...{ demuxers: [], durationSeconds: null, durationToleranceSeconds: 0 },
-    ...{ video: [], audio: [], subtitles: 0, still: false },
-  },
+  expect: NO_MEDIA,
 });

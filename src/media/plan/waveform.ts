@@ -7,6 +7,7 @@ import type { SideFile } from "../operations/shape.ts";
 import type { Waveform } from "../operations/waveform.schema.ts";
 import type { AudioStream, Content, Expectation, PlannedOutput } from "../types.ts";
 import type { PlanContext } from "./context.ts";
+import { NO_MEDIA } from "./expect.ts";
 import { type GraphContext, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { soundPreparations } from "./preparation.ts";
 import { invalidPlan } from "./refuse.ts";
@@ -46,28 +47,9 @@ function heardBy(context: PlanContext, { index }: SideFile, id: number): Heard {
 }
 
 const still = (width: number, height: number): Expectation => ({
-  ...{
-    demuxers: ["png_pipe"],
-    durationSeconds: null,
-    durationToleranceSeconds: 0,
-    audio: [],
-    subtitles: 0,
-    still: true,
-  },
+  ...{ ...NO_MEDIA, demuxers: ["png_pipe"], still: true },
   video: [{ codec: "png", width, height, fps: null }],
 });
-
-const NOTHING: Expectation = {
-  ...{
-    demuxers: [],
-    durationSeconds: null,
-    durationToleranceSeconds: 0,
-    video: [],
-    audio: [],
-    subtitles: 0,
-    still: false,
-  },
-};
 
 export function draftWaveform(
   context: PlanContext,
@@ -96,7 +78,7 @@ export function draftWaveform(
   const content: Content = { kind: "peaks", from: samples, sampleRate, parts: width };
   const output: PlannedOutput = {
     ...{ role: "waveform", file, name: side.name, mediaType: container.mediaType },
-    expect: json ? NOTHING : still(width, height),
+    expect: json ? NO_MEDIA : still(width, height),
     ...(json ? { content } : {}),
   };
   const build = ({ seekSeconds, input }: GraphContext): OutputArgs => ({
