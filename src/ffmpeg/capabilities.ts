@@ -29,6 +29,8 @@ import { readFont } from "./font.ts";
 import { runTool } from "./run-tool.ts";
 import type { MediaTools } from "./tools.ts";
 
+const DEVICES = [...new Set(ACCELERATORS.flatMap(({ devices }) => devices))];
+
 /** To be counted up whenever something else is tried or kept. */
 const RECIPE = 3;
 const LIST_TIMEOUT_MS = 30_000;
@@ -38,6 +40,8 @@ export interface CapabilityRequest {
   readonly tools: MediaTools;
   /** Made when it is missing; holds `capabilities-*.json`. */
   readonly cacheDir: string;
+  /** Whether a device of an accelerator is on this machine, by its path. */
+  isThere?(device: string): boolean;
 }
 
 type Exercised = Omit<Capabilities, "sandbox">;
@@ -62,9 +66,17 @@ async function print(runner: ProcessRunner, program: string, args: readonly stri
 
 const allOk = (names: readonly string[]): Abilities => Object.fromEntries(names.map((name) => [name, { ok: true }]));
 
-async function tryAccelerator(bench: Bench, accelerator: Accelerator, listed: ReadonlySet<string>) {
+const devicesHere = ({ isThere = existsSync }: CapabilityRequest): ReadonlySet<string> =>
+  new Set(DEVICES.filter((path) => isThere(path)));
+
+interface Hardware {
+  readonly listed: ReadonlySet<string>;
+  readonly present: ReadonlySet<string>;
+}
+
+async function tryAccelerator(bench: Bench, accelerator: Accelerator, { listed, present }: Hardware) {
   const { name, tries, head, devices } = accelerator;
-  const here = devices.length === 0 ? process.platform === "darwin" : devices.some((path) => existsSync(path));
+  const here = devices.length === 0 ? process.platform === "darwin" : devices.some((path) => present.has(path));
   const built = tries.some((one) => listed.has(one.name));
   let encoders: Abilities;
   if (here || !built) encoders = await exercise({ ...bench, devices: hardware(name).devices }, tries, listed, head);
@@ -77,11 +89,11 @@ async function tryAccelerator(bench: Bench, accelerator: Accelerator, listed: Re
   return { name, encoders, ability: works ?? first };
 }
 
-async function tryAccelerators(bench: Bench, listed: ReadonlySet<string>) {
+async function tryAccelerators(bench: Bench, machine: Hardware) {
   const encoders: Abilities = {};
   const accelerators: Abilities = {};
   for (const accelerator of ACCELERATORS) {
-    const found = await tryAccelerator(bench, accelerator, listed);
+    const found = await tryAccelerator(bench, accelerator, machine);
     Object.assign(encoders, found.encoders);
     accelerators[found.name] = found.ability;
   }
@@ -109,7 +121,7 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
   ]);
   const [triedMuxers, hardware] = await Promise.all([
     exercise(bench, MUXER_TRIES, new Set(muxers)),
-    tryAccelerators(bench, listed),
+    tryAccelerators(bench, { listed, present: devicesHere(request) }),
   ]);
   return {
     ffmpegVersion: version.text,
@@ -125,7 +137,10 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
   };
 }
 
-/** What the result depends on: the programs, the libraries they load, and whether they run boxed in. */
+/**
+ * What the result depends on: the programs, the libraries they load, the devices that are there (a container may get a
+ * graphics card at its next start, or lose it), and whether the programs run boxed in.
+ */
 async function keyOf(request: CapabilityRequest): Promise<string> {
   const paths = [request.tools.ffmpegPath, request.tools.ffprobePath, "/etc/ld.so.cache"];
   const files = await Promise.all(
@@ -134,7 +149,7 @@ async function keyOf(request: CapabilityRequest): Promise<string> {
       return info === null ? [path] : [path, info.size, info.mtimeMs];
     }),
   );
-  return JSON.stringify([RECIPE, request.runner.sandbox.mode, files]);
+  return JSON.stringify([RECIPE, request.runner.sandbox.mode, files, [...devicesHere(request)]]);
 }
 
 async function readCache(path: string, key: string): Promise<Exercised | null> {

@@ -105,14 +105,16 @@ async function makeStandIns(folder: string) {
 }
 
 describe("the cache", () => {
-  test("is not used for another program, and not when it is damaged", async () => {
+  test("is not used for another program or another device, and not when it is damaged", async () => {
     const folder = await makeTempDir("cache");
     const tools = await makeStandIns(folder);
     const runner = { ...(await bestRunner()), sandbox: { mode: "none", reason: "a script needs a shell" } } as const;
     const plain: ProcessRunner = { ...runner, start: (request) => runner.start({ ...request, sandbox: "off" }) };
+    let devices: readonly string[] = [];
+    const isThere = (device: string): boolean => devices.includes(device);
     const again = async () => {
       const { runner: one, starts } = counted(plain);
-      const capabilities = await exerciseCapabilities({ runner: one, tools, cacheDir: folder });
+      const capabilities = await exerciseCapabilities({ runner: one, tools, cacheDir: folder, isThere });
       return { starts: starts(), capabilities };
     };
     const first = await again();
@@ -122,6 +124,11 @@ describe("the cache", () => {
     });
     expect(first.starts).toBeGreaterThan(0);
     expect((await again()).starts).toBe(0);
+    for (const changed of [["/dev/nvidia0"], []]) {
+      devices = changed;
+      expect((await again()).starts).toBeGreaterThan(0);
+      expect((await again()).starts).toBe(0);
+    }
     await utimes(tools.ffmpegPath, new Date(), new Date(1_000_000));
     expect((await again()).starts).toBeGreaterThan(0);
     const [name] = (await readdir(folder)).filter((one) => one.startsWith("capabilities-"));
