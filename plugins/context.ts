@@ -2,7 +2,7 @@
  * What the front end needs from the rest. `boot` builds it; plugins get it whole and each takes what it uses.
  */
 import type { Config } from "../src/config/config.ts";
-import type { Coordination, ReadyHint } from "../src/coordination/ports.ts";
+import type { Coordination } from "../src/coordination/ports.ts";
 import type { Sql } from "../src/database/sql.ts";
 import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
@@ -60,8 +60,6 @@ export interface HttpServices {
   readonly signingSecret: string;
   readiness(): Readiness;
   readonly healthChecks: readonly HealthCheck[];
-  /** A job may be claimed now; the hint is in the ready queue already. For a worker in this process. */
-  onJobReady?(hint: ReadyHint): void;
 }
 
 /** What the front end itself keeps beside that, one per app. */

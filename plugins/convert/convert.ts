@@ -1,7 +1,6 @@
 /** `POST /convert`: a job, or with `?dry_run=true` the plan it would follow. */
 import { Elysia } from "elysia";
-import { presetFinder } from "../../src/jobs/preset-store.ts";
-import { checkConvert, checkStream, submitJob } from "../../src/jobs/submit.ts";
+import { type CHECKS, checkJob, submitJob } from "../../src/jobs/submit.ts";
 import { answer, baseUrl, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
@@ -15,8 +14,6 @@ import { toPlanView } from "./plan-view.ts";
 
 const PLAN_TIMEOUT_MS = 30_000;
 
-const CHECKS = { convert: checkConvert, stream: checkStream } as const;
-
 /** `POST /convert` and `POST /stream` differ in their bodies alone. */
 export async function createJob(context: HttpContext, request: Request, type: keyof typeof CHECKS): Promise<Response> {
   const { dry_run: dryRun } = parseQuery(request, convertQuerySchema);
@@ -24,8 +21,7 @@ export async function createJob(context: HttpContext, request: Request, type: ke
   const principal = principalOf(request);
   const keyBase = `${baseUrl(context, request)}${API_PREFIX}/keys/`;
   if (dryRun) {
-    const findPreset = await presetFinder(context.sql, principal.keyId, [value]);
-    const { spec } = CHECKS[type](context, principal, value, keyBase, findPreset);
+    const { spec } = await checkJob(context, principal, type, { body: value, keyBase });
     const plan = await withDeadline(request, PLAN_TIMEOUT_MS, (signal) => context.media.plan(spec, signal));
     return answer(200, toPlanView(plan, spec));
   }

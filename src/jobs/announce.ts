@@ -14,7 +14,6 @@ import type { Job, KeyId } from "./types.ts";
 export interface AnnounceDeps {
   readonly coordination: Coordination;
   readonly logger: Logger;
-  onJobReady?(hint: ReadyHint): void;
 }
 
 async function attempt(deps: AnnounceDeps, what: string, work: () => Promise<void>): Promise<void> {
@@ -31,7 +30,6 @@ export async function announceJob(deps: AnnounceDeps, job: Job): Promise<void> {
   if (job.status === "queued" && job.runAt.getTime() <= Date.now()) {
     const hint: ReadyHint = { jobId: job.id, priority: job.priority, rank: job.queueRank };
     await attempt(deps, "a job's hint was not queued; the reconciler will add it", () => readyQueue.add([hint]));
-    deps.onJobReady?.(hint);
   }
   await attempt(deps, "a job's listeners were not told of a change", () => publishChange(bus, job.id));
 }

@@ -11,7 +11,7 @@ import { IS_OPEN } from "./guards.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
 import { insertJob, isUuid } from "./store.ts";
-import { checkConvert, checkStream, type SubmitDeps } from "./submit.ts";
+import { CHECKS, type SubmitDeps } from "./submit.ts";
 import type { Job, JobId, JobStatus, KeyId } from "./types.ts";
 
 /** An item that was refused: where it stood, and why. */
@@ -46,8 +46,6 @@ function toBatch(row: SqlRow): Batch {
     completedAt: row.completed_at as Date | null,
   };
 }
-
-const CHECKS = { convert: checkConvert, stream: checkStream } as const;
 
 interface Accepted {
   readonly type: BatchItemType;

@@ -296,16 +296,3 @@ export async function listOutputs(sql: SqlRunner, jobId: JobId): Promise<JobOutp
   const rows = await sql.query(`SELECT ${OUTPUT_COLUMNS} FROM job_outputs WHERE job_id = $1 ORDER BY ordinal`, [jobId]);
   return rows.map(toOutput);
 }
-
-/** Records that an output's object is gone from storage. False when it was recorded before. */
-export async function markOutputDeleted(
-  sql: SqlRunner,
-  { jobId, ordinal }: { jobId: JobId; ordinal: number },
-): Promise<boolean> {
-  const rows = await sql.query(
-    `UPDATE job_outputs SET deleted_at = now() WHERE job_id = $1 AND ordinal = $2::integer AND deleted_at IS NULL
-     RETURNING ordinal`,
-    [jobId, ordinal],
-  );
-  return rows.length > 0;
-}

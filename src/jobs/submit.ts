@@ -176,6 +176,19 @@ export function checkStream(deps: CheckDeps, principal: Principal, body: unknown
   }
 }
 
+/** By the type of job: how its body is checked. */
+export const CHECKS = { convert: checkConvert, stream: checkStream } as const;
+
+/** A body as `submitJob` checks it, with the caller's own presets. */
+export async function checkJob(
+  deps: SubmitDeps,
+  principal: Principal,
+  type: keyof typeof CHECKS,
+  { body, keyBase }: { readonly body: unknown; readonly keyBase: string },
+): Promise<ConvertRequest> {
+  return CHECKS[type](deps, principal, body, keyBase, await presetFinder(deps.sql, principal.keyId, [body]));
+}
+
 function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
   const operations = parseOperations(request.spec.operations);
   const inputs = [
@@ -218,13 +231,11 @@ export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBod
 export async function submitJob(
   deps: SubmitDeps,
   principal: Principal,
-  type: "convert" | "stream",
+  type: keyof typeof CHECKS,
   body: unknown,
   { requestId, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
-  const check = type === "stream" ? checkStream : checkConvert;
-  const findPreset = await presetFinder(deps.sql, principal.keyId, [body]);
-  const { spec, priority, metadata, webhook } = check(deps, principal, body, keyBase, findPreset);
+  const { spec, priority, metadata, webhook } = await checkJob(deps, principal, type, { body, keyBase });
   const { monthlyLimitMinutes } = principal;
   if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
   const id = Bun.randomUUIDv7() as JobId;

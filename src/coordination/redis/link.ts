@@ -12,10 +12,8 @@ const PROBE_AFTER_MS = 500;
 const SILENT_TRIES_MAX = 3;
 
 export interface Link {
-  /** Rejects with `service.unavailable` when Redis did not answer; other errors are ours. */
+  /** Rejects with `service.unavailable` when Redis did not answer, or refused the command; the cause says which. */
   run<T>(work: (client: RedisClient) => Promise<T>): Promise<T>;
-  /** False while it is known not to answer. */
-  readonly up: boolean;
   close(): Promise<void>;
 }
 
@@ -43,9 +41,6 @@ export function makeLink(client: RedisClient): Link {
     client.disconnect(true);
   };
   return {
-    get up() {
-      return openUntilMs === null && client.status === "ready";
-    },
     async run(work) {
       if (openUntilMs !== null) {
         if (performance.now() < openUntilMs) throw unavailable(new Error("The last command was not answered in time."));
