@@ -227,8 +227,6 @@ function open(opened: AsyncDisposableStack, port: number, start: () => Listening
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
   const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
-  const storage = await openStorage({ storage: config.storage, guard: urlGuard });
-  opened.defer(() => storage.close());
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
     openMigratedDatabase(config, logger),
@@ -243,6 +241,8 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
     collect: makeSampler(sql.value),
     onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
   });
+  const storage = await openStorage({ storage: config.storage, guard: urlGuard, metrics });
+  opened.defer(() => storage.close());
   return {
     ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },
     urlGuard,

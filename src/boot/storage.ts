@@ -1,10 +1,18 @@
 /** The backends of a deployment, opened at once; an SDK is loaded only where one of its backends is configured. */
 import type { BackendConfig, StorageConfig } from "../config/config.ts";
 import type { UrlGuard } from "../security/outbound/url-guard.ts";
+import { withDeadlines } from "../storage/decorators/deadline.ts";
+import { withMetrics } from "../storage/decorators/measure.ts";
+import { withRetries } from "../storage/decorators/retry.ts";
 import { openHttpBackend } from "../storage/http/http-backend.ts";
 import { openLocalBackend } from "../storage/local/local-backend.ts";
 import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+/** What a store elsewhere needs that a folder does not: its calls fail now and then, hang, and are worth measuring. */
+const seasoned = (backend: StorageBackend, metrics: Metrics): StorageBackend =>
+  withRetries(withMetrics(withDeadlines(backend), metrics));
 
 async function openBackend(config: BackendConfig): Promise<StorageBackend> {
   switch (config.type) {
@@ -27,10 +35,11 @@ export interface StorageParts {
   readonly storage: StorageConfig;
   /** The door to `http://` and `https://`. */
   readonly guard: UrlGuard;
+  readonly metrics: Metrics;
 }
 
 /** Reaches no server: a store that is away must not keep the service from starting. */
-export async function openStorage({ storage, guard }: StorageParts): Promise<OpenStorage> {
+export async function openStorage({ storage, guard, metrics }: StorageParts): Promise<OpenStorage> {
   const local: BackendConfig = { type: "local", name: "local", path: storage.path, readable: true, writable: true };
   const results = await Promise.allSettled([local, ...storage.backends].map(openBackend));
   const backends = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -43,5 +52,6 @@ export async function openStorage({ storage, guard }: StorageParts): Promise<Ope
     throw failed.reason;
   }
   const web = (["http", "https"] as const).map((name) => openHttpBackend({ name, guard }));
-  return { ...makeStorageRegistry([...backends, ...web]), close };
+  const ready = backends.map((backend) => (backend.properties.inPlace ? backend : seasoned(backend, metrics)));
+  return { ...makeStorageRegistry([...ready, ...web]), close };
 }

@@ -36,6 +36,8 @@ export interface Metrics {
   /** A webhook's try ended: it was taken, will be tried again, or was given up. */
   webhookTried(outcome: "delivered" | "retried" | "failed"): void;
   storageTransferred(event: { backend: string; direction: "download" | "upload"; bytes: number }): void;
+  /** `outcome`: ok, or the kind of error. */
+  storageCalled(event: { backend: string; operation: string; outcome: string; seconds: number }): void;
   /** `route` is a rule's id, never the path as it was asked for. */
   requestFinished(event: { method: string; route: string; status: number; seconds: number }): void;
   /** The text format of Prometheus. */
@@ -139,6 +141,13 @@ function makeTrafficMetrics(registry: Registry) {
     labelNames: ["backend", "direction"],
     registers,
   });
+  const calls = new Histogram({
+    name: "rendiff_storage_request_seconds",
+    help: "How long a call to a storage backend took.",
+    labelNames: ["backend", "operation", "outcome"],
+    buckets: REQUEST_SECONDS,
+    registers,
+  });
   const webhooks = new Counter({
     name: "rendiff_webhook_deliveries_total",
     help: "Tries to deliver a webhook, by what became of them.",
@@ -153,6 +162,7 @@ function makeTrafficMetrics(registry: Registry) {
       requests.inc({ method, route, status });
       duration.observe({ method, route }, seconds);
     },
+    storageCalled: ({ seconds, ...labels }) => calls.observe(labels, seconds),
     storageTransferred: ({ backend, direction, bytes }) => transferred.inc({ backend, direction }, bytes),
   } satisfies Partial<Metrics>;
 }

@@ -10,10 +10,9 @@ export interface BodyOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The header's value; null for the whole object, `empty` where no byte is asked for. */
-export function rangeOf({ startByte = 0, endByte }: OpenOptions): string | null | "empty" {
-  if (endByte !== undefined && endByte <= startByte) return "empty";
-  if (startByte === 0 && endByte === undefined) return null;
+/** The header's value, also for the whole object: an answer to it says the object's size beside its own. Null: no byte. */
+export function rangeOf({ startByte = 0, endByte }: OpenOptions): string | null {
+  if (endByte !== undefined && endByte <= startByte) return null;
   return `bytes=${startByte}-${endByte === undefined ? "" : endByte - 1}`;
 }
 

@@ -43,10 +43,11 @@ function toStat(sizeBytes: number, { ETag, LastModified }: Dated): ObjectStat {
   return { sizeBytes, modifiedAt: new Date(seconds * 1000), identity: identityOf(ETag, LastModified) };
 }
 
-/** A ranged answer says the whole size after the slash. */
-function wholeSize({ ContentRange, ContentLength }: GetObjectCommandOutput): number {
-  const total = /\/(\d+)$/.exec(ContentRange ?? "")?.[1];
-  return total === undefined ? (ContentLength ?? 0) : Number(total);
+/** `bytes 0-4/10`: what came of the whole. A store may answer with all of it, as for a range that was not asked for. */
+function extentOf({ ContentRange, ContentLength = 0 }: GetObjectCommandOutput): { came: number; whole: number } {
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange ?? "") ?? [];
+  if (total === undefined) return { came: ContentLength, whole: ContentLength };
+  return { came: Number(last) - Number(first) + 1, whole: Number(total) };
 }
 
 /** By its metadata; or, where a store lost that in completing one upload twice at once, by the bytes that it then names. */
@@ -92,26 +93,27 @@ class S3Backend implements StorageBackend {
     const { signal } = options;
     return this.#do(key, signal, async ({ bucket, object }) => {
       const range = rangeOf(options);
-      if (range === "empty") return await this.#openNothing(key, options);
+      if (range === null) return await this.#openNothing(key, options);
       const send = this.#client.send(
         new this.#sdk.GetObjectCommand({
           Bucket: bucket,
           Key: object,
-          ...(range === null ? {} : { Range: range }),
+          Range: range,
         }),
         aborting(signal),
       );
       const got = await orOn(S3_DIALECT, [416], null, send);
       // Nothing of the object lies in the range.
       if (got === null) return await this.#openNothing(key, options);
-      const stat = toStat(wholeSize(got), got);
+      const { came, whole } = extentOf(got);
+      const stat = toStat(whole, got);
       const body = got.Body?.transformToWebStream();
       if (body === undefined) throw unavailable(key);
       if (options.ifIdentity !== undefined && options.ifIdentity !== stat.identity) {
         await body.cancel();
         throw changed(key);
       }
-      return { stat, stream: toStream(body, { key, sizeBytes: got.ContentLength ?? null, signal }) };
+      return { stat, stream: toStream(body, { key, sizeBytes: came, signal }) };
     });
   }
 

@@ -43,7 +43,7 @@ export class Uploads {
 
   /** The upload's id. */
   async begin({ bucket, object }: Place, owner: Owner, mediaType: string, signal?: AbortSignal): Promise<string> {
-    const { UploadId } = await this.#client.send(
+    const { UploadId, $metadata } = await this.#client.send(
       new this.#sdk.CreateMultipartUploadCommand({
         Bucket: bucket,
         Key: object,
@@ -55,6 +55,8 @@ export class Uploads {
     );
     if (UploadId === undefined) throw unavailable(object);
     if (!this.#marks) return UploadId;
+    // A try whose answer was lost may have begun an upload too.
+    if (($metadata.attempts ?? 1) > 1) await this.#abortOthersUnmarked({ bucket, object }, UploadId, signal);
     const bytes = new TextEncoder().encode(markOf(owner));
     await this.putPart({ bucket, object }, UploadId, { number: MARK_NUMBER, startByte: 0, bytes }, signal);
     return UploadId;
@@ -129,6 +131,13 @@ export class Uploads {
       else if (found === undefined || plain(found.ETag) === mark) await this.abort(place, id, signal);
     }
     if (unmarked) throw unavailable(place.object);
+  }
+
+  /** May hit another job's that was begun in this very moment: its attempt is told so and repeated. */
+  async #abortOthersUnmarked(place: Place, own: string, signal?: AbortSignal): Promise<void> {
+    for (const { id } of await this.#begun(place, signal)) {
+      if (id !== own && (await this.#allParts(place, id, signal))?.length === 0) await this.abort(place, id, signal);
+    }
   }
 
   async #allParts({ bucket, object }: Place, id: string, signal?: AbortSignal): Promise<StoredPart[] | null> {

@@ -1,0 +1,50 @@
+/** A backend whose every call goes through one function: what decorators are made of. */
+import type { StorageBackend } from "../port.ts";
+
+export type Operation =
+  | "stat"
+  | "open"
+  | "localPath"
+  | "stage"
+  | "fill"
+  | "publish"
+  | "settle"
+  | "abort"
+  | "delete"
+  | "list"
+  | "presign";
+
+/** `work` may be called again, and with a signal of the decorator's own. */
+export type Around = <T>(
+  operation: Operation,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+) => Promise<T>;
+
+/** `signal` where a call has options: absent is not undefined. */
+const withSignal = <T extends object>(options: T, signal: AbortSignal | undefined): T =>
+  signal === undefined ? options : { ...options, signal };
+
+export function aroundCalls(backend: StorageBackend, around: Around): StorageBackend {
+  return {
+    name: backend.name,
+    properties: backend.properties,
+    ...(backend.checkKey === undefined ? {} : { checkKey: (key: string) => backend.checkKey?.(key) }),
+    stat: (key, signal) => around("stat", signal, (own) => backend.stat(key, own)),
+    open: (key, options = {}) => around("open", options.signal, (own) => backend.open(key, withSignal(options, own))),
+    localPath: (key) => around("localPath", undefined, () => backend.localPath(key)),
+    stage: (key, owner, signal, mediaType) =>
+      around("stage", signal, (own) => backend.stage(key, owner, own, mediaType)),
+    fill: (staged, path, options) =>
+      around("fill", options.signal, (own) => backend.fill(staged, path, withSignal(options, own))),
+    publish: (staged, options) =>
+      around("publish", options.signal, (own) => backend.publish(staged, withSignal(options, own))),
+    settle: (staged, signal) => around("settle", signal, (own) => backend.settle(staged, own)),
+    abort: (staged, signal) => around("abort", signal, (own) => backend.abort(staged, own)),
+    delete: (key, identity, signal) => around("delete", signal, (own) => backend.delete(key, identity, own)),
+    list: (prefix, limit, after) => around("list", undefined, () => backend.list(prefix, limit, after)),
+    presign: (key, options) => around("presign", undefined, () => backend.presign(key, options)),
+    freeBytes: () => backend.freeBytes(),
+    close: () => backend.close(),
+  };
+}
