@@ -39,7 +39,7 @@ export const SUITES: readonly Suite[] = [
   suite("golden", 140),
   suite("property", 60),
   suite("integration", 265, { testTimeoutSeconds: 60 }),
-  suite("faults", 225, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
+  suite("faults", 245, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 490, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];

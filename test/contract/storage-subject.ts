@@ -36,7 +36,10 @@ export function someBytes(length: number, seed = 1): Uint8Array {
 
 let files = 0;
 
-export async function makeFile(subject: StorageSubject, content: string | Uint8Array): Promise<string> {
+export async function makeFile(
+  subject: Pick<StorageSubject, "workDir">,
+  content: string | Uint8Array,
+): Promise<string> {
   const path = join(subject.workDir, `out-${files++}`);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);

@@ -7,6 +7,7 @@ import type { PresignOptions, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
+import { wholeOf } from "../remote/read.ts";
 import { openParts, sendParts } from "../remote/source.ts";
 
 export interface AzureOptions {
@@ -103,7 +104,7 @@ class AzureStore implements CopyStore {
       ...aborting(signal),
     });
     if (answer.readableStreamBody === undefined) throw new Error("Azure gave no body.");
-    return streamOf(answer.readableStreamBody);
+    return { body: streamOf(answer.readableStreamBody), wholeBytes: wholeOf(answer.contentRange) };
   }
 
   async put({ bucket, object }: Place, filePath: string, options: PutOptions): Promise<StoredBytes> {

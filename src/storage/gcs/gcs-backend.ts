@@ -8,6 +8,7 @@ import type { PresignOptions, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { corrupt, type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
+import { wholeOf } from "../remote/read.ts";
 
 export interface GcsOptions {
   readonly name: string;
@@ -20,11 +21,14 @@ export interface GcsOptions {
   readonly keyFilename: string | null;
   /** Preconditions are honoured; emulators ignore some. */
   readonly conditionalWrites: boolean;
+  /** Between two tries of one request, by the SDK; it begins with a second. */
+  readonly retryDelaySecondsMax?: number;
   readonly readable: boolean;
   readonly writable: boolean;
 }
 
-const RETRY = { autoRetry: true, maxRetries: 4, retryDelayMultiplier: 2, maxRetryDelay: 5, totalTimeout: 60 };
+const RETRY = { autoRetry: true, maxRetries: 4, retryDelayMultiplier: 2, totalTimeout: 60 };
+const RETRY_DELAY_SECONDS_MAX = 5;
 /** Of a resumable upload: what is sent again when a request fails. A multiple of 256 KiB. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
@@ -87,7 +91,10 @@ class GcsStore implements CopyStore {
     // An object kept compressed is given as it is kept: its size and sums are those of these bytes.
     headers.set("accept-encoding", "gzip");
     const response = await fetch(url, { headers, decompress: false, ...(signal === undefined ? {} : { signal }) });
-    if (response.ok && response.body !== null) return response.body as ReadableStream<Uint8Array>;
+    if (response.ok && response.body !== null) {
+      const body = response.body as ReadableStream<Uint8Array>;
+      return { body, wholeBytes: wholeOf(response.headers.get("content-range")) };
+    }
     await response.body?.cancel();
     throw new StatusError(response.status);
   }
@@ -174,7 +181,7 @@ class GcsStore implements CopyStore {
 export async function openGcsBackend(options: GcsOptions): Promise<StorageBackend> {
   const { Storage } = await import("@google-cloud/storage");
   const storage = new Storage({
-    retryOptions: RETRY,
+    retryOptions: { ...RETRY, maxRetryDelay: options.retryDelaySecondsMax ?? RETRY_DELAY_SECONDS_MAX },
     ...(options.keyFilename === null ? {} : { keyFilename: options.keyFilename }),
     ...(options.endpoint === null
       ? {}

@@ -18,7 +18,7 @@ import type {
   StagedObject,
   StorageBackend,
 } from "../port.ts";
-import { changed, corrupt, type Dialect, notFound, orOn, translated } from "./errors.ts";
+import { changed, corrupt, type Dialect, notFound, orOn, translated, unavailable } from "./errors.ts";
 import {
   hiddenKey,
   isOwnedBy,
@@ -33,6 +33,12 @@ import { emptyStream, toStream } from "./read.ts";
 export interface ObjectHead {
   readonly stat: ObjectStat;
   readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface RangedBody {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Of the whole object, as this answer says; null when it did not. */
+  readonly wholeBytes: number | null;
 }
 
 export interface StoredBytes {
@@ -59,13 +65,13 @@ export interface CopyStore {
   readonly dialect: Dialect;
   /** Without metadata while the object is still being copied to. */
   head(place: Place, signal?: AbortSignal): Promise<ObjectHead | null>;
-  /** `endByte` is exclusive and within the object. Fails with 404 or 412 when the object is another by now. */
+  /** `endByte` is exclusive. Fails with 404 or 412 when the object is another by now, with 416 when it has no such byte. */
   read(
     place: Place,
     identity: string,
     range: { startByte: number; endByte: number },
     signal?: AbortSignal,
-  ): Promise<ReadableStream<Uint8Array>>;
+  ): Promise<RangedBody>;
   /** All or nothing; the sums of both ends are compared. */
   put(place: Place, filePath: string, options: PutOptions): Promise<StoredBytes>;
   /** Ended when it resolves. Fails with 404 when the source is gone, with 409 or 412 when the destination is another. */
@@ -125,10 +131,11 @@ class CopyBackend implements StorageBackend {
         if (stat === undefined) throw notFound(key);
         if (ifIdentity !== undefined && ifIdentity !== stat.identity) throw changed(key);
         const endByte = Math.min(options.endByte ?? stat.sizeBytes, stat.sizeBytes);
-        if (startByte >= endByte) return { stat, stream: emptyStream() };
-        const range = { startByte, endByte };
-        const body = await orOn(this.#store.dialect, GONE, null, this.#store.read(place, stat.identity, range, signal));
-        if (body !== null) return { stat, stream: toStream(body, { key, sizeBytes: endByte - startByte, signal }) };
+        if (startByte >= endByte && stat.sizeBytes > 0) return { stat, stream: emptyStream() };
+        const range = { startByte, endByte: Math.max(endByte, startByte + 1) };
+        const found = await this.#read(place, stat, range, signal);
+        if (found === "empty") return { stat, stream: emptyStream() };
+        if (found !== null) return { stat, stream: toStream(found, { key, sizeBytes: endByte - startByte, signal }) };
         // Replaced between the two requests: another object, and as good unless one was meant.
         if (ifIdentity !== undefined || look === LOOKS_MAX) throw changed(key);
       }
@@ -248,6 +255,22 @@ class CopyBackend implements StorageBackend {
       throw new RendiffError({ kind: "internal", publicMessage: "A staged object's handle is malformed." });
     }
     return this.#placement.locateHidden(staged.key, expected);
+  }
+
+  /** Null when the object is gone or another. The two answers about one object have to agree on its size. */
+  async #read(place: Place, stat: ObjectStat, range: { startByte: number; endByte: number }, signal?: AbortSignal) {
+    const read = this.#store.read(place, stat.identity, range, signal);
+    const answer = await orOn(
+      this.#store.dialect,
+      GONE,
+      null,
+      orOn(this.#store.dialect, [416], "empty" as const, read),
+    );
+    if (answer === null) return null;
+    const wholeBytes = answer === "empty" ? 0 : answer.wholeBytes;
+    if (wholeBytes === null || wholeBytes === stat.sizeBytes) return answer === "empty" ? answer : answer.body;
+    if (answer !== "empty") await answer.body.cancel();
+    throw unavailable(place.object, new Error(`It has ${stat.sizeBytes} or ${wholeBytes} bytes.`));
   }
 
   /** What came of it is for the next look to say: the answer of a copy may be lost, and others publish too. */

@@ -16,6 +16,12 @@ export function rangeOf({ startByte = 0, endByte }: OpenOptions): string | null 
   return `bytes=${startByte}-${endByte === undefined ? "" : endByte - 1}`;
 }
 
+/** The size of the whole in `bytes 0-4/10`; null without one. */
+export function wholeOf(contentRange: string | null | undefined): number | null {
+  const total = /\/(\d+)$/.exec(contentRange ?? "")?.[1];
+  return total === undefined ? null : Number(total);
+}
+
 export const emptyStream = (): ReadableStream<Uint8Array> =>
   new ReadableStream({
     start(controller) {

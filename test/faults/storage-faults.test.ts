@@ -1,0 +1,202 @@
+/**
+ * Transfers through a proxy that answers 503, breaks connections before and after the store has acted, and cuts and lies
+ * about answers. What arrives is what was sent, or the transfer fails with an error that says so; nothing is left.
+ */
+import { describe, expect, test } from "bun:test";
+import { ListMultipartUploadsCommand, ListPartsCommand, S3Client } from "@aws-sdk/client-s3";
+import { BlobServiceClient } from "@azure/storage-blob";
+import { Storage } from "@google-cloud/storage";
+import { RendiffError } from "../../src/errors.ts";
+import { openAzureBackend } from "../../src/storage/azure/azure-backend.ts";
+import { DEADLINES, withDeadlines } from "../../src/storage/decorators/deadline.ts";
+import { RETRIES, withRetries } from "../../src/storage/decorators/retry.ts";
+import { openGcsBackend } from "../../src/storage/gcs/gcs-backend.ts";
+import type { StorageBackend } from "../../src/storage/port.ts";
+import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
+import { makeFile, newOwner, type Owner, sha256Of, someBytes } from "../contract/storage-subject.ts";
+import { credentials, s3Options } from "../integration/s3-subject.ts";
+import { testEnv } from "../support/env.ts";
+import { type Fault, type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { azureConnectionString, startStore } from "../support/stores.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+
+/** 500 in all with --long. */
+const TRANSFERS = testEnv().long ? 125 : 8;
+const TRIES_MAX = 12;
+const MEBIBYTE = 1024 * 1024;
+
+interface Subject {
+  readonly backend: StorageBackend;
+  readonly workDir: string;
+  readonly proxy: FaultyProxy;
+  /** What the store holds beside published objects, asked without the proxy. */
+  leftovers(keys: readonly string[]): Promise<string[]>;
+}
+
+/** The same numbers for the same seed, whatever runs beside. */
+function makeRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function chance(random: () => number): Fault | null {
+  const roll = random();
+  if (roll < 0.1) return { kind: "status", status: 503 };
+  if (roll < 0.125) return { kind: "reset", after: "nothing" };
+  if (roll < 0.15) return { kind: "reset", after: "the store's answer" };
+  if (roll < 0.18) return { kind: "cut", lying: false };
+  if (roll < 0.2) return { kind: "cut", lying: true };
+  return null;
+}
+
+async function s3(store: "minio" | "rclone"): Promise<Subject> {
+  const options = await s3Options(store);
+  const proxy = await startFaultyProxy(options.endpoint);
+  const client = new S3Client({ endpoint: options.endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  const Bucket = options.bucket;
+  return {
+    ...{ backend: await openS3Backend({ ...options, endpoint: proxy.url }), workDir: await makeTempDir("work"), proxy },
+    async leftovers(keys) {
+      const found: string[] = [];
+      for (const Prefix of keys) {
+        const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix }));
+        for (const { Key, UploadId } of Uploads) {
+          const { Parts = [] } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
+          // Without marks an upload whose beginning was never answered stays, empty, for the bucket's lifecycle.
+          if (options.marks || Parts.length > 0) found.push(`${Key} with ${Parts.length} parts`);
+        }
+      }
+      client.destroy();
+      return found;
+    },
+  };
+}
+
+async function azure(): Promise<Subject> {
+  const { url } = await startStore("azurite");
+  const proxy = await startFaultyProxy(url);
+  const container = BlobServiceClient.fromConnectionString(azureConnectionString(url)).getContainerClient("faults");
+  await container.createIfNotExists();
+  const access = { connectionString: azureConnectionString(proxy.url) };
+  const shape = { name: "azure", bucket: "faults", prefix: "", readable: true, writable: true };
+  return {
+    ...{ backend: await openAzureBackend({ ...shape, access }), workDir: await makeTempDir("work"), proxy },
+    async leftovers() {
+      const found: string[] = [];
+      for await (const { name } of container.listBlobsFlat()) found.push(name);
+      return found.filter((name) => name.includes(".rendiff-"));
+    },
+  };
+}
+
+async function gcs(): Promise<Subject> {
+  const { url } = await startStore("fake-gcs");
+  const proxy = await startFaultyProxy(url);
+  const storage = new Storage({ apiEndpoint: url, projectId: "t", useAuthWithCustomEndpoint: false });
+  const [bucket] = await storage.createBucket("faults");
+  const shape = { name: "gcs", bucket: "faults", prefix: "", readable: true, writable: true };
+  const backend = await openGcsBackend({
+    ...shape,
+    endpoint: proxy.url,
+    keyFilename: null,
+    conditionalWrites: false,
+    retryDelaySecondsMax: 0.05,
+  });
+  return {
+    ...{ backend, workDir: await makeTempDir("work"), proxy },
+    async leftovers() {
+      const [files] = await bucket.getFiles();
+      return files.map(({ name }) => name).filter((name) => name.includes(".rendiff-"));
+    },
+  };
+}
+
+const isClassified = (error: unknown): boolean =>
+  error instanceof RendiffError && ["storage.unavailable", "storage.corrupt", "input.changed"].includes(error.kind);
+
+/** As a job does it: what failed is aborted and tried again under a new token. */
+async function persist<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isClassified(error) || tries === TRIES_MAX) throw error;
+    }
+  }
+}
+
+async function upload(subject: Subject, key: string, content: Uint8Array): Promise<void> {
+  const { backend } = subject;
+  const { jobId } = newOwner();
+  for (let leaseToken = 1; ; leaseToken++) {
+    const owner: Owner = { jobId, leaseToken };
+    let staged = { backend: backend.name, key, ...owner, handle: "" };
+    try {
+      staged = await backend.stage(key, owner);
+      const file = await makeFile(subject, content);
+      const bytes = await backend.fill(staged, file, { mediaType: "video/mp4" });
+      const outcome = await persist(() => backend.publish(bytes, { ifAbsent: false }));
+      expect([key, outcome.outcome]).toEqual([key, "published"]);
+      await persist(() => backend.abort(bytes));
+      return;
+    } catch (error) {
+      if (!isClassified(error) || leaseToken === TRIES_MAX) throw error;
+      // The sweeper comes back for what cannot be settled yet.
+      await persist(() => backend.abort(staged)).catch((problem) => expect(isClassified(problem)).toBe(true));
+    }
+  }
+}
+
+const download = (backend: StorageBackend, key: string): Promise<Uint8Array> =>
+  persist(async () => {
+    const stat = await backend.stat(key);
+    const opened = await backend.open(key, stat === null ? {} : { ifIdentity: stat.identity });
+    const bytes = await new Response(opened.stream).bytes();
+    // A lie about the length shows in the identity's own size.
+    expect(bytes.length).toBe(opened.stat.sizeBytes);
+    return bytes;
+  });
+
+const STORES: readonly (readonly [string, number, () => Promise<Subject>])[] = [
+  ["MinIO", 1, () => s3("minio")],
+  ["rclone", 2, () => s3("rclone")],
+  ["Azurite", 3, azure],
+  ["fake-gcs-server", 4, gcs],
+];
+
+describe("through faults", () => {
+  test.each(STORES)(
+    "%s: every object is whole, and nothing is left",
+    async (_, seed, open) => {
+      const subject = await open();
+      const quick = { ...RETRIES, baseMs: 5, capMs: 50 };
+      const backend = withRetries(withDeadlines(subject.backend, { ...DEADLINES, callMs: 20_000 }), quick);
+      const random = makeRandom(seed);
+      let faults = 0;
+      subject.proxy.decide = () => {
+        const fault = chance(random);
+        if (fault !== null) faults += 1;
+        return fault;
+      };
+      const keys: string[] = [];
+      for (let round = 0; round < TRANSFERS; round++) {
+        const key = `folder/object-${round}`;
+        keys.push(key);
+        // Every fourth has several parts.
+        const sizeBytes = Math.floor(random() * (round % 4 === 0 ? 12 * MEBIBYTE : 200_000));
+        const content = someBytes(sizeBytes, round + 1);
+        await upload({ ...subject, backend }, key, content);
+        expect(sha256Of(await download(backend, key))).toBe(sha256Of(content));
+      }
+      subject.proxy.decide = () => null;
+      expect(faults).toBeGreaterThan(TRANSFERS / 2);
+      expect(await subject.leftovers(keys)).toEqual([]);
+      expect((await backend.list("", 1000)).map(({ key }) => key).sort()).toEqual([...keys].sort());
+      await backend.close();
+    },
+    TRANSFERS * 30_000,
+  );
+});
