@@ -51,7 +51,8 @@ function extentOf({ ContentRange, ContentLength = 0 }: GetObjectCommandOutput): 
 }
 
 /** By its metadata; or, where a store lost that in completing one upload twice at once, by the bytes that it then names. */
-function isOurs({ Metadata, ETag }: HeadObjectCommandOutput, staged: StagedBytes): boolean {
+function isOurs({ ContentLength, Metadata, ETag }: HeadObjectCommandOutput, staged: StagedBytes): boolean {
+  if (ContentLength !== staged.sizeBytes) return false;
   if (isOwnedBy(Metadata, staged)) return true;
   return !(METADATA.job in (Metadata ?? {})) && ETag === `"${staged.fingerprint.split(":")[1]}"`;
 }
@@ -171,7 +172,7 @@ class S3Backend implements StorageBackend {
       // The upload first: looked for second, a completion in between would show in neither place.
       const isStaged = await this.#uploads.exists(place, this.#idOf(staged), signal);
       const head = await this.#head(place, signal);
-      if (head !== null && head.ContentLength === staged.sizeBytes && isOurs(head, staged)) {
+      if (head !== null && isOurs(head, staged)) {
         return { state: "published", identity: identityOf(head.ETag, head.LastModified) };
       }
       return { state: isStaged ? "staged" : "lost" };
@@ -263,7 +264,7 @@ class S3Backend implements StorageBackend {
   async #complete(place: Place, id: string, { staged, parts, ifAbsent, signal }: Completion): Promise<boolean> {
     if (ifAbsent) {
       const head = await this.#head(place, signal);
-      if (head !== null) return !isOwnedBy(head.Metadata, staged);
+      if (head !== null) return !isOurs(head, staged);
     }
     const conditional = ifAbsent && this.properties.conditionalPublish;
     try {
@@ -271,7 +272,8 @@ class S3Backend implements StorageBackend {
       return false;
     } catch (error) {
       if (!conditional || S3_DIALECT.statusOf(error) !== 412) throw error;
-      return !isOwnedBy((await this.#head(place, signal))?.Metadata, staged);
+      const head = await this.#head(place, signal);
+      return head === null || !isOurs(head, staged);
     }
   }
 }
