@@ -16,13 +16,14 @@ import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
 import { makeFile, newOwner, type Owner, sha256Of, someBytes } from "../contract/storage-subject.ts";
 import { credentials, s3Options } from "../integration/s3-subject.ts";
 import { testEnv } from "../support/env.ts";
-import { type Fault, type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { type Fault, type FaultyProxy, type Seen, startFaultyProxy } from "../support/faulty-proxy.ts";
 import { azureConnectionString, startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
 /** 500 in all with --long. */
 const TRANSFERS = testEnv().long ? 125 : 8;
 const TRIES_MAX = 12;
+const QUICK = { ...RETRIES, baseMs: 5, capMs: 50 };
 const MEBIBYTE = 1024 * 1024;
 
 interface Subject {
@@ -75,13 +76,17 @@ async function s3(store: "minio" | "rclone"): Promise<Subject> {
   };
 }
 
+let places = 0;
+const newPlace = (): string => `faults-${places++}`;
+
 async function azure(): Promise<Subject> {
+  const name = newPlace();
   const { url } = await startStore("azurite");
   const proxy = await startFaultyProxy(url);
-  const container = BlobServiceClient.fromConnectionString(azureConnectionString(url)).getContainerClient("faults");
+  const container = BlobServiceClient.fromConnectionString(azureConnectionString(url)).getContainerClient(name);
   await container.createIfNotExists();
   const access = { connectionString: azureConnectionString(proxy.url) };
-  const shape = { name: "azure", bucket: "faults", prefix: "", readable: true, writable: true };
+  const shape = { name: "azure", bucket: name, prefix: "", readable: true, writable: true };
   return {
     ...{ backend: await openAzureBackend({ ...shape, access }), workDir: await makeTempDir("work"), proxy },
     async leftovers() {
@@ -93,11 +98,12 @@ async function azure(): Promise<Subject> {
 }
 
 async function gcs(): Promise<Subject> {
+  const name = newPlace();
   const { url } = await startStore("fake-gcs");
   const proxy = await startFaultyProxy(url);
   const storage = new Storage({ apiEndpoint: url, projectId: "t", useAuthWithCustomEndpoint: false });
-  const [bucket] = await storage.createBucket("faults");
-  const shape = { name: "gcs", bucket: "faults", prefix: "", readable: true, writable: true };
+  const [bucket] = await storage.createBucket(name);
+  const shape = { name: "gcs", bucket: name, prefix: "", readable: true, writable: true };
   const backend = await openGcsBackend({
     ...shape,
     endpoint: proxy.url,
@@ -167,13 +173,32 @@ const STORES: readonly (readonly [string, number, () => Promise<Subject>])[] = [
   ["fake-gcs-server", 4, gcs],
 ];
 
+/** For an object's bytes, not for what a store says of it. */
+const isForBytes = ({ method, url }: Seen): boolean =>
+  method === "GET" && (url.includes("/download/") || !url.includes("/storage/v1/"));
+
+describe("through silence", () => {
+  test.each(STORES)("%s: a stalled connection is given back, and the rest comes over another", async (_, __, open) => {
+    const subject = await open();
+    const backend = withRetries(withDeadlines(subject.backend, { ...DEADLINES, idleMs: 300 }), QUICK);
+    const content = someBytes(300_000);
+    await upload({ ...subject, backend }, "stalled", content);
+    const { promise: given, resolve: closed } = Promise.withResolvers<void>();
+    let stalls = 1;
+    subject.proxy.decide = (seen) => (isForBytes(seen) && stalls-- > 0 ? { kind: "stall", closed } : null);
+    expect(sha256Of(await download(backend, "stalled"))).toBe(sha256Of(content));
+    expect(stalls).toBeLessThan(1);
+    await given;
+    await backend.close();
+  });
+});
+
 describe("through faults", () => {
   test.each(STORES)(
     "%s: every object is whole, and nothing is left",
     async (_, seed, open) => {
       const subject = await open();
-      const quick = { ...RETRIES, baseMs: 5, capMs: 50 };
-      const backend = withRetries(withDeadlines(subject.backend, { ...DEADLINES, callMs: 20_000 }), quick);
+      const backend = withRetries(withDeadlines(subject.backend, { ...DEADLINES, callMs: 20_000 }), QUICK);
       const random = makeRandom(seed);
       let faults = 0;
       subject.proxy.decide = () => {

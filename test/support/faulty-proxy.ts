@@ -13,6 +13,8 @@ export type Fault =
   | { readonly kind: "reset"; readonly after: "nothing" | "the store's answer" }
   /** The answer breaks off in the middle, at its promised length or with a lying one. */
   | { readonly kind: "cut"; readonly lying: boolean }
+  /** Half of the answer comes, and nothing more; `closed` when the client has given the connection up. */
+  | { readonly kind: "stall"; closed(): void }
   /** It reaches the store when the promise has settled, whoever still waits for the answer. */
   | { readonly kind: "late"; readonly until: Promise<void>; readonly answered?: () => void };
 
@@ -81,6 +83,13 @@ function answer(response: ServerResponse, passed: Passed, isHead: boolean, cut: 
   response.write(sent, () => response.socket?.destroy());
 }
 
+function stall(response: ServerResponse, passed: Passed, closed: () => void): void {
+  for (const [name, value] of headersOf(passed)) response.setHeader(name, value);
+  response.statusCode = passed.status;
+  response.once("close", closed);
+  response.write(passed.body.subarray(0, Math.floor(passed.body.length / 2)));
+}
+
 export async function startFaultyProxy(upstreamUrl: string): Promise<FaultyProxy> {
   const upstream = new URL(upstreamUrl);
   const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -100,6 +109,7 @@ export async function startFaultyProxy(upstreamUrl: string): Promise<FaultyProxy
     const passed = await pass(upstream, incoming, body);
     if (fault?.kind === "late") fault.answered?.();
     if (fault?.kind === "reset") response.socket?.destroy();
+    else if (fault?.kind === "stall") stall(response, passed, () => fault.closed());
     else answer(response, passed, seen.method === "HEAD", fault?.kind === "cut" ? fault : null);
   };
   const server = createServer((incoming, response) => {

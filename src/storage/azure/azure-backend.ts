@@ -2,6 +2,7 @@
  * Azure Blob Storage. Uncommitted blocks belong to a blob's name, so that another writer's commit discards them: staging
  * is a blob of our own, copied by the service onto its destination on condition of both ETags.
  */
+import type { Readable } from "node:stream";
 import type { BlobServiceClient, ContainerClient } from "@azure/storage-blob";
 import type { PresignOptions, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
@@ -65,8 +66,9 @@ function streamOf(body: NodeJS.ReadableStream): ReadableStream<Uint8Array> {
         if (done === true) controller.close();
         else controller.enqueue(value as unknown as Uint8Array);
       },
-      async cancel() {
-        await chunks.return?.();
+      cancel() {
+        // Not `return()`: it waits for a chunk that a stalled connection never brings.
+        (body as Readable).destroy();
       },
     },
     { highWaterMark: 0 },

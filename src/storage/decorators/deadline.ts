@@ -83,16 +83,16 @@ export function withDeadlines(backend: StorageBackend, deadlines: Deadlines = DE
   const around: Around = async (operation, signal, work) => {
     const one = watch(backend.name, limitOf(operation), signal);
     try {
-      // The caller's signal goes on to the stream that `open` gives; the deadline ends with the call.
-      return await raced(one.signal, work(operation === "open" ? signal : one.signal));
+      return await raced(one.signal, work(one.signal));
     } finally {
       one.end();
     }
   };
+  const calls = aroundCalls(backend, around);
   return {
-    ...aroundCalls(backend, around),
-    async open(key, options = {}) {
-      const { stat, stream } = await around("open", options.signal, () => backend.open(key, options));
+    ...calls,
+    async open(key, options) {
+      const { stat, stream } = await calls.open(key, options);
       return { stat, stream: watchedStream(stream, backend.name, deadlines.idleMs) };
     },
     async fill(staged, path, options) {

@@ -1,6 +1,7 @@
 /**
  * Tries again what may pass. Every call but `stage` and `fill` can be repeated after an unknown outcome; a stream that
- * breaks off goes on where it was, in the very object that was opened, or fails as changed.
+ * breaks off goes on where it was, in the very object that was opened, or fails as changed. Only where a server knows no
+ * parts it is not taken up: each try would begin at the first byte again.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { RendiffError } from "../../errors.ts";
@@ -51,9 +52,15 @@ interface Reading {
 function resumed(backend: StorageBackend, policy: RetryPolicy, reading: Reading): ReadableStream<Uint8Array> {
   const { key, options, stat } = reading;
   const end = Math.min(options.endByte ?? stat.sizeBytes, stat.sizeBytes);
+  // What is being opened anew when the reader goes has nobody else to end it.
+  const gone = new AbortController();
+  const signal = options.signal === undefined ? gone.signal : AbortSignal.any([options.signal, gone.signal]);
   let position = Math.min(options.startByte ?? 0, end);
   let reader = reading.stream.getReader();
   let failures = 0;
+
+  const canGoOn = (error: unknown): boolean =>
+    mayPass(error) && stat.ranges !== false && !signal.aborted && failures < policy.tries;
 
   async function next(): Promise<Uint8Array | null> {
     const { done, value } = await reader.read();
@@ -65,9 +72,9 @@ function resumed(backend: StorageBackend, policy: RetryPolicy, reading: Reading)
   async function reopen(error: unknown): Promise<void> {
     failures += 1;
     await reader.cancel(error).catch(() => {});
-    if (!mayPass(error) || options.signal?.aborted === true || failures >= policy.tries) throw error;
-    await pause(policy, failures, options.signal);
-    const range = { ...options, startByte: position, endByte: end, ifIdentity: stat.identity };
+    if (!canGoOn(error)) throw error;
+    await pause(policy, failures, signal);
+    const range = { startByte: position, endByte: end, ifIdentity: stat.identity, signal };
     reader = (await backend.open(key, range)).stream.getReader();
   }
 
@@ -82,7 +89,7 @@ function resumed(backend: StorageBackend, policy: RetryPolicy, reading: Reading)
         if (bytes !== null && bytes.length > 0) failures = 0;
         return bytes;
       } catch (error) {
-        if (!mayPass(error) || failures >= policy.tries || options.signal?.aborted === true) throw error;
+        if (!canGoOn(error)) throw error;
         problem = error;
       }
     }
@@ -99,7 +106,11 @@ function resumed(backend: StorageBackend, policy: RetryPolicy, reading: Reading)
           controller.error(options.signal?.aborted === true ? options.signal.reason : error);
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel(reason) {
+        gone.abort(reason);
+        // A stream that has broken off answers with why; nobody asks any more.
+        return reader.cancel(reason).catch(() => {});
+      },
     },
     { highWaterMark: 0 },
   );
