@@ -62,16 +62,19 @@ export class Uploads {
     return UploadId;
   }
 
+  /** Rejects with `storage.unavailable` when somebody else aborted the upload: another attempt begins a new one. */
   async putPart({ bucket, object }: Place, id: string, { number, bytes }: Part, signal?: AbortSignal): Promise<void> {
-    await this.#client.send(
-      new this.#sdk.UploadPartCommand({
-        ...{ Bucket: bucket, Key: object, UploadId: id, PartNumber: number },
-        Body: bytes,
-        ContentLength: bytes.length,
-        ...(this.#checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
-      }),
-      aborting(signal),
-    );
+    const command = new this.#sdk.UploadPartCommand({
+      ...{ Bucket: bucket, Key: object, UploadId: id, PartNumber: number },
+      Body: bytes,
+      ContentLength: bytes.length,
+      ...(this.#checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
+    });
+    try {
+      await this.#client.send(command, aborting(signal));
+    } catch (error) {
+      throw isNamed(error, "NoSuchUpload") ? unavailable(object, error) : error;
+    }
   }
 
   /** Without the mark, in order; null when there is no such upload (any more). */
