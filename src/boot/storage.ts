@@ -14,6 +14,10 @@ import type { Metrics } from "../telemetry/metrics.ts";
 const seasoned = (backend: StorageBackend, metrics: Metrics): StorageBackend =>
   withRetries(withMetrics(withDeadlines(backend), metrics));
 
+/** It has deadlines of its own, and is many servers, of which no one figure says anything. */
+const onTheWeb = (name: "http" | "https", guard: UrlGuard): StorageBackend =>
+  withRetries(openHttpBackend({ name, guard }));
+
 async function openBackend(config: BackendConfig): Promise<StorageBackend> {
   switch (config.type) {
     case "local":
@@ -51,7 +55,7 @@ export async function openStorage({ storage, guard, metrics }: StorageParts): Pr
     await close();
     throw failed.reason;
   }
-  const web = (["http", "https"] as const).map((name) => openHttpBackend({ name, guard }));
+  const web = (["http", "https"] as const).map((name) => onTheWeb(name, guard));
   const ready = backends.map((backend) => (backend.properties.inPlace ? backend : seasoned(backend, metrics)));
   return { ...makeStorageRegistry([...ready, ...web]), close };
 }

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import type { ObjectStat, StorageBackend } from "../storage/port.ts";
-import { readOn } from "./read-on.ts";
+import { readParts } from "./read-parts.ts";
 
 export interface Download {
   readonly backend: StorageBackend;
@@ -60,7 +60,7 @@ export async function download(request: Download): Promise<void> {
   async function work(): Promise<void> {
     for (const { start, end } of ranges) {
       let position = start;
-      for await (const part of readOn({ backend, key, stat, startByte: start, endByte: end, signal })) {
+      for await (const part of readParts({ backend, key, stat, startByte: start, endByte: end, signal })) {
         await writeAt(file, part, position);
         position += part.length;
         total += part.length;

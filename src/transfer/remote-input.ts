@@ -7,7 +7,7 @@ import { open, truncate } from "node:fs/promises";
 import { findLayout, type Layout } from "../media/layout.ts";
 import type { ObjectStat, StorageBackend } from "../storage/port.ts";
 import { download } from "./download.ts";
-import { readOn } from "./read-on.ts";
+import { readParts } from "./read-parts.ts";
 
 export interface RemoteInput {
   readonly stat: ObjectStat;
@@ -31,6 +31,8 @@ export interface OpenRemote {
   /** Absolute; must not exist. */
   readonly path: string;
   readonly signal: AbortSignal;
+  /** Asked before bytes are fetched into the file, for room for just these; rejects where there is none. */
+  readonly reserve?: (bytes: number) => Promise<void>;
 }
 
 /** As a plan sees it: what is whole already is not streamed. */
@@ -68,10 +70,12 @@ async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array>
 }
 
 /** Fetches the beginning, and the end where it matters. A small object is whole by then, and so is one without ranges. */
-export async function openRemote({ backend, key, stat, path, signal }: OpenRemote): Promise<RemoteInput> {
+export async function openRemote({ backend, key, stat, path, signal, reserve }: OpenRemote): Promise<RemoteInput> {
   const { sizeBytes } = stat;
-  const fetch = (startByte: number, endByte: number, until: AbortSignal, onBytes?: (total: number) => void) =>
-    download({ backend, key, stat, path, startByte, endByte, signal: until, ...(onBytes && { onBytes }) });
+  async function fetch(startByte: number, endByte: number, until: AbortSignal, onBytes?: (total: number) => void) {
+    await reserve?.(endByte - startByte);
+    await download({ backend, key, stat, path, startByte, endByte, signal: until, ...(onBytes && { onBytes }) });
+  }
   let head = 0;
   let tail = 0;
   const growTo = async (bytes: number, until: AbortSignal): Promise<void> => {
@@ -108,7 +112,7 @@ export async function openRemote({ backend, key, stat, path, signal }: OpenRemot
     },
     async *read(until) {
       yield* fileParts(path, head);
-      yield* readOn({ backend, key, stat, startByte: head, signal: until });
+      yield* readParts({ backend, key, stat, startByte: head, signal: until });
     },
   };
 }

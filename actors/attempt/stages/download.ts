@@ -1,16 +1,14 @@
 /** Brings the inputs to where FFmpeg can read them: in place where the backend allows it, else copied. */
 import { join } from "node:path";
 import { RendiffError } from "../../../src/errors.ts";
-import type { Lease } from "../../../src/jobs/types.ts";
 import type { MediaLimits } from "../../../src/media/types.ts";
 import type { ObjectRef, ObjectStat, StorageBackend } from "../../../src/storage/port.ts";
-import { openRemote, type RemoteInput } from "../../../src/transfer/remote-input.ts";
+import { openRemote } from "../../../src/transfer/remote-input.ts";
 import { inputFile, placeInput } from "../../../src/work-folders/place-input.ts";
 import type { AttemptContext, Held, PreparedInput } from "../attempt.types.ts";
 import { held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { reserve } from "../reserve.ts";
-import type { AttemptScope } from "../scope.ts";
 import { fileNameOf, runnableOf } from "../spec.ts";
 
 export async function download(
@@ -33,27 +31,18 @@ export async function download(
       continue;
     }
     const file = inputFile(index);
-    const remote = await openRemote({ backend, key: ref.key, stat, path: join(workDir, file), signal });
+    const room = async (bytes: number): Promise<void> => {
+      scope.reservations.push(await reserve(ports.workFolders, claim.lease, bytes));
+    };
+    const remote = await openRemote({
+      ...{ backend, key: ref.key, stat, path: join(workDir, file), signal, reserve: room },
+    });
     // Only what is streamed is not fetched now, and whether it will be is the plan's to say.
-    if (!remote.layout.streams || ref.kind !== "media") await fetchRest(ports, scope, claim.lease, remote, signal);
+    if (!remote.layout.streams || ref.kind !== "media") await remote.complete(signal);
     ports.metrics.storageTransferred({ backend: ref.backend, direction: "download", bytes: remote.fetchedBytes() });
     prepared.push({ ...base, file, readOnly: [], remote });
   }
   return held(prepared);
-}
-
-/** The whole of an input into the work folder, in room set aside for it. */
-export async function fetchRest(
-  ports: AttemptPorts,
-  scope: AttemptScope,
-  lease: Lease,
-  remote: RemoteInput,
-  signal: AbortSignal,
-  onBytes?: (total: number) => void,
-): Promise<void> {
-  if (remote.isWhole()) return;
-  scope.reservations.push(await reserve(ports.workFolders, lease, remote.stat.sizeBytes));
-  await remote.complete(signal, onBytes);
 }
 
 /** The object as it is, if it can be an input: there, not empty, not above MAX_INPUT_SIZE. */

@@ -18,7 +18,6 @@ import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 import { contentKeyOf } from "./content-key.ts";
-import { fetchRest } from "./download.ts";
 
 /** Urgent jobs run beside background ones at their own speed. */
 export const NICENESS = { high: 0, normal: 5, low: 15 } as const;
@@ -34,7 +33,7 @@ export async function encode(
   const { transfers = [] } = plan;
   const streamed = new Set(transfers.flatMap(({ file, mode }) => (mode === "streamed" ? [file] : [])));
   for (const input of context.inputs) {
-    if (!streamed.has(input.file)) await fetchInput(ports, recorder, context, input, signal);
+    if (!streamed.has(input.file)) await fetchInput(ports, recorder, input, signal);
   }
   // Captions are written from an input, which has to be there as a whole.
   const readOnly = context.inputs.flatMap((input) => input.readOnly);
@@ -94,7 +93,7 @@ async function runFed(
     signal.throwIfAborted();
     if (!FROM_A_PIPE.has(toRendiffError(error).kind)) throw error;
     ports.logger.info({ err: error, jobId: context.claim.lease.jobId }, "an input is fetched whole after all");
-    await fetchInput(ports, recorder, context, fed, signal);
+    await fetchInput(ports, recorder, fed, signal);
     return await runStep(ports, context, whole, signal, onProgress);
   }
 }
@@ -106,13 +105,12 @@ const FROM_A_PIPE: ReadonlySet<string> = new Set(["ffmpeg.failed", "input.unread
 async function fetchInput(
   ports: AttemptPorts,
   recorder: Recorder,
-  { claim, scope }: AttemptContext,
   { remote, ref }: PreparedInput,
   signal: AbortSignal,
 ): Promise<void> {
   if (remote === null || remote.isWhole()) return;
   const missing = remote.stat.sizeBytes - remote.fetchedBytes();
-  await fetchRest(ports, scope, claim.lease, remote, signal, (total) => {
+  await remote.complete(signal, (total) => {
     const percent = (total / Math.max(1, missing)) * 100;
     recorder.progress({
       stage: "downloading",

@@ -8,7 +8,6 @@ import { type AttemptContext, type Held, held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { workDirOf } from "../scope.ts";
 import { runnableOf } from "../spec.ts";
-import { fetchRest } from "./download.ts";
 import { keyframesOf } from "./plan.ts";
 
 export async function probe(
@@ -26,7 +25,7 @@ export async function probe(
     if (remote === null || remote.isWhole()) media.push(await look());
     else {
       const glance = (): Promise<MediaInfo> => ports.tools.probe(file, at);
-      const fetchWhole = (): Promise<void> => fetchRest(ports, scope, claim.lease, remote, signal);
+      const fetchWhole = (): Promise<void> => remote.complete(signal);
       media.push(await probeGrowing({ remote, glance, look, fetchWhole, keyframesFor, signal }));
     }
   }
