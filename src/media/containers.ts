@@ -331,6 +331,12 @@ const PICTURES: readonly Container[] = [
   },
 ];
 
+/** Numbers computed from samples, which FFmpeg writes as they are; of one operation alone, and in no list. */
+export const JSON_CONTAINER: Container = {
+  ...{ ...sound, name: "json", extensions: ["json"], muxer: "s16le", mediaType: "application/json", demuxers: [] },
+  audio: NONE,
+};
+
 export const CONTAINERS: readonly Container[] = [...FILMS, ...SOUNDS, ...PICTURES];
 
 const byName: ReadonlyMap<string, Container> = new Map(

@@ -1,4 +1,6 @@
-/** Two-letter language codes and the three-letter ones that containers hold (ISO 639-1 and 639-2/T). */
+/** Codes of languages (ISO 639): containers hold three letters, players read two where a language has them. */
+
+/** 639-1 and 639-2/T. */
 const PAIRS =
   "aa:aar ab:abk af:afr ak:aka am:amh ar:ara as:asm az:aze ba:bak be:bel bg:bul bm:bam bn:ben bo:bod br:bre bs:bos " +
   "ca:cat co:cos cs:ces cv:chv cy:cym da:dan de:deu dv:div dz:dzo ee:ewe el:ell en:eng eo:epo es:spa et:est eu:eus " +
@@ -11,8 +13,17 @@ const PAIRS =
   "su:sun sv:swe sw:swa ta:tam te:tel tg:tgk th:tha ti:tir tk:tuk tl:tgl tn:tsn to:ton tr:tur ts:tso tt:tat tw:twi " +
   "ty:tah ug:uig uk:ukr ur:urd uz:uzb ve:ven vi:vie vo:vol wa:wln wo:wol xh:xho yi:yid yo:yor za:zha zh:zho zu:zul";
 
-const threeLetters: ReadonlyMap<string, string> = new Map(
-  PAIRS.split(" ").map((pair): [string, string] => [pair.slice(0, 2), pair.slice(3)]),
+/** Of 639-2/B, where it differs: older files have it. */
+const BIBLIOGRAPHIC =
+  "sq:alb hy:arm eu:baq my:bur zh:chi cs:cze nl:dut fr:fre ka:geo de:ger el:gre is:ice mk:mac mi:mao ms:may fa:per ro:rum " +
+  "sk:slo bo:tib cy:wel";
+
+const pairs = (text: string): [short: string, long: string][] =>
+  text.split(" ").map((pair) => [pair.slice(0, 2), pair.slice(3)]);
+
+const threeLetters: ReadonlyMap<string, string> = new Map(pairs(PAIRS));
+const twoLetters: ReadonlyMap<string, string> = new Map(
+  [...pairs(PAIRS), ...pairs(BIBLIOGRAPHIC)].map(([short, long]) => [long, short]),
 );
 
 /** `en`, `eng` and `en-GB` alike become `eng`; null for what is no code. */
@@ -21,4 +32,10 @@ export function languageCode(tag: string): string | null {
   const [, code = ""] = match ?? [];
   if (code.length === 3) return code;
   return threeLetters.get(code) ?? null;
+}
+
+/** `eng`, `en` and `en-GB` alike become `en`; what has no two letters, its first part. */
+export function shortLanguage(tag: string): string {
+  const [primary = tag] = tag.toLowerCase().split("-");
+  return twoLetters.get(primary) ?? primary;
 }

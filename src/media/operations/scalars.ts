@@ -164,6 +164,24 @@ export const coordinate = z
   .refine((value) => !("pixels" in value) || Math.abs(value.pixels) <= SIZE_PIXELS_MAX, COORDINATE_FORM)
   .refine((value) => !("percent" in value) || Math.abs(value.percent) <= 100, "must be between -100% and 100%");
 
+interface Placed {
+  readonly position?: unknown;
+  readonly x?: unknown;
+  readonly y?: unknown;
+  readonly start: number;
+  readonly end?: number | undefined;
+}
+
+/** Of what is laid over the film: one place, and an end after its beginning. */
+export const inItsPlace = <Schema extends z.ZodType<Placed>>(schema: Schema): Schema =>
+  schema
+    .refine((op) => op.position === undefined || (op.x === undefined && op.y === undefined), {
+      message: "give position or x and y, not both",
+      path: ["position"],
+    })
+    .refine((op) => (op.x === undefined) === (op.y === undefined), { message: "needs x and y together", path: ["x"] })
+    .refine((op) => op.end === undefined || op.end > op.start, { message: "must be later than start", path: ["end"] });
+
 const URI_LENGTH_MAX = 4_096;
 
 /** The URI of a further input. */

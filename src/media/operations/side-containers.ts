@@ -1,29 +1,6 @@
 /** Which containers the further files of a job may have, by the operation that makes them. */
-import { type Container, containerNamed, isSoundOnly } from "../containers.ts";
+import { type Container, containerNamed, isSoundOnly, JSON_CONTAINER } from "../containers.ts";
 import type { FileMaker } from "./shape.ts";
-
-const NONE = { copies: [], encodes: [] } as const;
-
-/** Numbers that are computed from samples, which FFmpeg writes as they are. */
-export const JSON_CONTAINER: Container = {
-  name: "json",
-  extensions: ["json"],
-  muxer: "s16le",
-  mediaType: "application/json",
-  demuxers: [],
-  video: NONE,
-  audio: NONE,
-  subtitles: { copies: [], encoder: null },
-  severalAudio: false,
-  cover: false,
-  attachments: false,
-  displayMatrix: false,
-  variableFps: true,
-  still: false,
-  takesFaststart: false,
-  chapters: false,
-  args: [],
-};
 
 export interface SideKind {
   fits(container: Container): boolean;

@@ -1,6 +1,6 @@
 /** `text`: lines drawn over the film as the operations before it left it. */
 import { z } from "zod";
-import { color, coordinate, POSITIONS, positiveSeconds, seconds } from "./scalars.ts";
+import { color, coordinate, inItsPlace, POSITIONS, positiveSeconds, seconds } from "./scalars.ts";
 
 const TEXT_LENGTH_MAX = 1_000;
 /** Of the font that every deployment has; what it has no shapes for would come out as boxes. */
@@ -23,8 +23,8 @@ const text = z
       `has the character "${WITHOUT_SHAPE.exec(String(issue.input))?.[0] ?? ""}", which the font for drawn text has no shape for`,
   });
 
-export const textSchema = z
-  .strictObject({
+export const textSchema = inItsPlace(
+  z.strictObject({
     type: z.literal("text"),
     text: text.describe("Drawn as it is: nothing in it is a command. New lines are kept."),
     position: z
@@ -48,12 +48,7 @@ export const textSchema = z
       .describe("A box behind the text: true for half transparent black, or its colour."),
     start: seconds.default(0),
     end: positiveSeconds.optional(),
-  })
-  .refine((op) => op.position === undefined || (op.x === undefined && op.y === undefined), {
-    message: "give position or x and y, not both",
-    path: ["position"],
-  })
-  .refine((op) => (op.x === undefined) === (op.y === undefined), { message: "needs x and y together", path: ["x"] })
-  .refine((op) => op.end === undefined || op.end > op.start, { message: "must be later than start", path: ["end"] });
+  }),
+);
 
 export type Text = z.output<typeof textSchema>;

@@ -1,9 +1,9 @@
 /** `watermark`: a picture laid over the film as the operations before it left it. */
 import { z } from "zod";
-import { coordinate, POSITIONS, positiveSeconds, reference, seconds } from "./scalars.ts";
+import { coordinate, inItsPlace, POSITIONS, positiveSeconds, reference, seconds } from "./scalars.ts";
 
-export const watermarkSchema = z
-  .strictObject({
+export const watermarkSchema = inItsPlace(
+  z.strictObject({
     type: z.literal("watermark"),
     image: reference.describe("URI of the picture; a film or an animation is played from its beginning."),
     position: z
@@ -23,12 +23,7 @@ export const watermarkSchema = z
       .describe("Its width, of the video's width."),
     start: seconds.default(0),
     end: positiveSeconds.optional(),
-  })
-  .refine((op) => op.position === undefined || (op.x === undefined && op.y === undefined), {
-    message: "give position or x and y, not both",
-    path: ["position"],
-  })
-  .refine((op) => (op.x === undefined) === (op.y === undefined), { message: "needs x and y together", path: ["x"] })
-  .refine((op) => op.end === undefined || op.end > op.start, { message: "must be later than start", path: ["end"] });
+  }),
+);
 
 export type Watermark = z.output<typeof watermarkSchema>;

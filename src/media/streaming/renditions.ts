@@ -2,6 +2,7 @@
 
 import { type Container, containerNamed } from "../containers.ts";
 import { videoEncoder } from "../encoders/registry.ts";
+import { shortLanguage } from "../operations/languages.ts";
 import type { Fraction } from "../operations/scalars.ts";
 import type { AudioRendition, StreamOperation } from "../operations/stream.schema.ts";
 import { transcodeSchema } from "../operations/transcode.schema.ts";
@@ -133,50 +134,12 @@ export function picturesOf(
   return { video, state: shown, fps, renditions };
 }
 
-/** Players match by the primary language alone; `eng` and `en` are one. */
-const primary = (language: string): string => (language.split("-")[0] ?? language).toLowerCase();
-const ALPHA3: Readonly<Record<string, string>> = {
-  eng: "en",
-  ger: "de",
-  deu: "de",
-  fre: "fr",
-  fra: "fr",
-  spa: "es",
-  ita: "it",
-  por: "pt",
-  rus: "ru",
-  jpn: "ja",
-  chi: "zh",
-  zho: "zh",
-  kor: "ko",
-  dut: "nl",
-  nld: "nl",
-  pol: "pl",
-  swe: "sv",
-  nor: "no",
-  dan: "da",
-  fin: "fi",
-  tur: "tr",
-  ara: "ar",
-  hin: "hi",
-  cze: "cs",
-  ces: "cs",
-  gre: "el",
-  ell: "el",
-  heb: "he",
-  hun: "hu",
-  rum: "ro",
-  ron: "ro",
-  ukr: "uk",
-  vie: "vi",
-};
-const short = (language: string): string => ALPHA3[primary(language)] ?? primary(language);
 const CODE = /^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8}){0,3}$/;
 
 function languageOf(stream: AudioStream): string | null {
   const { language } = stream;
   if (language === null || language === "und" || !CODE.test(language)) return null;
-  return language.includes("-") ? language : short(language);
+  return language.includes("-") ? language : shortLanguage(language);
 }
 
 function trackFor(tracks: readonly AudioStream[], rendition: AudioRendition, index: number): AudioStream {
@@ -184,7 +147,9 @@ function trackFor(tracks: readonly AudioStream[], rendition: AudioRendition, ind
   if (first === undefined) throw invalidPlan("The input has no sound to make renditions of.", `audio[${index}]`);
   const { language } = rendition;
   if (language === undefined) return first;
-  const same = tracks.find((track) => track.language !== null && short(track.language) === short(language));
+  const same = tracks.find(
+    (track) => track.language !== null && shortLanguage(track.language) === shortLanguage(language),
+  );
   if (same !== undefined) return same;
   // The only track may be called what the client knows it to be, unless the file says otherwise.
   if (tracks.length === 1 && languageOf(first) === null) return first;
