@@ -13,6 +13,16 @@ const OPEN_FILES = 128;
 const PROBE_BYTES = 20_000_000;
 const ANALYZE_MICROSECONDS = 10_000_000;
 
+const READ_MS_MIN = 60_000;
+/** A disk that is slower than this is broken. */
+const BYTES_PER_SECOND_MIN = 2_000_000;
+
+/** How long reading the whole of a file may take. */
+export const readTimeoutMs = (sizeBytes: number): number => READ_MS_MIN + (sizeBytes / BYTES_PER_SECOND_MIN) * 1000;
+
+/** What is decoded as a whole: below it, looking at parts of it alone would take longer. */
+export const FULL_DECODE_PIXELS_MAX = 64_000_000;
+
 export interface ProbeRun {
   readonly runner: ProcessRunner;
   readonly ffprobePath: string;

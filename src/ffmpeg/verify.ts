@@ -16,19 +16,14 @@ import { parseMediaInfo } from "../media/media-info.ts";
 import { numberOf, positive, recordOf, recordsOf } from "../media/media-info-fields.ts";
 import type { Expectation, MediaInfo, PlannedOutput } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
-import { type ProbeRun, runFfprobe } from "./ffprobe.ts";
+import { FULL_DECODE_PIXELS_MAX, type ProbeRun, readTimeoutMs, runFfprobe } from "./ffprobe.ts";
 import { checkSamples, FRAME_ENTRIES, sampleWindows } from "./samples.ts";
 import type { MediaTools } from "./tools.ts";
 
-/** What is decoded as a whole: below it, a second ffprobe would take longer than the decoding. */
-const FULL_DECODE_PIXELS_MAX = 64_000_000;
 const FULL_DECODE_SECONDS_MAX = 60;
 /** For all rates that are not known. */
 const RATE_GUESS = 30;
 
-const TIMEOUT_MS = 60_000;
-/** A disk that is slower than this is broken. */
-const BYTES_PER_SECOND_MIN = 2_000_000;
 const DECODE_THREADS = 2;
 
 export interface VerifyRequest {
@@ -124,7 +119,7 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
     ...{ niceness: request.niceness ?? 0, signal: request.signal, threads: DECODE_THREADS },
     // By its extension FFmpeg would take a picture for a numbered series.
     ...(expect.still && expect.demuxers.length === 1 ? { demuxer: expect.demuxers[0] as string } : {}),
-    timeoutMs: TIMEOUT_MS + (info.size / BYTES_PER_SECOND_MIN) * 1000,
+    timeoutMs: readTimeoutMs(info.size),
   };
   const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];
   const decode = ["-count_frames", "-show_entries", FRAME_ENTRIES];

@@ -10,7 +10,7 @@ import { numberOf, recordOf, recordsOf } from "../../media/media-info-fields.ts"
 import type { FoundMedia, FoundPlaylist } from "../../media/streaming/check-package.ts";
 import type { MediaInfo, PackagePlan, PackageRendition } from "../../media/types.ts";
 import type { ProcessRunner } from "../../process/port.ts";
-import { runFfprobe } from "../ffprobe.ts";
+import { FULL_DECODE_PIXELS_MAX, readTimeoutMs, runFfprobe } from "../ffprobe.ts";
 import { runTool } from "../run-tool.ts";
 import type { MediaTools } from "../tools.ts";
 import type { ContentKey } from "./encrypt.ts";
@@ -27,16 +27,12 @@ export interface MediaReading {
   readonly signal?: AbortSignal;
 }
 
-const TIMEOUT_MS = 60_000;
-const BYTES_PER_SECOND_MIN = 2_000_000;
-/** Below it every picture is decoded, above it the first of each segment and every other key frame. */
-const FULL_DECODE_PIXELS_MAX = 64_000_000;
-
 async function concatenate(files: readonly string[], target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   for (const file of files) await pipeline(createReadStream(file), createWriteStream(target, { flags: "a" }));
 }
 
+/** Then every picture is decoded, else the first of each segment and every other key frame. */
 const isQuick = ({ width, height, fps }: PackageRendition, seconds: number): boolean =>
   (width ?? 0) * (height ?? 0) * (fps ?? 0) * seconds <= FULL_DECODE_PIXELS_MAX;
 
@@ -63,7 +59,7 @@ export async function readRendition(
     file,
   );
   try {
-    if (plan.encryption === "cbcs") await decrypt(reading, rendition);
+    if (plan.encryption === "cbcs") await decrypt(reading, rendition, readTimeoutMs(bytes));
     const { json, stderr } = await runFfprobe({
       ...{ runner, ffprobePath: tools.ffprobePath, file, niceness, signal, pixelsMax: null, threads: 2 },
       ...{ inputFormats: ["mov", "mp4", "mpegts"], demuxer: plan.container === "ts" ? "mpegts" : "mov" },
@@ -72,7 +68,7 @@ export async function readRendition(
         ...(rendition.kind === "video" ? ["-show_entries", "frame=pts_time,key_frame"] : ["-count_frames"]),
         ...(rendition.kind === "video" && !isQuick(rendition, seconds) ? ["-skip_frame", "nokey"] : []),
       ],
-      timeoutMs: TIMEOUT_MS + (bytes / BYTES_PER_SECOND_MIN) * 1000,
+      timeoutMs: readTimeoutMs(bytes),
     });
     if (stderr.trim() !== "")
       throw invalidPackage([`${rendition.id} is damaged`], toEvidence(stderr.split("\n")[0] ?? "", [workDir]));
@@ -86,15 +82,15 @@ export async function readRendition(
 }
 
 /** By the packager itself: the FFmpegs that read this scheme are few. What comes out is then judged by ffprobe. */
-async function decrypt(reading: MediaReading, { id, kind }: PackageRendition): Promise<void> {
+async function decrypt(reading: MediaReading, { id, kind }: PackageRendition, timeoutMs: number): Promise<void> {
   const { runner, packager: program, key, workDir, niceness, signal } = reading;
   if (program === null || key === null) throw new Error("Decrypting needs the packager and the key.");
   const file = `out/check/${id}`;
   const { exit } = await withKeyFlags(workDir, key, (flags) =>
     runTool({
-      ...{ runner, program, workDir, niceness, signal, timeoutMs: TIMEOUT_MS * 10 },
+      ...{ runner, program, workDir, niceness, signal, timeoutMs },
       args: [`in=${file},stream=${kind},output=${file}.mp4`, "--temp_dir", "out/check", ...DECRYPTING, ...flags],
-      limits: { addressSpaceBytes: 1.5e9, fileBytes: null, cpuSeconds: 600, openFiles: 64 },
+      limits: { addressSpaceBytes: 1.5e9, fileBytes: null, cpuSeconds: Math.ceil(timeoutMs / 1000), openFiles: 64 },
     }),
   );
   if (exit.exitCode !== 0) throw invalidPackage([`${id} cannot be decrypted with its key`]);
