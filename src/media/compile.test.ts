@@ -133,6 +133,12 @@ describe("a plan that cannot be", () => {
       "The input has no picture to take a thumbnail of.",
     ],
     [
+      "captions drawn over a song",
+      ["a.mp4", [{ type: "subtitle", path: "a.srt" }], heard],
+      "plan.invalid",
+      "The input has no picture to subtitle.",
+    ],
+    [
       "a song turned",
       ["a.mp4", [{ type: "rotate", angle: 90 }], heard],
       "plan.invalid",

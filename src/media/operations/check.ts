@@ -68,7 +68,7 @@ const changesPicture = (operation: Operation): boolean =>
   (operation.type === "subtitle" && operation.mode === "burn");
 
 /** An operation on the picture that does nothing where there is none. */
-const needsPicture = (operation: Operation): boolean =>
+export const needsPicture = (operation: Operation): boolean =>
   changesPicture(operation) && !(operation.type === "filter" && changesSoundToo(operation));
 
 const nameOf = (operation: Operation): string =>

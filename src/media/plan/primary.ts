@@ -1,8 +1,7 @@
 /** The film or the sound at `output_path`. */
 import { isPicture, isSoundOnly } from "../containers.ts";
+import { needsPicture } from "../operations/check.ts";
 import { audioChoice, type VideoChoice, videoChoice } from "../operations/check-codec.ts";
-import { changesSoundToo } from "../operations/filter.schema.ts";
-import type { Operation } from "../operations/parse.ts";
 import type { ExpectedVideo, PlannedOutput, VideoStream } from "../types.ts";
 import { embeddedOf, withTracks } from "./captions.ts";
 import type { PlanContext } from "./context.ts";
@@ -12,7 +11,7 @@ import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
 import { picturePreparations, soundPreparations } from "./preparation.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
-import { copiedBytes, fileBytes, heldMemory, TRACK_MEMORY, videoBits } from "./resources.ts";
+import { assumedSeconds, copiedBytes, fileBytes, heldMemory, TRACK_MEMORY, videoBits } from "./resources.ts";
 import { changesSound, wishesOf } from "./sound.ts";
 import { bitsOf, expectedAudio, heldBytesOf, type Sound, soundOf, soundPart } from "./sound-part.ts";
 import { fpsOf, lengthsOf } from "./source.ts";
@@ -30,11 +29,6 @@ import {
 } from "./video-part.ts";
 
 const PASS_LOG = "pass";
-const PICTURE_TYPES = new Set(["scale", "crop", "pad", "rotate", "flip", "watermark", "text"]);
-
-/** An operation that is pointless where there is no picture. */
-const needsPicture = (operation: Operation): boolean =>
-  PICTURE_TYPES.has(operation.type) || (operation.type === "filter" && !changesSoundToo(operation));
 
 type Picture =
   | { readonly kind: "none" }
@@ -229,10 +223,6 @@ function sizesOf(context: PlanContext, picture: Picture, sound: Sound, seconds: 
     bytesLikely: fileBytes(video.likely + soundRate, length) + covers,
   };
 }
-
-/** What is taken for the length of a film that does not state one: what its bytes last at a low rate. */
-const assumedSeconds = ({ source, limits }: PlanContext): number =>
-  Math.min(limits.maxDurationSeconds, Math.max(60, ((source.media.sizeBytes ?? 0) * 8) / 200_000));
 
 function memoryOf(picture: Picture, sound: Sound, passengers: Passengers): MemoryUse[] {
   const tracks = sound.tracks.filter(({ way }) => way.kind === "encode").length + passengers.subtitles;

@@ -5,8 +5,10 @@
  * 976/1842, x265 1122/2095, SVT-AV1 2766/4922 with FFmpeg 5.1; 1446/2104, 1551/2319, 1753/2977 with 9.0; x264 with 64
  * threads 5.2 GB; with the fastest presets VP9 990/1749, ProRes 838/1065, MPEG-2 801/868, a copy 290 at most). Below its need an encoder may hang instead of failing, so the models lie above all of them.
  */
+
 import type { VideoSettings } from "../encoders/video-encoder.ts";
 import type { MediaLimits } from "../types.ts";
+import type { PlanContext } from "./context.ts";
 import type { MemoryUse } from "./output.ts";
 import type { VideoEncode } from "./video-choice.ts";
 
@@ -83,3 +85,7 @@ export function fileBytes(bitsPerSecond: number, durationSeconds: number): numbe
 /** A copied stream is no larger in its new container than its whole source, give or take the container. */
 export const copiedBytes = (sourceBytes: number, durationSeconds: number): number =>
   Math.ceil(sourceBytes * 1.1 + CONTAINER_BYTES + CONTAINER_BYTES_PER_SECOND * durationSeconds);
+
+/** What is taken for the length of a film that does not state one: what its bytes last at a low rate. */
+export const assumedSeconds = ({ source, limits }: PlanContext): number =>
+  Math.min(limits.maxDurationSeconds, Math.max(60, ((source.media.sizeBytes ?? 0) * 8) / 200_000));

@@ -10,7 +10,7 @@ import type { PlanContext } from "../plan/context.ts";
 import { toleranceSeconds } from "../plan/expect.ts";
 import { furtherInputs, inputArgs } from "../plan/inputs.ts";
 import { invalidPlan, overLimit } from "../plan/refuse.ts";
-import { fileBytes, memoryBytesMax, TRACK_MEMORY, videoBits } from "../plan/resources.ts";
+import { assumedSeconds, fileBytes, memoryBytesMax, TRACK_MEMORY, videoBits } from "../plan/resources.ts";
 import { soundArgs } from "../plan/sound.ts";
 import { fpsOf } from "../plan/source.ts";
 import { cutPicture, cutSound, lengthOf, seekFor, type Window, windowOf } from "../plan/timeline.ts";
@@ -108,9 +108,8 @@ interface Sizes {
 }
 
 function sizesOf({ pictures, sounds, seconds, request }: Drawn): Sizes {
-  const { limits, source } = request.context;
-  const length =
-    seconds ?? Math.min(limits.maxDurationSeconds, Math.max(60, ((source.media.sizeBytes ?? 0) * 8) / 200_000));
+  const { limits } = request.context;
+  const length = seconds ?? assumedSeconds(request.context);
   const bits = [
     ...(pictures?.renditions ?? []).map(({ rung, encode }) =>
       videoBits(encode, rung.width * rung.height, rung.fps.num / rung.fps.den, limits),
