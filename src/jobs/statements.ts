@@ -34,19 +34,12 @@ export const RELEASED = "worker_id = NULL, stage = NULL, updated_at = now(), log
  * The virtual time is the highest rank that runs, else the lowest that waits, else the clock's seconds. Rejected: a row
  * with the virtual time, which every claim would have to write, one behind the other; a row with each key's last rank,
  * which would do the same to a key's submissions. Reading them leaves ties between jobs that one key submits at once.
+ * It is a function of the database (`migrations/`), so that its plan has settings of its own.
  *
  * `job` names the row, or the values being inserted, that has `key_id`; `priority` is the class's number in SQL.
  */
 export function queueRank(job: string, priority: string): string {
-  const inClass = `coalesce(r.aged_priority, r.priority) = ${priority}`;
-  return `greatest(
-    coalesce(
-      (SELECT max(r.queue_rank) FROM jobs r WHERE r.status = 'processing' AND ${inClass}),
-      (SELECT r.queue_rank FROM jobs r WHERE r.status = 'queued' AND ${inClass} ORDER BY r.queue_rank LIMIT 1),
-      extract(epoch FROM clock_timestamp())::double precision),
-    (SELECT r.queue_rank FROM jobs r WHERE r.status = 'queued' AND r.key_id = ${job}.key_id AND ${inClass}
-      ORDER BY r.queue_rank DESC LIMIT 1))
-    + 1 / coalesce((SELECT k.weight FROM api_keys k WHERE k.id = ${job}.key_id), 1)::double precision`;
+  return `queue_rank(${job}.key_id, (${priority})::smallint)`;
 }
 
 /** A number of milliseconds as an interval. */
