@@ -19,10 +19,23 @@ export interface FileEnds {
 const no = (reason: string): Layout => ({ streams: false, reason });
 const streams = (container: string): Layout => ({ streams: true, container });
 
+/** For names: of a megabyte, its call would have more arguments than there may be. */
 const textAt = (bytes: Uint8Array, at: number, length: number): string =>
   String.fromCharCode(...bytes.subarray(at, at + length));
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Whether one of the boxes from `at` to `end` is of this type. */
+function holdsBox(head: Uint8Array, at: number, end: number, type: string): boolean {
+  const view = viewOf(head);
+  for (let from = at; from + 8 <= end; ) {
+    if (textAt(head, from + 4, 4) === type) return true;
+    const size = view.getUint32(from);
+    if (size < 8) return false;
+    from += size;
+  }
+  return false;
+}
 
 /** Boxes up to the media data; the index has to be among them. */
 function mp4Layout({ head }: FileEnds): Layout {
@@ -38,7 +51,7 @@ function mp4Layout({ head }: FileEnds): Layout {
     if (type === "moov") {
       if (at + size > head.length) return no("its index is too long to be read first");
       index = true;
-      if (textAt(head, at, size).includes("mvex")) return no("it is fragmented");
+      if (holdsBox(head, at + (short === 1 ? 16 : 8), at + size, "mvex")) return no("it is fragmented");
     }
     at += size;
   }
@@ -98,11 +111,14 @@ function seekEntries(bytes: Uint8Array): { id: number; position: number }[] {
   return entries;
 }
 
+/** A header has a few dozen bytes, whatever it says of itself. */
+const EBML_BYTES_MAX = 256;
+
 function matroskaLayout({ head }: FileEnds): Layout {
   const ebml = elementAt(head, 0);
   const segment = ebml?.size == null ? null : elementAt(head, ebml.start + ebml.size);
   if (ebml?.size == null || segment?.id !== ID.segment) return no("its elements are not understood");
-  const container = textAt(head, ebml.start, ebml.size).includes("webm") ? "webm" : "mkv";
+  const container = textAt(head, ebml.start, Math.min(ebml.size, EBML_BYTES_MAX)).includes("webm") ? "webm" : "mkv";
   const listed: { id: number; position: number }[] = [];
   for (let at = segment.start; at < head.length; ) {
     const element = elementAt(head, at);
