@@ -20,8 +20,11 @@ export function uniteCapabilities(all: readonly Capabilities[]): Capabilities | 
   const [newest] = all.toSorted((a, b) => b.ffmpegMajor - a.ffmpegMajor);
   if (newest === undefined) return null;
   if (all.length === 1) return newest;
+  const packagers = all.flatMap(({ packager }) => packager ?? []);
+  const packager = packagers.find(({ ok }) => ok) ?? packagers[0];
   return {
     ...newest,
+    ...(packager === undefined ? {} : { packager }),
     encoders: unionOf(all.map(({ encoders }) => encoders)),
     filters: unionOf(all.map(({ filters }) => filters)),
     muxers: unionOf(all.map(({ muxers }) => muxers)),
