@@ -20,7 +20,7 @@ export const planSchema = z.strictObject({
         captions: z.unknown().optional(),
       }),
     )
-    .describe("What is put into the job's folder first: texts to draw, a font."),
+    .describe("What is put into the job's folder first: texts to draw, captions written anew, a font."),
   steps: z.array(
     z.strictObject({
       id: z.string(),

@@ -76,9 +76,6 @@ export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly Operati
 /** Documented, and not in this version. */
 export const FUTURE_OPERATION_TYPES = ["concat", "raw"] as const;
 
-/** Documented parameters of built operations that are not in this version. */
-const FUTURE_PARAMETERS: Readonly<Partial<Record<OperationType, readonly string[]>>> = {};
-
 export type ParsedOperations =
   | { readonly ok: true; readonly operations: readonly Operation[] }
   | { readonly ok: false; readonly kind: "request.invalid" | "request.unsupported"; readonly details: ErrorDetail[] };
@@ -136,18 +133,6 @@ function refuseType(type: unknown, index: number, found: Found): void {
   found.invalid.push({ path, message: `there is no operation ${quoteForMessage(type)}; ${hint}` });
 }
 
-function refuseFuture(
-  type: OperationType,
-  flat: Record<string, unknown>,
-  at: (name: string) => string,
-  found: Found,
-): void {
-  for (const name of FUTURE_PARAMETERS[type] ?? []) {
-    if (flat[name] === undefined || flat[name] === null || flat[name] === false) continue;
-    found.unsupported.push({ path: at(name), message: `${name} is not available in this version` });
-  }
-}
-
 function parseOne(value: unknown, index: number, found: Found): Operation | null {
   const flattened = flatten(value, index, found);
   if (flattened === null) return null;
@@ -161,7 +146,6 @@ function parseOne(value: unknown, index: number, found: Found): Operation | null
     const under = path[0] !== undefined && nested.has(String(path[0])) ? ["params"] : [];
     return ["operations", index, ...under, ...path];
   };
-  refuseFuture(type, flat, (name) => formatPath(full([name])), found);
   const schema: z.ZodType<Operation> = operationSchemas[type];
   const result = schema.safeParse(flat);
   if (result.success) return result.data;
