@@ -14,7 +14,7 @@ export const jobOutputSchema = z.strictObject({
   media_type: z.string(),
   media: z.unknown().describe("What ffprobe says of the file, normalised."),
   created_at: timestamp,
-  deleted_at: timestamp.nullable(),
+  deleted_at: timestamp.nullable().describe("Of its deletion, or of its replacement by another job's output."),
   download_url: z.string().nullable().describe("Time-limited; null where the file cannot be served from here."),
   download_expires_at: timestamp.nullable(),
 });

@@ -13,7 +13,7 @@ const FIGURES = `
 WITH ended AS (
   SELECT status, count(*)::integer AS n FROM jobs WHERE completed_at > now() - interval '24 hours' GROUP BY status),
 stored AS (
-  SELECT backend, sum(size_bytes)::double precision AS bytes FROM job_outputs WHERE deleted_at IS NULL GROUP BY backend)
+  SELECT backend, sum(size_bytes)::double precision AS bytes FROM storage_usage WHERE object_count > 0 GROUP BY backend)
 SELECT coalesce((SELECT jsonb_object_agg(status, n) FROM ended), '{}') AS ended,
   coalesce((SELECT jsonb_object_agg(backend, bytes) FROM stored), '{}') AS stored,
   (SELECT count(*)::integer FROM webhook_deliveries WHERE status = 'pending') AS pending,

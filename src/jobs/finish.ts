@@ -39,7 +39,15 @@ published AS (
   SELECT f.id, s.ordinal, s.role, s.backend, s.key, s.uri, s.size_bytes, s.sha256, s.media_type, s.media, seen.identity
   FROM finished f JOIN step s ON s.job_id = f.id JOIN seen ON seen.ordinal = s.ordinal
   RETURNING backend, size_bytes),
-${countStored("published", "finished")},
+replaced AS (
+  UPDATE job_outputs o SET deleted_at = now() FROM finished f, step s, jobs j
+  WHERE s.job_id = f.id AND o.backend = s.backend AND o.key = s.key AND o.job_id <> f.id AND o.deleted_at IS NULL
+    AND j.id = o.job_id
+  RETURNING j.key_id, o.backend, o.size_bytes),
+changes AS (
+  SELECT f.key_id, p.backend, p.size_bytes, 1 AS object_count FROM finished f, published p
+  UNION ALL SELECT r.key_id, r.backend, -r.size_bytes, -1 FROM replaced r),
+${countStored("changes")},
 freed AS (DELETE FROM output_claims c USING finished f WHERE c.job_id = f.id),
 unstaged AS (
   DELETE FROM staging s USING whole w
@@ -58,7 +66,7 @@ SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM finished) AS finis
 
 /**
  * Records that every output of the manifest is visible, each with the identity that a look at the store found. The row
- * and its event, the outputs, the released keys and the attempt change together. True also when this lease completed the
+ * and its event, the outputs, those of other jobs whose place they took, the released keys and the attempt change together. True also when this lease completed the
  * job before (a lost reply); false when the lease is lost. An output without an identity is our bug and rejects.
  */
 export async function completeJob(

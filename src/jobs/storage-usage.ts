@@ -4,16 +4,19 @@
  */
 import type { SqlRunner } from "../database/sql.ts";
 
-/** A data-modifying CTE: adds the rows of `added` (`backend, size_bytes`) to the account of `owner`'s key (`key_id`). */
-export const countStored = (added: string, owner: string): string => `
+/**
+ * A data-modifying CTE: adds the rows of `changes` (`key_id, backend, size_bytes, object_count`; negative for what went) to
+ * their accounts, each of which one statement can change only once.
+ */
+export const countStored = (changes: string): string => `
 counted AS (
   INSERT INTO storage_usage (backend, key_id, size_bytes, object_count)
-  SELECT a.backend, w.key_id, sum(a.size_bytes), count(*) FROM ${added} a, ${owner} w
-  GROUP BY a.backend, w.key_id ORDER BY a.backend
-  ON CONFLICT (key_id, backend) DO UPDATE SET size_bytes = storage_usage.size_bytes + excluded.size_bytes,
-    object_count = storage_usage.object_count + excluded.object_count, updated_at = now())`;
+  SELECT c.backend, c.key_id, sum(c.size_bytes), sum(c.object_count) FROM ${changes} c
+  GROUP BY c.backend, c.key_id ORDER BY c.key_id, c.backend
+  ON CONFLICT (key_id, backend) DO UPDATE SET size_bytes = greatest(0, storage_usage.size_bytes + excluded.size_bytes),
+    object_count = greatest(0, storage_usage.object_count + excluded.object_count), updated_at = now())`;
 
-/** The same, taking the rows of `removed` (`key_id, backend, size_bytes`) away. */
+/** Takes the rows of `removed` (`key_id, backend, size_bytes`) away. */
 export const uncountStored = (removed: string): string => `
 uncounted AS (
   UPDATE storage_usage u SET size_bytes = greatest(0, u.size_bytes - r.size_bytes),

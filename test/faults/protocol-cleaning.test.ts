@@ -208,11 +208,13 @@ const deleting: Rule[] = [
     async scenario({ sql, database, ruled }) {
       const store = new MemoryStore();
       const one = await publish(database, store, "same.mp4");
-      const two = await publish(database, store, "same.mp4");
+      // Of another deployment, or of no job at all: no row and no claim knows of it.
+      store.publish(store.stage("same.mp4", { jobId: "a stranger", leaseToken: 1 }));
       const { claimed } = await claimOutputsForDeletion(sql, { jobId: one, takeoverMs: HOUR_MS });
       for (const output of claimed) store.delete(output.key, output.identity, !ruled);
       await finishOutputDeletion(sql, { jobId: one, outcomes: [{ ordinal: 0, gone: true }] });
-      return store.visible.get("same.mp4")?.jobId === two ? null : "the deletion took another job's output";
+      expect(claimed.length).toBe(1);
+      return store.visible.get("same.mp4")?.jobId === "a stranger" ? null : "the deletion took another's object";
     },
   },
 ];

@@ -235,6 +235,24 @@ for (const engine of ENGINES) {
       expect(accounts.reduce((sum, { objectCount }) => sum + objectCount, 0)).toBe((await usage())[0]?.[1] ?? 0);
     });
 
+    test("an output that took another job's place is counted alone, and the other's is over", async () => {
+      const { sql } = database;
+      const first = await complete(["replaced", "kept"]);
+      const before = await storedBytes(sql);
+      const second = await complete(["replaced"]);
+      expect(await storedBytes(sql)).toEqual(before);
+      expect(before[0]?.objectCount).toBe(2);
+      const deleted = (await listOutputs(sql, first)).map(({ key, deletedAt }) => [key, deletedAt !== null]);
+      expect(deleted).toEqual([
+        ["replaced", true],
+        ["kept", false],
+      ]);
+      expect((await listOutputs(sql, second)).map(({ deletedAt }) => deletedAt)).toEqual([null]);
+      // Nothing is left of the replaced one to delete, so its successor's account is not touched.
+      const { claimed } = await claimOutputsForDeletion(sql, { jobId: first, takeoverMs: 0 });
+      expect(claimed.map(({ key }) => key)).toEqual(["kept"]);
+    });
+
     test("the backoff is the same sum in SQL", async () => {
       for (const failures of [0, 1, 2, 5, 40]) {
         const [row] = await database.sql.query<{ ms: number }>(
