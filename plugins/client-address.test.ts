@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { addressBucket, clientAddress, makeAddressTest } from "./client-address.ts";
+import { makeAddressTest } from "../src/validation/addresses.ts";
+import { addressBucket, clientAddress } from "./client-address.ts";
 
 const proxies = makeAddressTest(["10.0.0.0/8", "::1/128"]);
 

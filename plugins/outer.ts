@@ -2,7 +2,8 @@
  * What surrounds every request, whatever becomes of it: its id, the headers on its answer, its place in log and metrics.
  */
 import { Elysia } from "elysia";
-import { type AddressTest, clientAddress, makeAddressTest } from "./client-address.ts";
+import { type AddressTest, makeAddressTest } from "../src/validation/addresses.ts";
+import { clientAddress } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { answerThrown } from "./errors.ts";
 import { peerOf, setPeer } from "./peers.ts";

@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "outbound",
     files: /^src\/security\/outbound\//,
-    may: ["errors"],
+    may: ["errors", "validation"],
     why: "The one door to addresses that clients name serves adapters and actors alike, so it knows neither.",
   },
   {

@@ -5,12 +5,7 @@
  * Sources: IANA's special-purpose registries for IPv4 and IPv6 (RFC 6890 and what came after), and the addresses at which
  * cloud platforms serve credentials to whatever runs there.
  */
-import ipaddr from "ipaddr.js";
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Range = readonly [Address, number];
-
-const toRange = (network: string): Range => ipaddr.parseCIDR(network);
+import { parseAddress, type Range, toRange, within } from "../../validation/addresses.ts";
 
 const NOT_PUBLIC_4: readonly Range[] = [
   "0.0.0.0/8",
@@ -47,27 +42,10 @@ const NOT_PUBLIC_6: readonly Range[] = [
   "3fff::/20",
 ].map(toRange);
 
-/** IPv4 in IPv6's clothes (`::ffff:1.2.3.4`) is IPv4. Null when the text is no address, or one with a zone. */
-function parse(text: string): Address | null {
-  if (text.includes("%")) return null;
-  return ipaddr.isValid(text) ? ipaddr.process(text) : null;
-}
-
-const within = (address: Address, [range, bits]: Range): boolean =>
-  address.kind() === range.kind() && address.match(range, bits);
-
 export function isPublicAddress(text: string): boolean {
-  const address = parse(text);
+  // An address with a zone is this machine's to understand, and no public one.
+  const address = text.includes("%") ? null : parseAddress(text);
   if (address === null) return false;
   if (address.kind() === "ipv4") return !NOT_PUBLIC_4.some((range) => within(address, range));
   return within(address, GLOBAL_6) && !NOT_PUBLIC_6.some((range) => within(address, range));
-}
-
-/** A test for addresses in `networks` (`address/bits`). Throws on what is no network: the configuration has checked them. */
-export function makeNetworkTest(networks: readonly string[]): (address: string) => boolean {
-  const ranges = networks.map(toRange);
-  return (text) => {
-    const address = parse(text);
-    return address !== null && ranges.some((range) => within(address, range));
-  };
 }

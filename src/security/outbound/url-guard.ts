@@ -6,7 +6,8 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { RendiffError } from "../../errors.ts";
-import { isPublicAddress, makeNetworkTest } from "./public-address.ts";
+import { makeAddressTest } from "../../validation/addresses.ts";
+import { isPublicAddress } from "./public-address.ts";
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -87,10 +88,11 @@ async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 export function makeUrlGuard({ allowNetworks, resolveHost = systemResolve }: UrlGuardOptions): UrlGuard {
-  const isAllowed = makeNetworkTest(allowNetworks);
+  const isAllowed = makeAddressTest(allowNetworks);
 
   function requireReachable(address: string, port: number): void {
-    if (isAllowed(address)) return;
+    // A zone would choose the interface; no network says anything of it.
+    if (!address.includes("%") && isAllowed(address)) return;
     // The address is not repeated: what a private name stands for is not the caller's to learn.
     if (!isPublicAddress(address)) throw refusedUrl("leads to an address that is not on the public internet");
     if (!PUBLIC_PORTS.has(port)) {
