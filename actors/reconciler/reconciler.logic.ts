@@ -8,7 +8,7 @@ import { forgetWorkers } from "../../src/jobs/fleet.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
 import { processingAttempts } from "../../src/jobs/processing.ts";
-import { nextDueAt, readyHints } from "../../src/jobs/ready.ts";
+import { nextDueAt, readyHints, refreshQueuePlans } from "../../src/jobs/ready.ts";
 import { type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
 import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
@@ -76,21 +76,34 @@ async function hurry(logger: Logger, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function mend(ports: ReconcilerPorts): Promise<void> {
+/** What a round tells the next one. */
+export interface QueueState {
+  /** So many wait that a plan which reads them all is slow. */
+  isLong: boolean;
+}
+
+async function mend(ports: ReconcilerPorts, queue: QueueState): Promise<void> {
   const { sql, reapAfterTicks, poisonAfter } = ports;
   const reaped = await reapDeadWorkers(sql, { ticksBehind: reapAfterTicks, poisonAfter, limit: REAP_LIMIT });
   if (reaped.length > 0) await tellReaped(ports, reaped);
-  await offerReady(ports);
+  const offered = await offerReady(ports);
+  // The database looks by itself within a minute; thousands may be claimed until then.
+  if (offered >= HINT_LIMIT && !queue.isLong) await refreshQueuePlans(sql);
+  queue.isLong = offered >= (queue.isLong ? HINT_LIMIT / 2 : HINT_LIMIT);
 }
 
-/** Lost hints, those passed over, and retries that have become due: adding one that is there already changes nothing. */
+/**
+ * Lost hints, those passed over, and retries that have become due: adding one that is there already changes nothing.
+ * Resolves to how many were offered, which are not all of a long queue.
+ */
 export async function offerReady({
   sql,
   coordination,
   logger,
-}: Pick<ReconcilerPorts, "sql" | "coordination" | "logger">): Promise<void> {
+}: Pick<ReconcilerPorts, "sql" | "coordination" | "logger">): Promise<number> {
   const hints = await readyHints(sql, { limit: HINT_LIMIT });
   if (hints.length > 0) await hurry(logger, () => coordination.readyQueue.add(hints));
+  return hints.length;
 }
 
 async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise<number> {
@@ -107,14 +120,18 @@ export interface RoundWork {
 }
 
 /** Resolves to the milliseconds until the next round is due. */
-export async function runRound(ports: ReconcilerPorts, { tidies, sweeps }: RoundWork): Promise<number> {
+export async function runRound(
+  ports: ReconcilerPorts,
+  { tidies, sweeps }: RoundWork,
+  queue: QueueState = { isLong: false },
+): Promise<number> {
   const { sql, coordination, tickIntervalMs, holder } = ports;
   if (sweeps) await ports.workFolders?.sweep(() => processingAttempts(sql));
   const tick = await advanceTick(sql, tickIntervalMs);
   if (tick !== null) await hurry(ports.logger, () => coordination.bus.publish(channels.tick, { tick }));
   // The turn saves work between replicas; it protects nothing.
   if (!(await takeTurn(sql, { name: TURN, holder, ttlMs: tickIntervalMs * 2 }))) return tickIntervalMs;
-  await mend(ports);
+  await mend(ports, queue);
   if (tidies) {
     const aged = await ageJobs(sql, { afterMs: ports.ageAfterMs ?? AGE_AFTER_MS, limit: HINT_LIMIT });
     if (aged.length > 0) await hurry(ports.logger, () => coordination.readyQueue.add(aged));
@@ -129,6 +146,7 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
   // By time and not by rounds: a storm of retries makes many of those.
   let tidyAtMs = Number.NEGATIVE_INFINITY;
   let sweepAtMs = Number.NEGATIVE_INFINITY;
+  const queue: QueueState = { isLong: false };
   return reconcilerMachine.provide({
     actors: {
       round: fromPromise<number>(async () => {
@@ -138,7 +156,7 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
         if (sweeps) sweepAtMs = nowMs + SWEEP_EVERY_TICKS * ports.tickIntervalMs;
         if (tidies) tidyAtMs = nowMs + TIDY_EVERY_TICKS * ports.tickIntervalMs;
         try {
-          return await runRound(ports, { tidies, sweeps });
+          return await runRound(ports, { tidies, sweeps }, queue);
         } catch (error) {
           ports.logger.warn({ err: error }, "a round of the reconciler failed; the next one tries again");
           throw error;

@@ -8,14 +8,19 @@ import { spawnRoot } from "../../actors/spawn-root.ts";
 import { makeMemoryCoordination } from "../../src/coordination/memory/memory.ts";
 import { channels } from "../../src/coordination/ports.ts";
 import { databaseUnavailable } from "../../src/database/errors.ts";
+import { migrate } from "../../src/database/migrate.ts";
+import { openPostgres } from "../../src/database/postgres/open-postgres.ts";
 import type { Sql, SqlParam } from "../../src/database/sql.ts";
+import { claimJob } from "../../src/jobs/claim.ts";
 import { recordStaging } from "../../src/jobs/stages.ts";
 import { getJob } from "../../src/jobs/store.ts";
+import { JOB_TYPES, PRIORITIES } from "../../src/jobs/types.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import { makeStorageRegistry } from "../../src/storage/registry.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
 import { makeWorkFolders } from "../../src/work-folders/work-folders.ts";
 import {
+  insertKey,
   makeWorker,
   mustClaim,
   openTestDatabase,
@@ -24,6 +29,7 @@ import {
   type TestDatabase,
 } from "../faults/protocol-harness.ts";
 import { afterFile } from "../support/cleanup.ts";
+import { createDatabase } from "../support/postgres.ts";
 import { type LogLine, memoryLogger, silentLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -86,6 +92,41 @@ describe("the reconciler", () => {
     expect((await getJob(sql, { jobId: kept, keyId: null }))?.status).toBe("processing");
     expect([(await hint())?.jobId, (await hint())?.jobId]).toEqual([lost, waiting]);
     expect(await ports.coordination.readyQueue.depths()).toEqual({ high: 0, normal: 0, low: 0 });
+  });
+
+  test("a queue that has grown long is claimed from along its index, also by plans made before", async () => {
+    const { url } = await createDatabase();
+    const one = await openPostgres({ url, poolSize: 1, statementTimeoutMs: 20_000, applicationName: "claims" });
+    afterFile(() => one.close());
+    await migrate(one);
+    const [keyId, workerId] = [await insertKey(one), await makeWorker(one)];
+    const grow = (count: number) =>
+      one.query(
+        `INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec)
+         SELECT gen_random_uuid(), $1, 'convert', 'queued', 1, random(), '{}' FROM generate_series(1, $2::integer)`,
+        [keyId, count],
+      );
+    const entriesRead = async (): Promise<number> => {
+      await one.query("SELECT pg_stat_force_next_flush()");
+      const [row] = await one.query<{ entries: number }>(
+        "SELECT sum(idx_tup_read)::integer AS entries FROM pg_stat_user_indexes WHERE relname = 'jobs'",
+      );
+      return row?.entries ?? Number.NaN;
+    };
+    const request = { workerId, jobTypes: JOB_TYPES, priorities: PRIORITIES };
+    /** Resolves to the entries of indexes that ten claims read. */
+    const claimTen = async (): Promise<number> => {
+      const before = await entriesRead();
+      for (let times = 0; times < 10; times += 1) expect(await claimJob(one, request)).not.toBeNull();
+      return (await entriesRead()) - before;
+    };
+    await grow(4_000);
+    // A plan is kept from the sixth time on; this one was made by statistics that know of no rows.
+    await claimTen();
+    const queue = { isLong: false };
+    await runRound({ ...ports, sql: one }, { tidies: false, sweeps: false }, queue);
+    expect(queue).toEqual({ isLong: true });
+    expect(await claimTen()).toBeLessThan(1_000);
   });
 
   test("two at once do no harm: one has the turn", async () => {
