@@ -39,7 +39,7 @@ interface Looked {
 export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
   /** As an attempt looks at it: both ends, and more only where they say too little. */
   async function lookAt(backend: StorageBackend, key: string, { kind, signal, keyframesFor }: Look): Promise<Looked> {
-    const stat = requireInput(await backend.stat(key, signal), limits);
+    const stat = requireInput(await backend.stat(key, signal), kind, limits);
     return await media.inScratch(async (folder) => {
       const path = join(folder, "object");
       const remote = await openRemote({ backend, key, stat, path, signal });

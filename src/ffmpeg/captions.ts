@@ -37,15 +37,19 @@ export function decodeText(bytes: Uint8Array): string {
   return decodeAs(guess, bytes, false) ?? decodeAs("windows-1252", bytes, false) ?? "";
 }
 
+/** They are read into memory whole. Throws `input.too_large`; asked before any of it is fetched. */
+export function requireCaptionSize(sizeBytes: number): void {
+  if (sizeBytes <= BYTES_MAX) return;
+  throw new RendiffError({
+    kind: "input.too_large",
+    publicMessage: `The subtitle file has ${sizeBytes} bytes; at most ${BYTES_MAX} are allowed.`,
+  });
+}
+
 /** `path` is where the bytes lie. Throws `input.too_large` or `input.unreadable`. */
 export async function readCaptions(path: string): Promise<Captions> {
   const file = Bun.file(path);
-  if (file.size > BYTES_MAX) {
-    throw new RendiffError({
-      kind: "input.too_large",
-      publicMessage: `The subtitle file has ${file.size} bytes; at most ${BYTES_MAX} are allowed.`,
-    });
-  }
+  requireCaptionSize(file.size);
   const captions = parseCaptions(decodeText(new Uint8Array(await file.arrayBuffer())));
   if (captions !== null) return captions;
   throw new RendiffError({

@@ -159,6 +159,17 @@ describe("an input on the web", () => {
     });
   });
 
+  test("that is captions of no sensible length is refused before it is fetched", async () => {
+    web.put("/film.mp4", { bytes: await readFile(await makeClip()) });
+    web.put("/long.srt", { bytes: new Uint8Array(21_000_000) });
+    const operations = [{ type: "subtitle", path: `${web.url}/long.srt` }];
+    const failed = await api.failed({ input: `${web.url}/film.mp4`, output: "out/captions.mp4", operations });
+    expect(failed).toMatchObject({ kind: "input.too_large", message: expect.stringContaining("20000000") });
+    const asked = web.requests.filter(({ path }) => path === "/long.srt");
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.reduce((sum, { sentBytes }) => sum + sentBytes, 0)).toBeLessThan(2_000_000);
+  });
+
   test("is refused where the guard refuses it, when the job is submitted", async () => {
     for (const input of ["http://169.254.169.254/latest/", "http://10.0.0.1/a.mp4", "http://a:b@example.com/a.mp4"]) {
       const answer = await api.call<{ error: { code: string } }>("POST", "/convert", { input, output: "out/x.mp4" });

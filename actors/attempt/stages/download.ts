@@ -1,15 +1,17 @@
 /** Brings the inputs to where FFmpeg can read them: in place where the backend allows it, else copied. */
 import { join } from "node:path";
 import { RendiffError } from "../../../src/errors.ts";
+import { requireCaptionSize } from "../../../src/ffmpeg/captions.ts";
+import type { InputKind } from "../../../src/media/operations/references.ts";
 import type { MediaLimits } from "../../../src/media/types.ts";
-import type { ObjectRef, ObjectStat, StorageBackend } from "../../../src/storage/port.ts";
+import type { ObjectStat, StorageBackend } from "../../../src/storage/port.ts";
 import { openRemote } from "../../../src/transfer/remote-input.ts";
 import { inputFile, placeInput } from "../../../src/work-folders/place-input.ts";
 import type { AttemptContext, Held, PreparedInput } from "../attempt.types.ts";
 import { held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { reserve } from "../reserve.ts";
-import { fileNameOf, runnableOf } from "../spec.ts";
+import { fileNameOf, type InputRef, runnableOf } from "../spec.ts";
 
 export async function download(
   ports: AttemptPorts,
@@ -45,9 +47,10 @@ export async function download(
   return held(prepared);
 }
 
-/** The object as it is, if it can be an input: there, not empty, not above MAX_INPUT_SIZE. */
+/** The object as it is, if it can be an input of this kind: there, not empty, not too large. */
 export function requireInput(
   stat: ObjectStat | null,
+  kind: InputKind,
   { maxInputBytes }: Pick<MediaLimits, "maxInputBytes">,
 ): ObjectStat {
   if (stat === null) {
@@ -62,17 +65,18 @@ export function requireInput(
   if (stat.sizeBytes === 0) {
     throw new RendiffError({ kind: "input.unreadable", publicMessage: "The input is empty." });
   }
+  if (kind === "captions") requireCaptionSize(stat.sizeBytes);
   return stat;
 }
 
 async function statInput(
   { limits }: AttemptPorts,
   backend: StorageBackend,
-  ref: ObjectRef,
+  ref: InputRef,
   signal: AbortSignal,
 ): Promise<ObjectStat> {
   const stat = await backend.stat(ref.key, signal);
-  if (stat !== null) return requireInput(stat, limits);
+  if (stat !== null) return requireInput(stat, ref.kind, limits);
   throw new RendiffError({
     kind: "input.not_found",
     publicMessage: `The input ${JSON.stringify(fileNameOf(ref))} does not exist.`,
