@@ -67,13 +67,13 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
     async plan(spec, signal) {
       const runnable = toRunnable(spec, storage);
       const ports = { capabilities: media.capabilities, limits, threads };
-      const inputs = await Promise.all(
-        runnable.inputs.map(async (ref, index) => {
-          const file = inputFile(index);
-          const keyframesFor = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
-          return { file, ...(await probe(ref, { kind: ref.kind, signal, keyframesFor })) };
-        }),
-      );
+      const inputs: (Looked & { readonly file: string })[] = [];
+      // One after another, as an attempt does: a request starts one program at a time, and none after it has failed.
+      for (const [index, ref] of runnable.inputs.entries()) {
+        const file = inputFile(index);
+        const keyframesFor = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
+        inputs.push({ file, ...(await probe(ref, { kind: ref.kind, signal, keyframesFor })) });
+      }
       return withTransfers(planOf(ports, runnable, inputs), inputs);
     },
   };
