@@ -6,6 +6,7 @@
 import type { SqlRunner } from "../database/sql.ts";
 import { uniteCapabilities } from "../media/capabilities-union.ts";
 import type { Capabilities } from "../media/types.ts";
+import { IS_PROCESSING } from "./guards.ts";
 import { priorityNumber } from "./store.ts";
 import type { Job, JobType, Priority } from "./types.ts";
 
@@ -70,7 +71,7 @@ export async function forgetWorkers(sql: SqlRunner, limit: number): Promise<numb
     `DELETE FROM workers w WHERE w.id IN (
        SELECT o.id FROM workers o WHERE o.left_at < now() - interval '1 hour'
          AND EXISTS (SELECT FROM workers n WHERE n.class = o.class AND n.id > o.id)
-         AND NOT EXISTS (SELECT FROM jobs j WHERE j.worker_id = o.id)
+         AND NOT EXISTS (SELECT FROM jobs j WHERE ${IS_PROCESSING} AND j.worker_id = o.id)
        LIMIT $1::integer) RETURNING w.id`,
     [limit],
   );

@@ -5,6 +5,7 @@ import * as writes from "../../src/jobs/attempt-writes.ts";
 import { cancelJob } from "../../src/jobs/cancel.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { countExpired, expire } from "../../src/jobs/cleanup.ts";
+import { forgetWorkers } from "../../src/jobs/fleet.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, heartbeat, registerWorker, retireSilentWorkers, workerLeft } from "../../src/jobs/liveness.ts";
 import { reapDeadWorkers } from "../../src/jobs/reap.ts";
@@ -98,6 +99,21 @@ for (const engine of ENGINES) {
       expect(await reapDeadWorkers(sql, REAP)).toEqual([]);
       const [reaped] = await reapDeadWorkers(sql, { ...REAP, ticksBehind: 0 });
       expect(reaped).toMatchObject({ jobId, outcome: "queued", priority: "normal" });
+    });
+
+    test("of the workers that left, those are forgotten that say nothing new and hold nothing", async () => {
+      const { sql } = database;
+      await makeWorker(sql);
+      const holder = await makeWorker(sql);
+      await makeWorker(sql);
+      const [other, late] = [await makeWorker(sql), await makeWorker(sql)];
+      await mustClaim(sql, holder, await submit(database));
+      await sql.query("UPDATE workers SET class = 'another' WHERE id = $1", [other]);
+      await sql.query("UPDATE workers SET left_at = now() - interval '2 hours' WHERE id <> $1", [late]);
+      await sql.query("UPDATE workers SET left_at = now() WHERE id = $1", [late]);
+      expect(await forgetWorkers(sql, 100)).toBe(2);
+      const kept = await sql.query<{ id: string }>("SELECT id FROM workers ORDER BY id");
+      expect(kept.map(({ id }) => id)).toEqual([holder, other, late]);
     });
 
     test("silent workers that hold nothing are written off", async () => {
