@@ -12,7 +12,7 @@ const ENTRIES_MAX = 1_000;
 
 export interface AuditTally {
   count(entry: Pick<AuditEntry, "actor" | "action" | "address">, requestId: string): void;
-  /** Writes what was counted. */
+  /** Resolves when what was counted until now is written. */
   flush(): Promise<void>;
   /** Idempotent. */
   close(): Promise<void>;
@@ -29,7 +29,7 @@ export function makeAuditTally({ sql, logger }: { readonly sql: Sql; readonly lo
   const counted = new Map<string, Counted>();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
-  async function flush(): Promise<void> {
+  async function write(): Promise<void> {
     if (timer !== null) clearTimeout(timer);
     timer = null;
     const batch = [...counted.values()];
@@ -46,6 +46,13 @@ export function makeAuditTally({ sql, logger }: { readonly sql: Sql; readonly lo
     }
     for (const { entry, count } of batch) logger.info({ ...entry, count }, "audit");
   }
+
+  // One after the other: whoever closes the database afterwards must not do so under one that is being written.
+  let writing: Promise<void> = Promise.resolve();
+  const flush = (): Promise<void> => {
+    writing = writing.then(write);
+    return writing;
+  };
 
   return {
     count(entry, requestId) {
