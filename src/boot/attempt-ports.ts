@@ -36,7 +36,7 @@ export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPort
     keepKey,
     storage,
     tools: media.tools,
-    workFolders: await makeWorkFolders({ tempDir, tempLimitBytes }),
+    workFolders: await makeWorkFolders({ tempDir, tempLimitBytes, space: media.space }),
     memory: makeMemoryBudget(memoryLimitBytes),
     capabilities: media.capabilities,
     limits: config.limits,

@@ -40,9 +40,9 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
   /** As an attempt looks at it: both ends, and more only where they say too little. */
   async function lookAt(backend: StorageBackend, key: string, { kind, signal, keyframesFor }: Look): Promise<Looked> {
     const stat = requireInput(await backend.stat(key, signal), kind, limits);
-    return await media.inScratch(async (folder) => {
+    return await media.inScratch(async (folder, reserve) => {
       const path = join(folder, "object");
-      const remote = await openRemote({ backend, key, stat, path, signal });
+      const remote = await openRemote({ backend, key, stat, path, signal, reserve });
       const glance = (): Promise<MediaInfo> => media.probe(path, kind, signal);
       const look = (): Promise<MediaInfo> => media.probe(path, kind, signal, keyframesFor);
       const fetchWhole = (): Promise<void> => remote.complete(signal);

@@ -1,8 +1,9 @@
 /** Binds FFmpeg, ffprobe and the sandbox of this machine to what attempts and the front end ask of them. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
+import { RendiffError } from "../errors.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
 import { probeCaptions } from "../ffmpeg/captions.ts";
 import { finishPackage } from "../ffmpeg/package/finish-package.ts";
@@ -18,16 +19,45 @@ import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { placeInput } from "../work-folders/place-input.ts";
+import { makeSpace, type Reservation, type Space } from "../work-folders/space.ts";
+import { SCRATCH_PREFIX } from "../work-folders/work-folders.ts";
 
 export interface Media {
   readonly runner: ProcessRunner;
   readonly capabilities: Capabilities;
   readonly tools: AttemptTools;
-  /** Runs with a folder of its own, absolute, that is gone when it settles. */
-  inScratch<T>(work: (folder: string) => Promise<T>): Promise<T>;
+  /** Of TEMP_STORAGE, for attempts and scratch folders together. */
+  readonly space: Space;
+  /** Runs with a folder of its own, absolute, that is gone when it settles, and room in it for what it asks for. */
+  inScratch<T>(work: (folder: string, reserve: (bytes: number) => Promise<void>) => Promise<T>): Promise<T>;
   /** A file where it lies, by its absolute path. */
   probe(file: string, kind: InputKind, signal: AbortSignal, keyframesFor?: KeyframesFor): Promise<MediaInfo>;
 }
+
+export function makeScratch(tempDir: string, space: Space): Media["inScratch"] {
+  return async (work) => {
+    await mkdir(tempDir, { recursive: true, mode: 0o700 });
+    const folder = await mkdtemp(join(tempDir, SCRATCH_PREFIX));
+    const reservations: Reservation[] = [];
+    try {
+      return await work(folder, async (bytes) => {
+        const reservation = await space.reserve(basename(folder), bytes);
+        if (reservation === null) throw noRoom();
+        reservations.push(reservation);
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+      for (const reservation of reservations) reservation.release();
+    }
+  };
+}
+
+const noRoom = (): RendiffError =>
+  new RendiffError({
+    kind: "resource.disk",
+    retry: "backoff",
+    publicMessage: "There is not enough free disk space to look at this input right now.",
+  });
 
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
   const { worker, limits, process } = config;
@@ -53,18 +83,12 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     const { inputFormats } = capabilities;
     return probeFile({ runner, tools, file, source, inputFormats, limits, signal, keyframesFor });
   };
-  const inScratch = async <T>(work: (folder: string) => Promise<T>): Promise<T> => {
-    await mkdir(worker.tempDir, { recursive: true, mode: 0o700 });
-    const folder = await mkdtemp(join(worker.tempDir, "probe-"));
-    try {
-      return await work(folder);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  };
+  const space = makeSpace({ tempDir: worker.tempDir, limitBytes: worker.tempLimitBytes });
+  const inScratch = makeScratch(worker.tempDir, space);
   return {
     runner,
     capabilities,
+    space,
     inScratch,
     // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
     probe: (sourcePath, kind, signal, keyframesFor) =>

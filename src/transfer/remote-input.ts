@@ -32,7 +32,7 @@ export interface OpenRemote {
   readonly path: string;
   readonly signal: AbortSignal;
   /** Asked before bytes are fetched into the file, for room for just these; rejects where there is none. */
-  readonly reserve?: (bytes: number) => Promise<void>;
+  readonly reserve: (bytes: number) => Promise<void>;
 }
 
 /** As a plan sees it: what is whole already is not streamed. */
@@ -73,7 +73,7 @@ async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array>
 export async function openRemote({ backend, key, stat, path, signal, reserve }: OpenRemote): Promise<RemoteInput> {
   const { sizeBytes } = stat;
   async function fetch(startByte: number, endByte: number, until: AbortSignal, onBytes?: (total: number) => void) {
-    await reserve?.(endByte - startByte);
+    await reserve(endByte - startByte);
     await download({ backend, key, stat, path, startByte, endByte, signal: until, ...(onBytes && { onBytes }) });
   }
   let head = 0;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeTempDir } from "../../test/support/temp-dir.ts";
 import type { JobId } from "../jobs/types.ts";
@@ -131,4 +131,19 @@ describe("placeInput", () => {
     await placeInput({ workDir, index: 0, sourcePath: "/a", sandboxed: false });
     await expect(placeInput({ workDir, index: 0, sourcePath: "/b", sandboxed: true })).rejects.toThrow("EEXIST");
   });
+});
+
+test("a scratch folder goes when nobody can be looking at it any more", async () => {
+  const minutesAgo = (minutes: number): Date => new Date(Date.now() - minutes * 60_000);
+  for (const [name, minutes] of [
+    ["probe-aB3dE6", 61],
+    ["probe-young1", 5],
+    ["probe-of-mine", 61],
+  ] as const) {
+    await mkdir(join(tempDir, name));
+    await writeFile(join(tempDir, name, "object"), "bytes");
+    await utimes(join(tempDir, name), minutesAgo(minutes), minutesAgo(minutes));
+  }
+  expect(await folders.sweep(async () => [])).toEqual(["probe-aB3dE6"]);
+  expect(await namesIn(tempDir)).toEqual(["probe-of-mine", "probe-young1"]);
 });

@@ -2,11 +2,12 @@
  * Where attempts work: one folder per attempt below TEMP_STORAGE, named by the job and the fencing token, mode 0700, with
  * `in/` and `out/`. Two attempts never share one, so a late attempt of a lost lease cannot touch its successor's files.
  */
-import { mkdir, readdir, rm } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Lease } from "../jobs/types.ts";
 import { toResourceError } from "./errors.ts";
-import { makeSpace, type Reservation } from "./space.ts";
+import { makeSpace, type Reservation, type Space } from "./space.ts";
 
 /** Whose folder it is. */
 export type AttemptId = Pick<Lease, "jobId" | "leaseToken">;
@@ -16,6 +17,8 @@ export interface WorkFoldersOptions {
   readonly tempDir: string;
   /** What all folders together may hold. */
   readonly tempLimitBytes: number;
+  /** Where others take room from the same folder; one of its own when absent. */
+  readonly space?: Space;
 }
 
 export interface WorkFolders {
@@ -29,8 +32,8 @@ export interface WorkFolders {
   /**
    * Removes the folders of attempts that nobody runs: all but those of `held` and those made by this process. `held` is
    * asked after the folders were listed, and has to answer with every attempt that is processing anywhere: so an attempt
-   * that begins meanwhile is either not listed or in the answer. What is not named like a work folder is left alone.
-   * Resolves to the names of what was removed.
+   * that begins meanwhile is either not listed or in the answer. Scratch folders go when they are older than any look at
+   * an input lasts. What is named like neither is left alone. Resolves to the names of what was removed.
    */
   sweep(held: () => Promise<readonly AttemptId[]>): Promise<readonly string[]>;
   /**
@@ -43,6 +46,11 @@ export interface WorkFolders {
 
 const FOLDER_NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.\d{1,19}$/;
 
+/** Before what `mkdtemp` adds: a folder in which an input is looked at without an attempt. */
+export const SCRATCH_PREFIX = "probe-";
+const SCRATCH_NAME = /^probe-[A-Za-z0-9]{6}$/;
+const SCRATCH_AGE_MS_MAX = 3_600_000;
+
 export function folderName({ jobId, leaseToken }: AttemptId): string {
   const name = `${jobId}.${leaseToken}`;
   // The name becomes a path that is removed recursively.
@@ -50,11 +58,23 @@ export function folderName({ jobId, leaseToken }: AttemptId): string {
   return name;
 }
 
-export async function makeWorkFolders({ tempDir, tempLimitBytes }: WorkFoldersOptions): Promise<WorkFolders> {
+/** Left by a process that was killed while it looked: nobody else knows of them. */
+async function abandonedScratch(tempDir: string, entries: readonly Dirent[]): Promise<string[]> {
+  const before = Date.now() - SCRATCH_AGE_MS_MAX;
+  const found: string[] = [];
+  for (const entry of entries) {
+    if (!entry.isDirectory() || !SCRATCH_NAME.test(entry.name)) continue;
+    const stat = await lstat(join(tempDir, entry.name)).catch(() => null);
+    if (stat !== null && stat.mtimeMs < before) found.push(entry.name);
+  }
+  return found;
+}
+
+export async function makeWorkFolders({ tempDir, tempLimitBytes, space }: WorkFoldersOptions): Promise<WorkFolders> {
   await mkdir(tempDir, { recursive: true, mode: 0o700 });
   const live = new Set<string>();
   const path = (attempt: AttemptId): string => join(tempDir, folderName(attempt));
-  const space = makeSpace({ tempDir, limitBytes: tempLimitBytes });
+  const room = space ?? makeSpace({ tempDir, limitBytes: tempLimitBytes });
 
   async function create(attempt: AttemptId): Promise<string> {
     const folder = path(attempt);
@@ -80,7 +100,8 @@ export async function makeWorkFolders({ tempDir, tempLimitBytes }: WorkFoldersOp
     const listed = entries.filter((entry) => entry.isDirectory() && FOLDER_NAME.test(entry.name));
     const kept = new Set((await held()).map(folderName));
     const removed: string[] = [];
-    for (const { name } of listed) {
+    const abandoned = await abandonedScratch(tempDir, entries);
+    for (const name of [...listed.map((entry) => entry.name), ...abandoned]) {
       if (kept.has(name) || live.has(name)) continue;
       await rm(join(tempDir, name), { recursive: true, force: true, maxRetries: 3 });
       removed.push(name);
@@ -94,6 +115,6 @@ export async function makeWorkFolders({ tempDir, tempLimitBytes }: WorkFoldersOp
     create,
     remove,
     sweep,
-    reserve: (attempt, bytes) => space.reserve(folderName(attempt), bytes),
+    reserve: (attempt, bytes) => room.reserve(folderName(attempt), bytes),
   };
 }
