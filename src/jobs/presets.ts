@@ -4,6 +4,7 @@ import { RendiffError } from "../errors.ts";
 import { compile } from "../media/compile.ts";
 import { optionsSchema } from "../media/operations/options.schema.ts";
 import { parseOperations } from "../media/operations/parse.ts";
+import { referencesOf } from "../media/operations/references.ts";
 import { type Preset, printPresetReference } from "../media/presets/apply.ts";
 import { SAMPLE_EXTENSIONS, SAMPLE_MEDIA } from "../media/presets/sample.ts";
 import type { Principal } from "../security/principal.ts";
@@ -55,12 +56,9 @@ function tryOn(deps: CheckDeps, principal: Principal, preset: Preset, extension:
   const operations = parseOperations(spec.operations);
   // A plan needs each of its inputs; what others hold is known only when they are named.
   const inputs = [{ file: "in/0", media: SAMPLE_MEDIA }];
-  if (operations.some(needsFurtherInput)) return;
+  if (referencesOf(operations).length > 0) return;
   compile({
     ...{ operations, options: spec.options, outputName: `out.${extension}`, inputs, capabilities },
     ...{ limits: deps.config.limits, threads: 1 },
   });
 }
-
-const needsFurtherInput = ({ type }: { readonly type: string }): boolean =>
-  type === "watermark" || type === "subtitle" || type === "concat";

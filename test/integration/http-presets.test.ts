@@ -55,6 +55,17 @@ describe.each([...ENGINES])("presets on %s", async (engine) => {
     expect((await call("POST", "/batch", batch)).body).toMatchObject({ jobs: [{ options: { preset: "small@1" } }] });
   });
 
+  test("one whose operations name further files is taken without them", async () => {
+    const captions = [{ path: "local://de.srt", language: "de" }];
+    for (const [n, operation] of [
+      { type: "stream", captions },
+      { type: "watermark", image: "a.png" },
+    ].entries()) {
+      const preset = { ...SMALL, name: `further-${n}`, operations: [operation], options: {} };
+      expect(await call("POST", "/presets", preset)).toMatchObject({ status: 201 });
+    }
+  });
+
   test("a change is another version; each can be named, and a job keeps what it was made with", async () => {
     await call("POST", "/presets", { name: "grows", ...SMALL });
     const first = await convert("grows");
