@@ -1,7 +1,8 @@
 /** The recorder of a server: rows decide, and after each commit listeners are told to look. */
-import { type Coordination, channels, names } from "../../src/coordination/ports.ts";
+import { type Coordination, names } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { publishChange, publishProgress, toProgressFields } from "../../src/events/messages.ts";
+import { tellCourier } from "../../src/jobs/announce.ts";
 import { fence } from "../../src/jobs/fence.ts";
 import {
   completeJob,
@@ -45,10 +46,7 @@ export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim):
   /** After a change that a client may be told of: the row is there, so a message that is lost costs latency only. */
   const ended = async <T>(work: Promise<T>): Promise<T> => {
     const result = await told(work);
-    if (job.webhookUrl === null) return result;
-    await coordination.bus
-      .publish(channels.webhooks, {})
-      .catch((error: unknown) => logger.warn({ err: error, jobId }, "the courier was not told of a webhook"));
+    await tellCourier(ports, job);
     return result;
   };
   const webhook = makeProgressWebhook({ sql, send: ports.sendWebhook }, job);

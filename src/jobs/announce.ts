@@ -16,7 +16,7 @@ export interface AnnounceDeps {
   readonly logger: Logger;
 }
 
-async function attempt(deps: AnnounceDeps, what: string, work: () => Promise<void>): Promise<void> {
+async function attempt(deps: Pick<AnnounceDeps, "logger">, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -32,6 +32,17 @@ export async function announceJob(deps: AnnounceDeps, job: Job): Promise<void> {
     await attempt(deps, "a job's hint was not queued; the reconciler will add it", () => readyQueue.add([hint]));
   }
   await attempt(deps, "a job's listeners were not told of a change", () => publishChange(bus, job.id));
+}
+
+/** After a job has ended: a courier looks at once where that may have made a webhook, the job's own or its batch's. */
+export async function tellCourier(
+  deps: Pick<AnnounceDeps, "logger"> & { readonly coordination: Pick<Coordination, "bus"> },
+  job: Pick<Job, "webhookUrl" | "batchId">,
+): Promise<void> {
+  if (job.webhookUrl === null && job.batchId === null) return;
+  await attempt(deps, "the courier was not told of a webhook", () =>
+    deps.coordination.bus.publish(channels.webhooks, {}),
+  );
 }
 
 export interface CancelDeps extends AnnounceDeps {
@@ -53,9 +64,7 @@ export async function requestCancel(
   const { bus, readyQueue } = deps.coordination;
   await attempt(deps, "a job's listeners were not told of a cancel", () => publishChange(bus, job.id));
   if (result.outcome === "cancelled") {
-    if (job.webhookUrl !== null || job.batchId !== null) {
-      await attempt(deps, "the courier was not told of a webhook", () => bus.publish(channels.webhooks, {}));
-    }
+    await tellCourier(deps, job);
     await attempt(deps, "a cancelled job's hint was not removed", () => readyQueue.remove(job.id));
     return result;
   }
