@@ -2,7 +2,7 @@
 import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { probeFile } from "../src/ffmpeg/probe.ts";
-import { fixedHead, printArgv } from "../src/media/argv.ts";
+import { printArgs } from "../src/media/argv.ts";
 import { ALLOWED_DEMUXERS } from "../src/media/input-formats.ts";
 import { sampleLimits } from "../test/support/capabilities.ts";
 import { compilePackage } from "../test/support/packages.ts";
@@ -60,7 +60,7 @@ async function ladder({ folder, long, say }: BenchContext): Promise<Claim[]> {
     const { steps } = compilePackage([media], { stream: { variants, audio: [] }, ...part });
     const [encode] = steps;
     if (encode === undefined) throw new Error("The plan encodes nothing.");
-    return [programs.ffmpeg, ...HEAD, ...printArgv(encode, cwd).slice(fixedHead.length)];
+    return [programs.ffmpeg, ...HEAD, ...printArgs(encode.args, cwd)];
   };
   const together = (): Promise<Run> => timeRun(argvOf(VARIANTS, places.together), places.together);
   const apart = async (): Promise<Run> => {

@@ -1,18 +1,6 @@
 /** From a step to the words of a command line: the last thing that happens to a plan. */
 import { escapeOptionValue } from "./escape.ts";
-import type { Arg, PlanStep } from "./types.ts";
-
-/** What every FFmpeg of ours begins with. */
-export const fixedHead: readonly string[] = [
-  "-nostdin",
-  "-hide_banner",
-  "-nostats",
-  "-progress",
-  "pipe:1",
-  "-loglevel",
-  "warning",
-  "-y",
-];
+import type { Arg } from "./types.ts";
 
 function printArg(arg: Arg, workDir: string): string {
   if (typeof arg === "string") return arg;
@@ -24,13 +12,8 @@ function printArg(arg: Arg, workDir: string): string {
   return `${prefix}file:${workDir.replaceAll("%", "%%")}/${file}`;
 }
 
-/** Arguments alone, without the fixed head. */
+/** A step's own arguments; `workDir` is where the program sees the attempt's work folder. */
 export function printArgs(args: readonly Arg[], workDir: string): string[] {
   const folder = workDir.replace(/\/+$/, "");
   return args.map((arg) => printArg(arg, folder));
-}
-
-/** The arguments after the program's name; `workDir` is where the program sees the attempt's work folder. */
-export function printArgv(step: PlanStep, workDir: string): string[] {
-  return [...fixedHead, ...printArgs(step.args, workDir)];
 }

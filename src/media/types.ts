@@ -155,7 +155,7 @@ export interface PlanStep {
   readonly program?: "packager";
   /** Of the packager: it encrypts, and is told the key when it is started. */
   readonly encrypts?: boolean;
-  /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see argv.ts. */
+  /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see src/ffmpeg/step.ts. */
   readonly args: readonly Arg[];
   readonly filterGraph: string | null;
   /** Seconds of output this step will make, for progress; null when unknown. */

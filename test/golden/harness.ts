@@ -9,8 +9,9 @@ import { dirname, join } from "node:path";
 import { probeCaptions } from "../../src/ffmpeg/captions.ts";
 import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { writePlanFiles } from "../../src/ffmpeg/plan-files.ts";
+import { FFMPEG_HEAD } from "../../src/ffmpeg/step.ts";
 import { writeContent } from "../../src/ffmpeg/write-content.ts";
-import { fixedHead, printArgv } from "../../src/media/argv.ts";
+import { printArgs } from "../../src/media/argv.ts";
 import { type CompileRequest, compile } from "../../src/media/compile.ts";
 import {
   type LoudnessResult,
@@ -103,8 +104,7 @@ export function requestOf({ spec }: Case, media: readonly MediaInfo[], major: 5 
 }
 
 /** Without the fixed head, which is the same in all. */
-export const argvOf = (plan: Plan): string[][] =>
-  plan.steps.map((step) => printArgv(step, WORK).slice(fixedHead.length));
+export const argvOf = (plan: Plan): string[][] => plan.steps.map((step) => printArgs(step.args, WORK));
 
 export const toText = (argvs: readonly (readonly string[])[]): string =>
   `${argvs.map((argv) => argv.map((one) => one.replaceAll("\n", "\\n")).join("\n")).join("\n\n")}\n`;
@@ -189,7 +189,7 @@ export async function runPlan(
       await runPackagerStep(step, folder);
       continue;
     }
-    const argv = printArgv(step, folder);
+    const argv = [...FFMPEG_HEAD, ...printArgs(step.args, folder)];
     const limits = [`--as=${step.memoryBytesMax}`, `--fsize=${Math.ceil(step.fileBytesMax)}`];
     const { code, stderr } = await run("prlimit", [...limits, ffmpeg, ...argv], folder);
     const blocks = parseLoudness(stderr);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RendiffError } from "../../src/errors.ts";
-import { printArgv } from "../../src/media/argv.ts";
+import { printArgs } from "../../src/media/argv.ts";
 import { compile } from "../../src/media/compile.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
 import { AUDIO_CODECS, VIDEO_CODECS } from "../../src/media/operations/transcode.schema.ts";
@@ -180,7 +180,7 @@ describe("plans", () => {
             threads: 1,
           });
           for (const step of made.steps) {
-            const holding = printArgv(step, "/job").filter((argument) => argument.includes("mark"));
+            const holding = printArgs(step.args, "/job").filter((argument) => argument.includes("mark"));
             expect(holding).toEqual([`title=${value}`]);
             expect(step.filterGraph).not.toContain("mark");
           }

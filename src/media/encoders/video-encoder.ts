@@ -47,7 +47,7 @@ export interface EncodeContext {
   readonly pass: Pass | null;
 }
 
-/** A file in an argument, in a form that `printArgv` knows. */
+/** A file in an argument, in a form that `printArgs` knows. */
 export type EncoderArg = string | { readonly file: string; readonly form: "path" | "option"; readonly prefix?: string };
 
 /** MB of address space: `base + perMegapixel × MP + threads × (perThread + perThreadMegapixel × MP)`. */

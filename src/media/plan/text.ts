@@ -9,6 +9,7 @@ import type { Text } from "../operations/text.schema.ts";
 import type { PlanFile } from "../types.ts";
 import type { PictureContext, PictureState } from "./picture.ts";
 import { enableFor, graphZero } from "./timeline.ts";
+import { MARGIN_SHARE } from "./watermark.ts";
 
 export const FONT_FOLDER = "fonts";
 export const FONT_FILE = `${FONT_FOLDER}/text.ttf`;
@@ -26,8 +27,6 @@ export function textFiles(operations: readonly Operation[]): PlanFile[] {
   );
 }
 
-/** Of the picture's width, between the text and its edges. */
-const MARGIN_SHARE = 1 / 50;
 const FONT_SHARE = 1 / 20;
 const FONT_SIZE_MIN = 8;
 
