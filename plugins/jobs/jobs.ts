@@ -4,9 +4,9 @@ import { toEventMessage } from "../../src/events/messages.ts";
 import { announceJob, requestCancel } from "../../src/jobs/announce.ts";
 import { deleteOutputs } from "../../src/jobs/delete-outputs.ts";
 import { listJobs } from "../../src/jobs/list.ts";
-import { retryJob } from "../../src/jobs/retry.ts";
+import { resubmitJob } from "../../src/jobs/retry.ts";
 import { getJob, listEvents, listOutputs, setPriority } from "../../src/jobs/store.ts";
-import type { Job, JobId } from "../../src/jobs/types.ts";
+import type { Job } from "../../src/jobs/types.ts";
 import { maySeeJob, visibleKey } from "../../src/security/principal.ts";
 import { parseRequest } from "../../src/validation/parse.ts";
 import { answer, conflict, notFound } from "../answers.ts";
@@ -82,21 +82,15 @@ async function cancel(context: HttpContext, request: Request, jobId: string): Pr
 async function retry(context: HttpContext, request: Request, jobId: string): Promise<Response> {
   const bytes = await readEmptyBody(request, context.config.http.bodyLimitBytes);
   return idempotently(context, request, bytes, async (store) => {
-    const result = await context.sql.transaction(async (tx) => {
-      const retried = await retryJob(tx, {
-        jobId,
-        keyId: visibleKey(principalOf(request)),
-        newId: Bun.randomUUIDv7() as JobId,
-        requestId: stateOf(request).requestId,
-      });
-      if (retried.outcome === "created") {
-        await store?.(tx, { status: 201, body: viewNewJob(context, request, retried.job) });
-      }
-      return retried;
+    const result = await resubmitJob(context, principalOf(request), {
+      ...{ jobId, requestId: stateOf(request).requestId },
+      onCreated:
+        store === null
+          ? null
+          : (tx, created) => store(tx, { status: 201, body: viewNewJob(context, request, created) }),
     });
     if (result.outcome === "not_found") throw notFound("job");
     if (result.outcome === "conflict") throw conflict("The job has not ended yet; only a job that has can be retried.");
-    await announceJob(context, result.job);
     return answer(201, viewNewJob(context, request, result.job), {
       location: `${API_PREFIX}/jobs/${result.job.id}`,
     });

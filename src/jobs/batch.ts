@@ -119,8 +119,8 @@ export async function submitBatch(
   const { accepted, rejected } = sortItems(deps, principal, body, { keyBase, findPreset });
   if (accepted.length === 0) refuseAll(rejected, "None of the batch's items can run.");
   if (rejected.length > 0 && body.mode === "atomic") refuseAll(rejected, "Some of the batch's items cannot run.");
-  const { keyId, monthlyLimitMinutes } = principal;
-  if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, keyId, monthlyLimitMinutes);
+  const { keyId } = principal;
+  await requireQuota(deps.sql, principal);
   const submitted = await deps.sql.transaction(async (tx) => {
     const [row] = await tx.query(
       `INSERT INTO batches (id, key_id, mode, metadata, webhook_url, rejected, job_count, open_count)

@@ -1,8 +1,12 @@
 /** Retrying by hand: a new job with the same spec. The old one and its events stay as they are. */
 import type { SqlRunner } from "../database/sql.ts";
+import { type Principal, visibleKey } from "../security/principal.ts";
+import { announceJob } from "./announce.ts";
 import { IS_FINAL } from "./guards.ts";
+import { requireQuota } from "./quota.ts";
 import { appendEvent, queueRank } from "./statements.ts";
 import { type ChangeResult, getJob, isUuid, JOB_COLUMNS, toJob } from "./store.ts";
+import type { SubmitDeps, SubmitOptions } from "./submit.ts";
 import { type JobId, type KeyId, PRIORITIES } from "./types.ts";
 
 const PRIORITY_NAME = `(ARRAY[${PRIORITIES.map((priority) => `'${priority}'`).join(", ")}])[u.priority + 1]`;
@@ -34,4 +38,21 @@ export async function retryJob(
   if (row !== undefined) return { outcome: "created", job: toJob(row) };
   const job = await getJob(sql, { jobId, keyId });
   return job === null ? { outcome: "not_found", job: null } : { outcome: "conflict", job };
+}
+
+/** `retryJob` for a caller, under its key's limits as a submission; what was committed stays, whatever becomes of the hint. */
+export async function resubmitJob(
+  deps: SubmitDeps,
+  principal: Principal,
+  { jobId, requestId, onCreated }: Omit<SubmitOptions, "keyBase"> & { readonly jobId: string },
+): Promise<ChangeResult<"created">> {
+  await requireQuota(deps.sql, principal);
+  const newId = Bun.randomUUIDv7() as JobId;
+  const result = await deps.sql.transaction(async (tx) => {
+    const retried = await retryJob(tx, { jobId, keyId: visibleKey(principal), newId, requestId });
+    if (retried.outcome === "created") await onCreated?.(tx, retried.job);
+    return retried;
+  });
+  if (result.outcome === "created") await announceJob(deps, result.job);
+  return result;
 }

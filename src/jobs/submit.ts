@@ -236,8 +236,7 @@ export async function submitJob(
   { requestId, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
   const { spec, priority, metadata, webhook } = await checkJob(deps, principal, type, { body, keyBase });
-  const { monthlyLimitMinutes } = principal;
-  if (monthlyLimitMinutes !== null) await requireQuota(deps.sql, principal.keyId, monthlyLimitMinutes);
+  await requireQuota(deps.sql, principal);
   const id = Bun.randomUUIDv7() as JobId;
   const insert = (sql: SqlRunner): Promise<Job> =>
     insertJob(sql, {

@@ -322,10 +322,13 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect([refused.status, error.code]).toEqual([429, "QUOTA_EXCEEDED"]);
     expect(error.message).toMatch(/\d{4}-\d\d-01/);
     expect(Number(refused.headers.get("retry-after"))).toBeWithin(1, 32 * 86_400);
+    const again = () => http.call("POST", `/jobs/${first.id}/retry`, { key: metered.key });
+    expect((await again()).status).toBe(429);
     await sql.query("UPDATE key_usage SET month = (month - interval '1 month')::date WHERE key_id = $1", [
       metered.apiKey.id,
     ]);
     expect((await ask()).status).toBe(201);
+    expect((await again()).status).toBe(201);
   });
 
   test("a link does not open what another job has published there since", async () => {
