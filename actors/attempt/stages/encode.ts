@@ -11,8 +11,14 @@ import {
 } from "../../../src/media/measured.ts";
 import { fromFile } from "../../../src/media/transfers.ts";
 import type { EncodeProgress, Plan, PlanStep } from "../../../src/media/types.ts";
-import type { ContentKey } from "../attempt.types.ts";
-import { type AttemptContext, type EncodeReport, type Held, held, type PreparedInput } from "../attempt.types.ts";
+import {
+  type AttemptContext,
+  type ContentKey,
+  type EncodeReport,
+  type Held,
+  held,
+  type PreparedInput,
+} from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";

@@ -107,7 +107,7 @@ interface Sizes {
   readonly allBytes: number;
 }
 
-function sizesOf({ pictures, sounds, seconds, request }: Drawn): Sizes {
+function sizesOf({ pictures, sounds, captions, seconds, request }: Drawn): Sizes {
   const { limits } = request.context;
   const length = seconds ?? assumedSeconds(request.context);
   const bits = [
@@ -118,7 +118,9 @@ function sizesOf({ pictures, sounds, seconds, request }: Drawn): Sizes {
   ];
   return {
     largestBytes: Math.max(...bits.map(({ most }) => fileBytes(most, length))),
-    allBytes: bits.reduce((sum, { likely }) => sum + fileBytes(likely, length), 0),
+    allBytes:
+      bits.reduce((sum, { likely }) => sum + fileBytes(likely, length), 0) +
+      captions.reduce((sum, { input }) => sum + (input.media.sizeBytes ?? 0), 0),
   };
 }
 
