@@ -2,11 +2,12 @@
 import type { SqlRunner } from "../database/sql.ts";
 import { type Principal, visibleKey } from "../security/principal.ts";
 import { announceJob } from "./announce.ts";
+import type { ConvertSpec } from "./convert.schema.ts";
 import { IS_FINAL } from "./guards.ts";
 import { requireQuota } from "./quota.ts";
 import { appendEvent, queueRank } from "./statements.ts";
 import { type ChangeResult, getJob, isUuid, JOB_COLUMNS, toJob } from "./store.ts";
-import type { SubmitDeps, SubmitOptions } from "./submit.ts";
+import { checkAgain, type SubmitDeps, type SubmitOptions } from "./submit.ts";
 import { type JobId, type KeyId, PRIORITIES } from "./types.ts";
 
 const PRIORITY_NAME = `(ARRAY[${PRIORITIES.map((priority) => `'${priority}'`).join(", ")}])[u.priority + 1]`;
@@ -40,16 +41,20 @@ export async function retryJob(
   return job === null ? { outcome: "not_found", job: null } : { outcome: "conflict", job };
 }
 
-/** `retryJob` for a caller, under its key's limits as a submission; what was committed stays, whatever becomes of the hint. */
+/** `retryJob` for a caller, under what its key may do now; what was committed stays, whatever becomes of the hint. */
 export async function resubmitJob(
   deps: SubmitDeps,
   principal: Principal,
   { jobId, requestId, onCreated }: Omit<SubmitOptions, "keyBase"> & { readonly jobId: string },
 ): Promise<ChangeResult<"created">> {
+  const keyId = visibleKey(principal);
+  const old = await getJob(deps.sql, { jobId, keyId });
+  if (old === null) return { outcome: "not_found", job: null };
+  checkAgain(deps, principal, old.spec as ConvertSpec);
   await requireQuota(deps.sql, principal);
   const newId = Bun.randomUUIDv7() as JobId;
   const result = await deps.sql.transaction(async (tx) => {
-    const retried = await retryJob(tx, { jobId, keyId: visibleKey(principal), newId, requestId });
+    const retried = await retryJob(tx, { jobId, keyId, newId, requestId });
     if (retried.outcome === "created") await onCreated?.(tx, retried.job);
     return retried;
   });

@@ -189,6 +189,24 @@ export async function checkJob(
   return CHECKS[type](deps, principal, body, keyBase, await presetFinder(deps.sql, principal.keyId, [body]));
 }
 
+function requirePlaces(deps: CheckDeps, principal: Principal, inputs: readonly Place[], output: Place): void {
+  for (const input of inputs) {
+    requireReadable(principal, input.ref.backend, input.path);
+    requireReadableBackend(deps, input);
+  }
+  requireWritable(principal, output.ref.backend, output.path);
+  requireWritableBackend(deps, output);
+}
+
+/** A stored spec that is to run again: what its key may do can have changed since. Throws `request.*` or `auth.forbidden`. */
+export function checkAgain(deps: CheckDeps, principal: Principal, { inputs, output, operations }: ConvertSpec): void {
+  const places = inputs.map((uri) => resolve(deps, uri, "input_path"));
+  requirePlaces(deps, principal, places, resolve(deps, output, "output_path"));
+  for (const [index, { type }] of operations.entries()) {
+    requireOperation(principal, String(type), `operations[${index}].type`);
+  }
+}
+
 function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
   const operations = parseOperations(request.spec.operations);
   const inputs = [
@@ -197,12 +215,7 @@ function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertReq
   ];
   requireInputCount(inputs.length);
   const output = resolve(deps, request.spec.output, "output_path");
-  for (const input of inputs) {
-    requireReadable(principal, input.ref.backend, input.path);
-    requireReadableBackend(deps, input);
-  }
-  requireWritable(principal, output.ref.backend, output.path);
-  requireWritableBackend(deps, output);
+  requirePlaces(deps, principal, inputs, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);
   requireOperations(deps, principal, { spec: request.spec, operations, output });
   const webhook = checkWebhook(deps.urlGuard, request.webhook);

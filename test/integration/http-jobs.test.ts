@@ -331,6 +331,21 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect((await again()).status).toBe(201);
   });
 
+  test("a retry may do what its key may do now, not what it could when the job was made", async () => {
+    const { key, apiKey } = await http.key();
+    const { id } = (await (await http.call("POST", "/convert", { key, json: CONVERT })).json()) as Json;
+    await publish(id);
+    const again = async () => (await http.call("POST", `/jobs/${id}/retry`, { key })).status;
+    // Whoever has the key in mind hears of its change a moment later.
+    const untilAnswered = (status: number) => until(async () => (await again()) === status, { what: `a ${status}` });
+    for (const limit of ["read_backends", "write_backends", "allowed_operations"]) {
+      await call("PATCH", `/admin/api-keys/${apiKey.id}`, { key: admin.key, json: { [limit]: ["nothing"] } });
+      await untilAnswered(403);
+      await call("PATCH", `/admin/api-keys/${apiKey.id}`, { key: admin.key, json: { [limit]: null } });
+      await untilAnswered(201);
+    }
+  });
+
   test("a link does not open what another job has published there since", async () => {
     const { id } = await create();
     const place = `out/${id}-shared.mp4`;
