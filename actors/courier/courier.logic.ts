@@ -4,7 +4,7 @@ import { type Bus, channels } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
-import { type ClaimedDelivery, claimDeliveries, nextDeliveryAt, recordTry } from "../../src/webhooks/deliveries.ts";
+import { type ClaimedDelivery, claimDeliveries, nextDeliveryMs, recordTry } from "../../src/webhooks/deliveries.ts";
 import { makeHosts, PER_HOST_MAX } from "../../src/webhooks/hosts.ts";
 import { judge, type Sent } from "../../src/webhooks/send.ts";
 import { type ClaimResult, courierMachine } from "./courier.machine.ts";
@@ -36,9 +36,8 @@ export function makeCourierLogic(ports: CourierPorts) {
   const hosts = makeHosts(undefined, ports.pauseMs);
 
   async function untilNextMs(): Promise<number> {
-    const next = await nextDeliveryAt(sql);
-    if (next === null) return pollMs;
-    const dueMs = next.getTime() - Date.now();
+    const dueMs = await nextDeliveryMs(sql);
+    if (dueMs === null) return pollMs;
     if (dueMs > 0) return Math.min(pollMs, dueMs + DELAY_MS_MIN);
     // Due and not claimed: its host is busy, which the end of a delivery tells, or left alone until a known moment.
     const openAtMs = hosts.nextOpenAtMs();

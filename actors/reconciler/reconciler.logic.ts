@@ -8,7 +8,7 @@ import { forgetWorkers } from "../../src/jobs/fleet.ts";
 import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
 import { processingAttempts } from "../../src/jobs/processing.ts";
-import { nextDueAt, readyHints, refreshQueuePlans } from "../../src/jobs/ready.ts";
+import { nextDueMs, readyHints, refreshQueuePlans } from "../../src/jobs/ready.ts";
 import { type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
 import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
@@ -107,9 +107,8 @@ export async function offerReady({
 }
 
 async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise<number> {
-  const due = await nextDueAt(sql);
-  if (due === null) return tickIntervalMs;
-  return Math.min(tickIntervalMs, Math.max(ROUND_MS_MIN, due.getTime() - Date.now()));
+  const dueMs = await nextDueMs(sql);
+  return dueMs === null ? tickIntervalMs : Math.min(tickIntervalMs, Math.max(ROUND_MS_MIN, dueMs));
 }
 
 export interface RoundWork {

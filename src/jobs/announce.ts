@@ -27,7 +27,8 @@ async function attempt(deps: Pick<AnnounceDeps, "logger">, what: string, work: (
 /** After a job was created or changed: a hint if it can be claimed, and "look again" to whoever listens to it. */
 export async function announceJob(deps: AnnounceDeps, job: Job): Promise<void> {
   const { readyQueue, bus } = deps.coordination;
-  if (job.status === "queued" && job.runAt.getTime() <= Date.now()) {
+  // Both times are the database's, whose clock may be ahead of ours.
+  if (job.status === "queued" && job.runAt <= job.updatedAt) {
     const hint: ReadyHint = { jobId: job.id, priority: job.priority, rank: job.queueRank };
     await attempt(deps, "a job's hint was not queued; the reconciler will add it", () => readyQueue.add([hint]));
   }

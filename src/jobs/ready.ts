@@ -3,6 +3,7 @@
 import type { ReadyHint } from "../coordination/ports.ts";
 import type { SqlParam, SqlRunner } from "../database/sql.ts";
 import { IS_DUE, IS_QUEUED, NOT_CANCELLED, NOT_PAUSED, QUEUE_CLASS } from "./guards.ts";
+import { millisecondsUntil } from "./statements.ts";
 import { priorityNumber, toPriority } from "./store.ts";
 import { PRIORITIES, type Priority } from "./types.ts";
 
@@ -35,12 +36,12 @@ export async function refreshQueuePlans(sql: SqlRunner): Promise<void> {
   await sql.query("ANALYZE jobs");
 }
 
-/** When the next job that waits for its time may run; null when none waits. */
-export async function nextDueAt(sql: SqlRunner): Promise<Date | null> {
-  const [row] = await sql.query<{ at: Date | null }>(
-    `SELECT min(j.run_at) AS at FROM jobs j WHERE ${IS_QUEUED} AND j.run_at > now()`,
+/** In how many milliseconds, by the database's clock, the next job that waits for its time may run; null when none waits. */
+export async function nextDueMs(sql: SqlRunner): Promise<number | null> {
+  const [row] = await sql.query<{ ms: number | null }>(
+    `SELECT ${millisecondsUntil("min(j.run_at)")} AS ms FROM jobs j WHERE ${IS_QUEUED} AND j.run_at > now()`,
   );
-  return row?.at ?? null;
+  return row?.ms ?? null;
 }
 
 export interface ClassStats {

@@ -46,3 +46,8 @@ export function queueRank(job: string, priority: string): string {
 export function milliseconds(expression: string): string {
   return `(${expression})::double precision * interval '1 millisecond'`;
 }
+
+/** From now until a time, by the database's clock: the host's may be another. */
+export function millisecondsUntil(expression: string): string {
+  return `(extract(epoch FROM ${expression} - clock_timestamp()) * 1000)::double precision`;
+}

@@ -5,6 +5,7 @@
  * `next_at` is both when a try is due and, once it is claimed, when the lease ends: one condition finds both.
  */
 import { json, type SqlRow, type SqlRunner } from "../database/sql.ts";
+import { millisecondsUntil } from "../jobs/statements.ts";
 import { isUuid } from "../jobs/store.ts";
 import type { JobId, KeyId } from "../jobs/types.ts";
 
@@ -153,12 +154,12 @@ export async function recordTry(
   return row?.status ?? null;
 }
 
-/** When the next try is due; null when nothing waits. */
-export async function nextDeliveryAt(sql: SqlRunner): Promise<Date | null> {
-  const [row] = await sql.query<{ at: Date | null }>(
-    "SELECT min(next_at) AS at FROM webhook_deliveries WHERE status = 'pending'",
+/** In how many milliseconds, by the database's clock, the next try is due; null when nothing waits. */
+export async function nextDeliveryMs(sql: SqlRunner): Promise<number | null> {
+  const [row] = await sql.query<{ ms: number | null }>(
+    `SELECT ${millisecondsUntil("min(next_at)")} AS ms FROM webhook_deliveries WHERE status = 'pending'`,
   );
-  return row?.at ?? null;
+  return row?.ms ?? null;
 }
 
 const COLUMNS = "id, job_id, event, url, status, attempt, next_at, created_at, ended_at, tries";
