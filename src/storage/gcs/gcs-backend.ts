@@ -1,6 +1,4 @@
 /** Google Cloud Storage. An object's identity is its generation, which every precondition names. */
-import { createReadStream } from "node:fs";
-import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bucket, File, FileMetadata, Storage } from "@google-cloud/storage";
 import { openSource } from "../local/transfer.ts";
@@ -21,7 +19,7 @@ export interface GcsOptions {
   readonly keyFilename: string | null;
   /** Preconditions are honoured; emulators ignore some. */
   readonly conditionalWrites: boolean;
-  /** Between two tries of one request, by the SDK; it begins with a second. */
+  /** Between two tries of one request, by the SDK. Below a second no resumable upload begins (8 MiB and more). */
   readonly retryDelaySecondsMax?: number;
   readonly readable: boolean;
   readonly writable: boolean;
@@ -106,16 +104,20 @@ class GcsStore implements CopyStore {
       const file = this.#file(place);
       const sums = { sha256: new Bun.CryptoHasher("sha256"), md5: new Bun.CryptoHasher("md5") };
       let sizeBytes = 0;
-      const meter = new Transform({
-        highWaterMark: READ_BYTES,
-        transform(chunk: Uint8Array, _encoding, done) {
+      // Not the handle's own stream, which closes the descriptor when the other end fails, whatever it is told.
+      async function* chunks(): AsyncGenerator<Uint8Array> {
+        for (;;) {
+          // Each in a buffer of its own: the SDK keeps what it may have to send again.
+          const { bytesRead, buffer } = await handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, sizeBytes);
+          if (bytesRead === 0) return;
+          const chunk = buffer.subarray(0, bytesRead);
           sums.sha256.update(chunk);
           sums.md5.update(chunk);
-          sizeBytes += chunk.length;
+          sizeBytes += bytesRead;
           options.onBytes?.(sizeBytes);
-          done(null, chunk);
-        },
-      });
+          yield chunk;
+        }
+      }
       const to = file.createWriteStream({
         // A small object in one request; the SDK compares the sum that the store says with its own.
         ...(size <= CHUNK_BYTES ? { resumable: false } : { resumable: true, chunkSize: CHUNK_BYTES }),
@@ -123,8 +125,7 @@ class GcsStore implements CopyStore {
         contentType: options.mediaType,
         metadata: { metadata: metadataOf(options.owner) },
       });
-      const from = createReadStream("", { fd: handle.fd, autoClose: false, start: 0, highWaterMark: READ_BYTES });
-      await pipeline(from, meter, to, options.signal === undefined ? {} : { signal: options.signal });
+      await pipeline(chunks, to, options.signal === undefined ? {} : { signal: options.signal });
       const [stored] = await file.getMetadata();
       const md5 = sums.md5.digest("base64");
       if (stored.md5Hash !== undefined && stored.md5Hash !== md5) throw corrupt(place.object, "kept other bytes for");

@@ -21,6 +21,8 @@ export interface S3Options {
   readonly checksums: boolean;
   /** The store drops parts that a completion does not name: an upload can carry a mark of whose it is. */
   readonly marks: boolean;
+  /** An upload without a mark that is older was begun by a process that died right then; ten minutes when absent. */
+  readonly unmarkedMsMax?: number;
   readonly readable: boolean;
   readonly writable: boolean;
 }

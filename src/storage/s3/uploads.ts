@@ -15,7 +15,6 @@ import type { Part } from "../remote/source.ts";
 import { aborting, isNamed, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
 
 const MARK_NUMBER = 10_000;
-/** An upload without a mark that is older was begun by a process that died right then. */
 const UNMARKED_MS_MAX = 10 * 60_000;
 /** A part that was under way while its upload was aborted may still arrive. */
 const ABORTS_MAX = 3;
@@ -33,16 +32,37 @@ export class Uploads {
   readonly #client: S3Client;
   readonly #checksums: boolean;
   readonly #marks: boolean;
+  readonly #unmarkedMsMax: number;
 
-  constructor(sdk: Sdk, client: S3Client, { checksums, marks }: Pick<S3Options, "checksums" | "marks">) {
+  constructor(sdk: Sdk, client: S3Client, options: Pick<S3Options, "checksums" | "marks" | "unmarkedMsMax">) {
     this.#sdk = sdk;
     this.#client = client;
-    this.#checksums = checksums;
-    this.#marks = marks;
+    this.#checksums = options.checksums;
+    this.#marks = options.marks;
+    this.#unmarkedMsMax = options.unmarkedMsMax ?? UNMARKED_MS_MAX;
   }
 
-  /** The upload's id. */
-  async begin({ bucket, object }: Place, owner: Owner, mediaType: string, signal?: AbortSignal): Promise<string> {
+  /** The upload's id. When it rejects, what it can find of its own is aborted: without a mark only age would tell it. */
+  async begin(place: Place, owner: Owner, mediaType: string, signal?: AbortSignal): Promise<string> {
+    let id: string | null = null;
+    try {
+      id = await this.#create(place, owner, mediaType, signal);
+      const bytes = new TextEncoder().encode(markOf(owner));
+      if (this.#marks) await this.putPart(place, id, { number: MARK_NUMBER, startByte: 0, bytes }, signal);
+      return id;
+    } catch (error) {
+      // What cannot be aborted now is the sweeper's.
+      await this.#giveUp(place, id, signal).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #giveUp(place: Place, id: string | null, signal?: AbortSignal): Promise<void> {
+    if (id !== null) await this.abort(place, id, signal);
+    else if (this.#marks) await this.#abortUnmarked(place, null, signal);
+  }
+
+  async #create({ bucket, object }: Place, owner: Owner, mediaType: string, signal?: AbortSignal): Promise<string> {
     const { UploadId, $metadata } = await this.#client.send(
       new this.#sdk.CreateMultipartUploadCommand({
         Bucket: bucket,
@@ -54,11 +74,8 @@ export class Uploads {
       aborting(signal),
     );
     if (UploadId === undefined) throw unavailable(object);
-    if (!this.#marks) return UploadId;
     // A try whose answer was lost may have begun an upload too.
-    if (($metadata.attempts ?? 1) > 1) await this.#abortOthersUnmarked({ bucket, object }, UploadId, signal);
-    const bytes = new TextEncoder().encode(markOf(owner));
-    await this.putPart({ bucket, object }, UploadId, { number: MARK_NUMBER, startByte: 0, bytes }, signal);
+    if (this.#marks && ($metadata.attempts ?? 1) > 1) await this.#abortUnmarked({ bucket, object }, UploadId, signal);
     return UploadId;
   }
 
@@ -129,7 +146,7 @@ export class Uploads {
       if (parts === null) continue;
       const found = parts.find((part) => part.PartNumber === MARK_NUMBER);
       if (found === undefined && parts.length > 0) continue;
-      const isOld = Date.now() - begunAt > UNMARKED_MS_MAX;
+      const isOld = Date.now() - begunAt > this.#unmarkedMsMax;
       if (found === undefined && !isOld) unmarked = true;
       else if (found === undefined || plain(found.ETag) === mark) await this.abort(place, id, signal);
     }
@@ -137,7 +154,7 @@ export class Uploads {
   }
 
   /** May hit another job's that was begun in this very moment: its attempt is told so and repeated. */
-  async #abortOthersUnmarked(place: Place, own: string, signal?: AbortSignal): Promise<void> {
+  async #abortUnmarked(place: Place, own: string | null, signal?: AbortSignal): Promise<void> {
     for (const { id } of await this.#begun(place, signal)) {
       if (id !== own && (await this.#allParts(place, id, signal))?.length === 0) await this.abort(place, id, signal);
     }
