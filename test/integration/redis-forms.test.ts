@@ -2,7 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Coordination } from "../../src/coordination/ports.ts";
+import { close, connect } from "../../src/coordination/redis/connect.ts";
 import { openRedisCoordination, type RedisCoordination } from "../../src/coordination/redis/redis.ts";
+import { parseRedisUrl } from "../../src/coordination/redis/url.ts";
 import { busContract } from "../contract/bus.contract.ts";
 import { cacheContract } from "../contract/cache.contract.ts";
 import type { MakeSubject } from "../contract/coordination-subject.ts";
@@ -93,6 +95,25 @@ test(
     await coordination.close();
   },
   START_MS + 30_000,
+);
+
+test(
+  "a connection that is dropped while it asks for the master comes back, and one that was closed does not",
+  async () => {
+    const form = await withSentinels(join(await makeTempDir("redis"), "redis"));
+    afterFile(async () => form[Symbol.asyncDispose]());
+    const make = () =>
+      connect({ target: parseRedisUrl(form.url), commandTimeoutMs: 500, name: "test", onError: () => {} });
+    const [dropped, hungUp] = [make(), make()];
+    const ended = new Promise<void>((resolve) => dropped.once("end", resolve));
+    dropped.disconnect(true);
+    close(hungUp);
+    await ended;
+    await until(() => dropped.status === "ready", { timeoutMs: 10_000 });
+    expect(hungUp.status).toBe("end");
+    close(dropped);
+  },
+  START_MS,
 );
 
 describe("a Redis that does not answer", () => {

@@ -6,7 +6,7 @@
  * other end is frozen or gone receives nothing and would not notice: it is asked regularly and dropped when it is silent.
  */
 import type { Bus, BusMessage } from "../ports.ts";
-import type { RedisClient } from "./connect.ts";
+import { close, drop, type RedisClient } from "./connect.ts";
 import type { Link } from "./link.ts";
 
 export interface RedisBusOptions {
@@ -47,7 +47,7 @@ export function makeRedisBus({ link, subscriber, prefix, onListenerError }: Redi
     for (const [name, channel] of channels) channel.asked = askFor(name);
   });
   const watch = setInterval(() => {
-    if (subscriber.status === "ready") subscriber.ping().catch(() => !closed && subscriber.disconnect(true));
+    if (subscriber.status === "ready") subscriber.ping().catch(() => drop(subscriber));
   }, ASK_EVERY_MS);
   watch.unref?.();
 
@@ -76,7 +76,7 @@ export function makeRedisBus({ link, subscriber, prefix, onListenerError }: Redi
       closed = true;
       clearInterval(watch);
       channels.clear();
-      subscriber.disconnect();
+      close(subscriber);
     },
   };
 }

@@ -43,7 +43,22 @@ export function connect(options: ConnectOptions): RedisClient {
   const client = target.mode === "cluster" ? connectCluster(options, shared) : connectOne(target, shared);
   // Without a listener each failed try would be printed by the library.
   client.on("error", onError);
+  // One that is dropped while it asks the Sentinels for the master (a failover does that) ends for good otherwise.
+  client.on("end", () => setTimeout(() => closed.has(client) || client.connect().catch(onError), RETRY_MS_MAX).unref());
   return client;
+}
+
+const closed = new WeakSet<RedisClient>();
+
+/** Ends a connection for good. */
+export function close(client: RedisClient): void {
+  closed.add(client);
+  client.disconnect();
+}
+
+/** Makes a connection anew that has fallen silent; one that is being made already is left alone. */
+export function drop(client: RedisClient): void {
+  if (client.status === "ready") client.disconnect(true);
 }
 
 function connectCluster({ target }: ConnectOptions, redisOptions: Options): Cluster {

@@ -6,7 +6,7 @@
  * stays silent for `SILENT_TRIES_MAX` tries in a row is dropped and made anew, since its other end may be gone.
  */
 import { RendiffError } from "../../errors.ts";
-import type { RedisClient } from "./connect.ts";
+import { close, drop, type RedisClient } from "./connect.ts";
 
 const PROBE_AFTER_MS = 500;
 const SILENT_TRIES_MAX = 3;
@@ -38,7 +38,7 @@ export function makeLink(client: RedisClient): Link {
     silentTries += 1;
     if (silentTries < SILENT_TRIES_MAX) return;
     silentTries = 0;
-    client.disconnect(true);
+    drop(client);
   };
   return {
     async run(work) {
@@ -58,7 +58,7 @@ export function makeLink(client: RedisClient): Link {
       }
     },
     async close() {
-      client.disconnect();
+      close(client);
     },
   };
 }
