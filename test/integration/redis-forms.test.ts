@@ -48,10 +48,10 @@ function subject<Port extends object>(
   };
 }
 
-const FORMS = { password: withPassword, TLS: withTls, sentinels: withSentinels, cluster: withCluster } as const;
+const sentinels = once(withSentinels);
+const FORMS = { password: once(withPassword), TLS: once(withTls), sentinels, cluster: once(withCluster) } as const;
 
-for (const [name, start] of Object.entries(FORMS)) {
-  const form = once(start);
+for (const [name, form] of Object.entries(FORMS)) {
   describe(`Redis with ${name}`, () => {
     test("starts", async () => void (await form()), START_MS);
   });
@@ -100,10 +100,8 @@ test(
 test(
   "a connection that is dropped while it asks for the master comes back, and one that was closed does not",
   async () => {
-    const form = await withSentinels(join(await makeTempDir("redis"), "redis"));
-    afterFile(async () => form[Symbol.asyncDispose]());
-    const make = () =>
-      connect({ target: parseRedisUrl(form.url), commandTimeoutMs: 500, name: "test", onError: () => {} });
+    const target = parseRedisUrl((await sentinels()).url);
+    const make = () => connect({ target, commandTimeoutMs: 500, name: "test", onError: () => {} });
     const [dropped, hungUp] = [make(), make()];
     const ended = new Promise<void>((resolve) => dropped.once("end", resolve));
     dropped.disconnect(true);
