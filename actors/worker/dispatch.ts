@@ -2,6 +2,7 @@
  * Fills free slots: takes a hint, claims that job in SQL, hands the claim to the worker. The hint decides nothing; when
  * hints are lost, or there is no queue to give any, the worker polls the rows, which have the same order.
  */
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Coordination, names, type ReadyHint } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
@@ -26,6 +27,8 @@ const POLL_INTERVAL_MS = 5_000;
 /** How long a hint is waited for where the rows are about to be looked at anyway. */
 const LOOK_MS = 10;
 const ERROR_DELAY_MS = 1_000;
+/** Between looks that found nothing: others' jobs wake a worker that does not serve them, however many there are. */
+const FRUITLESS_DELAY_MS = 100;
 
 class Dispatch {
   readonly #ports: DispatchPorts;
@@ -39,7 +42,8 @@ class Dispatch {
   #wake = (): void => {};
   /**
    * The rows may hold a job that no hint names: after the start, after a job ended (its key may have room again, and
-   * the hints that were passed over are gone), and as long as looking finds something.
+   * the hints that were passed over are gone), as long as looking finds something, and for who takes no hints when some
+   * were added, also during a look.
    */
   #worthALook = true;
 
@@ -67,6 +71,7 @@ class Dispatch {
   /** Resolves when it was stopped and no claim is under way. */
   async run(): Promise<void> {
     const { signal } = this.#stopping;
+    const listening = this.#runsEverything ? null : this.#listen();
     while (!signal.aborted) {
       try {
         await this.#round();
@@ -77,6 +82,20 @@ class Dispatch {
         await delay(ERROR_DELAY_MS, undefined, { signal }).catch(() => {});
       }
     }
+    await listening;
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { readyQueue } = this.#ports.coordination;
+    for (let added = readyQueue.added(signal); !signal.aborted; ) {
+      await added;
+      // Listens again before anybody looks.
+      added = readyQueue.added(signal);
+      this.#worthALook = true;
+      this.#wake();
+      await delay(LOOK_MS, undefined, { signal }).catch(() => {});
+    }
   }
 
   async #round(): Promise<void> {
@@ -84,8 +103,10 @@ class Dispatch {
     await this.#slot();
     if (signal.aborted) return;
     const hint = await this.#nextHint();
-    if (!signal.aborted) await this.#fill(hint);
-    else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]).catch(() => {});
+    if (!signal.aborted) {
+      const claimed = await this.#fill(hint);
+      if (!claimed && !this.#runsEverything) await delay(FRUITLESS_DELAY_MS, undefined, { signal }).catch(() => {});
+    } else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]).catch(() => {});
   }
 
   async #slot(): Promise<void> {
@@ -105,7 +126,7 @@ class Dispatch {
     const { readyQueue } = coordination;
     try {
       if (this.#runsEverything) return await readyQueue.take(PRIORITIES, patience.signal);
-      await readyQueue.added(patience.signal);
+      await once(patience.signal, "abort");
       return null;
     } catch (error) {
       // The rows have the same order; until there are hints again they are looked at as often as errors are retried.
@@ -117,7 +138,8 @@ class Dispatch {
     }
   }
 
-  async #fill(hint: ReadyHint | null): Promise<void> {
+  /** Whether a job was claimed. */
+  async #fill(hint: ReadyHint | null): Promise<boolean> {
     const { ledger } = this.#service;
     ledger.claiming += 1;
     // Before the look: a slot that is freed during it makes the next one worth while.
@@ -125,13 +147,14 @@ class Dispatch {
     try {
       const claimed = await this.#claim(hint);
       if (hint === null && claimed !== null) this.#worthALook = true;
-      if (claimed === null) return;
+      if (claimed === null) return false;
       if (this.#stopping.signal.aborted) {
         await giveBack(this.#ports.sql, claimed.lease);
-        return;
+        return true;
       }
       this.#free -= 1;
       this.#onClaim(claimed);
+      return true;
     } finally {
       // Only now: a heartbeat in between would take the job for one whose claim was lost.
       ledger.claiming -= 1;

@@ -27,7 +27,7 @@ import {
 } from "./guards.ts";
 import { appendEvent } from "./statements.ts";
 import { JOB_COLUMNS, priorityNumber, toJob } from "./store.ts";
-import type { Claim, JobId, JobType, Priority, WorkerId } from "./types.ts";
+import { type Claim, type JobId, type JobType, PRIORITIES, type Priority, type WorkerId } from "./types.ts";
 
 export interface ClaimRequest {
   readonly workerId: WorkerId;
@@ -79,6 +79,7 @@ next AS (
   WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT} AND ${NOT_PAUSED}
     AND ($2::text[] IS NULL OR j.type = ANY ($2::text[]))
     AND ($3::smallint[] IS NULL OR j.priority = ANY ($3::smallint[]))
+    AND ${QUEUE_CLASS} <= $4::smallint
     ${condition} ${which}
   ORDER BY ${QUEUE_CLASS}, j.queue_rank, j.id
   LIMIT 1
@@ -105,7 +106,7 @@ SELECT ${JOB_COLUMNS}, n.found FROM (SELECT EXISTS (SELECT FROM next) AS found) 
 /** Each time a rival was faster one job was claimed, so this many in a row means that others take them all. */
 const TRIES_MAX = 20;
 
-const THIS = "AND j.id = $4";
+const THIS = "AND j.id = $5";
 const CLAIM_NEXT = { first: claimText(WITHOUT_LIMITS, ""), limited: claimText(WITH_LIMITS, "") };
 const CLAIM_THIS = { first: claimText(WITHOUT_LIMITS, THIS), limited: claimText(WITH_LIMITS, THIS) };
 
@@ -115,11 +116,11 @@ const CLAIM_THIS = { first: claimText(WITHOUT_LIMITS, THIS), limited: claimText(
  * it gives the job back.
  */
 export async function claimJob(sql: SqlRunner, request: ClaimRequest): Promise<Claim | null> {
-  const params: SqlParam[] = [
-    request.workerId,
-    request.jobTypes,
-    request.priorities === null ? null : request.priorities.map(priorityNumber),
-  ];
+  const served = request.priorities === null ? null : request.priorities.map(priorityNumber);
+  // Waiting takes a job into a higher class and never into a lower one: where the index has passed the lowest priority
+  // that is served there is nothing to find, however much waits behind it.
+  const lowestClass = Math.max(...(served ?? PRIORITIES.map(priorityNumber)));
+  const params: SqlParam[] = [request.workerId, request.jobTypes, served, lowestClass];
   const text = request.jobId === undefined ? CLAIM_NEXT : CLAIM_THIS;
   if (request.jobId !== undefined) params.push(request.jobId);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {

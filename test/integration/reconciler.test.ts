@@ -127,6 +127,10 @@ describe("the reconciler", () => {
     await runRound({ ...ports, sql: one }, { tidies: false, sweeps: false }, queue);
     expect(queue).toEqual({ isLong: true });
     expect(await claimTen()).toBeLessThan(1_000);
+    // Who serves higher classes only finds nothing, without reading what waits below them.
+    const before = await entriesRead();
+    expect(await claimJob(one, { ...request, priorities: ["high"] })).toBeNull();
+    expect((await entriesRead()) - before).toBeLessThan(100);
   });
 
   test("two at once do no harm: one has the turn", async () => {

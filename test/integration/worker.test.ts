@@ -51,6 +51,60 @@ for (const engine of ENGINES) {
       expect(worker.attempts.most()).toBe(2);
     });
 
+    describe("a worker of one class", () => {
+      /** Counts the claims; the one after `holdNext` waits until it is released, its look being over. */
+      function watched() {
+        let looks = 0;
+        let hold: { readonly seen: () => void; readonly release: Promise<void> } | null = null;
+        const query: Sql["query"] = async (text, params) => {
+          const isClaim = text.includes("SKIP LOCKED");
+          const rows = await sql.query(text, params);
+          const held = hold;
+          if (isClaim) looks += 1;
+          if (isClaim && held !== null) {
+            hold = null;
+            held.seen();
+            await held.release;
+          }
+          return rows as never;
+        };
+        const holdNext = () => {
+          const [seen, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+          hold = { seen: seen.resolve, release: released.promise };
+          return { seen: seen.promise, release: released.resolve };
+        };
+        return { sql: { ...sql, query } as Sql, looks: () => looks, holdNext };
+      }
+
+      test("hears of a job that comes while it looks", async () => {
+        const port = watched();
+        const held = port.holdNext();
+        const worker = startWorker(database, { sql: port.sql, priorities: ["high"], immediate: true });
+        await held.seen;
+        const urgent = await submit(database, { priority: "high" });
+        await worker.hint();
+        held.release();
+        await until(async () => (await statusOf(urgent)) === "completed");
+        await worker.drain();
+      });
+
+      test("is not kept busy by the jobs of the others", async () => {
+        const port = watched();
+        const worker = startWorker(database, { sql: port.sql, priorities: ["high"], immediate: true });
+        const startedAtMs = performance.now();
+        for (let index = 0; index < 200; index++) {
+          await submit(database, { priority: "low" });
+          await worker.hint();
+        }
+        // Ten a second, whatever comes.
+        expect(port.looks()).toBeLessThanOrEqual((performance.now() - startedAtMs) / 100 + 1);
+        const urgent = await submit(database, { priority: "high" });
+        await worker.hint();
+        await until(async () => (await statusOf(urgent)) === "completed");
+        await worker.drain();
+      });
+    });
+
     test("without any hint the rows are looked at: at the start, after each job, and now and then", async () => {
       const before = await submitMany(3);
       const worker = startWorker(database, { slots: 1, immediate: true, pollIntervalMs: 20 });
