@@ -23,13 +23,15 @@ const IDLE_MS = 15_000;
 const ROLE = "subject";
 
 interface Statement {
+  /** Of the parsed statement: its text is kept with its constants or without, depending on when it was first seen. */
+  readonly id: string;
   readonly query: string;
   readonly calls: number;
 }
 
 const statements = (sql: postgres.Sql): Promise<Statement[]> =>
   sql<Statement[]>`
-    SELECT s.query, s.calls::integer AS calls FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
+    SELECT s.queryid::text AS id, s.query, s.calls::integer AS calls FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
     WHERE r.rolname = ${ROLE}`;
 
 const reset = (sql: postgres.Sql) => sql`SELECT pg_stat_statements_reset()`;
@@ -49,7 +51,7 @@ async function runJobs(subject: Subject, sql: postgres.Sql, body: unknown, count
 }
 
 async function statementsPerJob(sql: postgres.Sql, idle: ReadonlySet<string>, count: number) {
-  const own = (await statements(sql)).filter(({ query }) => !idle.has(query));
+  const own = (await statements(sql)).filter(({ id }) => !idle.has(id));
   return own.reduce((sum, { calls }) => sum + calls, 0) / count;
 }
 
@@ -78,7 +80,7 @@ async function inDatabase({ folder, long, say }: BenchContext): Promise<Claim[]>
   say("idle");
   await reset(sql);
   await Bun.sleep(IDLE_MS);
-  const idle = new Set((await statements(sql)).map(({ query }) => query));
+  const idle = new Set((await statements(sql)).map(({ id }) => id));
   await reset(sql);
   await runJobs(subject, sql, tiny, 10);
   const perTinyJob = await statementsPerJob(sql, idle, 10);
@@ -89,8 +91,8 @@ async function inDatabase({ folder, long, say }: BenchContext): Promise<Claim[]>
   await runJobs(subject, sql, encode("out.mp4"), longJobs);
   const after = cpuOf(subject.pid);
   const perLongJob = await statementsPerJob(sql, idle, longJobs);
-  for (const { query, calls } of await statements(sql)) {
-    if (!idle.has(query)) say(`${calls / longJobs} × ${query.replaceAll(/\s+/g, " ").trim().slice(0, 90)}`);
+  for (const { id, query, calls } of await statements(sql)) {
+    if (!idle.has(id)) say(`${calls / longJobs} × ${query.replaceAll(/\s+/g, " ").trim().slice(0, 90)}`);
   }
   await sql.end();
   const share = (100 * (after.own - before.own)) / (after.children - before.children);
