@@ -89,6 +89,7 @@ function buildLimits(values: SettingValues): LimitsConfig {
     maxHeight: values.MAX_RESOLUTION.height,
     maxBitrate: values.MAX_BITRATE,
     maxOutputs: values.MAX_OUTPUTS,
+    allowRawOptions: values.ALLOW_RAW_OPTIONS,
     maxStreams: values.MAX_STREAMS,
     jobTimeoutMs: values.JOB_TIMEOUT,
     stallTimeoutMs: values.STALL_TIMEOUT,
@@ -111,7 +112,6 @@ function buildWorker(values: SettingValues, { cwd, machine }: Surroundings, data
     ffprobePath: program(values.FFPROBE_PATH),
     vmafFfmpegPath: program(values.VMAF_FFMPEG_PATH),
     packagerPath: program(values.PACKAGER_PATH),
-    allowRawOptions: values.ALLOW_RAW_OPTIONS,
   };
 }
 

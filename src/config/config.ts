@@ -70,6 +70,7 @@ export interface LimitsConfig {
   /** Bits a second. */
   readonly maxBitrate: number;
   readonly maxOutputs: number;
+  readonly allowRawOptions: boolean;
   readonly maxStreams: number;
   readonly jobTimeoutMs: number;
   readonly stallTimeoutMs: number;
@@ -94,7 +95,6 @@ export interface WorkerConfig {
   readonly ffprobePath: string | null;
   readonly vmafFfmpegPath: string | null;
   readonly packagerPath: string | null;
-  readonly allowRawOptions: boolean;
 }
 
 export interface QueueConfig {

@@ -219,7 +219,6 @@ describe("unknown names", () => {
 describe("what is not built", () => {
   test.each([
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"],
-    ["ALLOW_RAW_OPTIONS", "true"],
     ["VMAF_FFMPEG_PATH", "x"],
     ["UPLOAD_LIMIT", "1GB"],
     ["RETENTION_UPLOADS", "1h"],

@@ -10,7 +10,6 @@ type Refusal = "any" | readonly string[];
 
 const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
   VMAF_FFMPEG_PATH: "any",
-  ALLOW_RAW_OPTIONS: ["true"],
   UPLOAD_LIMIT: "any",
   RETENTION_UPLOADS: "any",
   OTEL_EXPORTER_OTLP_ENDPOINT: "any",

@@ -130,6 +130,8 @@ export interface MediaLimits {
   readonly maxHeight: number;
   readonly maxBitrate: number;
   readonly maxOutputs: number;
+  /** Whether the operation raw may be used; absent: no. */
+  readonly allowRawOptions?: boolean;
   readonly maxStreams: number;
 }
 

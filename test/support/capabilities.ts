@@ -41,5 +41,6 @@ export const sampleLimits: MediaLimits = {
   maxHeight: 4_320,
   maxBitrate: 100e6,
   maxOutputs: 40,
+  allowRawOptions: true,
   maxStreams: 64,
 };

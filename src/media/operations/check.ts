@@ -17,6 +17,7 @@ import {
   type VideoChoice,
   videoChoice,
 } from "./check-codec.ts";
+import { checkRaw, checkRawAllowed } from "./check-raw.ts";
 import { changesSoundToo, changesTime, FILTERS_OF } from "./filter.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
 import { type Operation, unsupportedRequest } from "./parse.ts";
@@ -279,6 +280,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
     });
     return { invalid: [...invalid, ...found.invalid.map(full)], unsupported: found.unsupported.map(full), shape: null };
   }
+  checkRawAllowed(operations, limits, { invalid, unsupported });
   const shape = toShape(request, invalid);
   operations.forEach((operation, index) => {
     checkSizes(operation, index, limits, invalid);
@@ -293,6 +295,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
     checkTranscode({ transcode: operation, container: shape.container, limits, at });
   }
   if (shape.hasPrimary) checkAgainstCopy(request, shape, video, audio, invalid);
+  checkRaw(operations, shape, { video, audio }, { invalid, unsupported });
   for (const side of shape.sides) checkSide(side, invalid);
   checkNames(shape, request.outputName, limits, invalid);
   if (capabilities !== null) {

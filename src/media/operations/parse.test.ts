@@ -38,7 +38,7 @@ describe("parseOperations", () => {
     expect(details[1]?.message).toContain("did you mean transcode?");
   });
 
-  for (const type of ["concat", "raw"]) {
+  for (const type of ["concat"]) {
     test(`${type} is refused by name`, () => {
       const { kind, details } = refusal({ type, anything: 1 });
       expect(kind).toBe("request.unsupported");

@@ -23,6 +23,7 @@ import {
   scaleSchema,
 } from "./picture.schema.ts";
 import { type Preview, previewSchema } from "./preview.schema.ts";
+import { type Raw, rawSchema } from "./raw.schema.ts";
 import { type StreamOperation, streamSchema } from "./stream.schema.ts";
 import { type Subtitle, subtitleSchema } from "./subtitle.schema.ts";
 import { type Text, textSchema } from "./text.schema.ts";
@@ -49,6 +50,7 @@ export const operationSchemas = {
   waveform: waveformSchema,
   text: textSchema,
   subtitle: subtitleSchema,
+  raw: rawSchema,
   stream: streamSchema,
 } as const;
 
@@ -69,12 +71,13 @@ export type Operation =
   | Waveform
   | Text
   | Subtitle
+  | Raw
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 
 /** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = ["concat", "raw"] as const;
+export const FUTURE_OPERATION_TYPES = ["concat"] as const;
 
 export type ParsedOperations =
   | { readonly ok: true; readonly operations: readonly Operation[] }

@@ -10,6 +10,7 @@ import { type GraphContext, type MemoryUse, type OutputArgs, type OutputDraft, w
 import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
 import { picturePreparations, soundPreparations } from "./preparation.ts";
+import { rawArgs } from "./raw.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
 import { assumedSeconds, copiedBytes, fileBytes, heldMemory, TRACK_MEMORY, videoBits } from "./resources.ts";
 import { changesSound, wishesOf } from "./sound.ts";
@@ -182,7 +183,8 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
   const { picture, sound, passengers, stopSeconds } = assembly;
   const { container } = shape;
   const video = pictureArgs(picture, graph, pass);
-  if (pass === 1) return { chains: video.chains, args: [...video.args, "-an", "-sn", "-f", "null", "-"] };
+  const raw = rawArgs(context.operations, "picture");
+  if (pass === 1) return { chains: video.chains, args: [...video.args, ...raw, "-an", "-sn", "-f", "null", "-"] };
   const { window, retimed } = windowOf(context.operations, context.source.durationSeconds);
   const audio = soundPart(sound.tracks, context.output.id, window, graph, (stream, n) =>
     soundTagArgs(stream, n, options),
@@ -192,12 +194,15 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
     chains: [...video.chains, ...audio.chains],
     args: [
       ...video.args,
+      ...raw,
       ...(picture.kind === "copy" ? videoTagArgs(container, picture.video.codec) : []),
       ...audio.args,
+      ...rawArgs(context.operations, "sound"),
       ...passengers.args(graph),
       ...(still ? ["-frames:v:0", "1"] : []),
       ...(stopSeconds === null ? [] : ["-t", String(Number(stopSeconds.toFixed(6)))]),
       ...tagArgs(options, retimed),
+      ...rawArgs(context.operations, "container"),
       ...muxerArgs(container, options),
       { file: workFile(context.output.id, container) },
     ],
