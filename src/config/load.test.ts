@@ -25,6 +25,7 @@ describe("defaults", () => {
       maxHeight: 4320,
       maxBitrate: 100_000_000,
       maxOutputs: 40,
+      allowRawOptions: false,
       maxStreams: 64,
       jobTimeoutMs: 86_400_000,
       stallTimeoutMs: 120_000,

@@ -227,6 +227,7 @@ export function testConfig(): TestConfig {
       maxHeight: 4320,
       maxBitrate: 1e8,
       maxOutputs: 40,
+      allowRawOptions: false,
       maxStreams: 64,
       jobTimeoutMs: 86_400_000,
       stallTimeoutMs: 120_000,
