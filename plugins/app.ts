@@ -1,6 +1,7 @@
 /** The front end as a whole. The order is the order in which a request meets them. */
 import { Elysia } from "elysia";
 import { makeEventHub } from "../src/events/hub.ts";
+import { makeInsertTogether } from "../src/jobs/insert-together.ts";
 import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
 import { admin } from "./admin/admin.ts";
@@ -73,6 +74,7 @@ export function makeApp(services: HttpServices): RendiffApp {
     ...services,
     connections,
     audit: makeAuditTally({ sql, logger }),
+    insertTogether: makeInsertTogether(services.sql),
     authenticator: makeAuthenticator({
       sql,
       bus: coordination.bus,

@@ -6,6 +6,7 @@ import type { Coordination } from "../src/coordination/ports.ts";
 import type { Sql } from "../src/database/sql.ts";
 import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
+import type { InsertTogether } from "../src/jobs/insert-together.ts";
 import type { Job } from "../src/jobs/types.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
 import type { AuditTally } from "../src/security/audit-tally.ts";
@@ -65,6 +66,7 @@ export interface HttpServices {
 /** What the front end itself keeps beside that, one per app. */
 export interface HttpContext extends HttpServices {
   readonly authenticator: Authenticator;
+  readonly insertTogether: InsertTogether;
   readonly audit: AuditTally;
   readonly events: EventHub;
   readonly connections: Connections;

@@ -10,7 +10,7 @@ import type { ConvertRequest, FindPreset } from "./convert.schema.ts";
 import { IS_OPEN } from "./guards.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
-import { insertJob, isUuid } from "./store.ts";
+import { insertJobs, isUuid } from "./store.ts";
 import { CHECKS, type SubmitDeps } from "./submit.ts";
 import type { Job, JobId, JobStatus, KeyId } from "./types.ts";
 
@@ -129,16 +129,13 @@ export async function submitBatch(
     );
     if (row === undefined) throw new RendiffError({ kind: "internal", publicMessage: "The batch was not stored." });
     const batch = toBatch(row);
-    const jobs: Job[] = [];
-    for (const { type, request } of accepted) {
-      const { spec, priority, metadata, webhook } = request;
-      const id = Bun.randomUUIDv7() as JobId;
-      const job = await insertJob(tx, {
-        ...{ id, keyId, type, priority, spec, metadata, requestId, batchId: batch.id },
+    const jobs = await insertJobs(
+      tx,
+      accepted.map(({ type, request: { spec, priority, metadata, webhook } }) => ({
+        ...{ id: Bun.randomUUIDv7() as JobId, keyId, type, priority, spec, metadata, requestId, batchId: batch.id },
         ...{ webhookUrl: webhook?.url ?? null, webhookEvents: webhook?.events ?? [] },
-      });
-      jobs.push(job);
-    }
+      })),
+    );
     await onCreated?.(tx, { batch, jobs });
     return { batch, jobs };
   });

@@ -132,37 +132,57 @@ export interface NewJob {
   readonly warnings?: readonly string[];
 }
 
-const INSERT_JOB = `
-WITH given AS (SELECT $2::uuid AS key_id),
+const INSERT_JOBS = `
+WITH given AS MATERIALIZED (
+  SELECT g.*, row_number() OVER (PARTITION BY g.key_id, g.priority ORDER BY g.id) - 1 AS before
+  FROM jsonb_to_recordset($1::jsonb) AS g(id uuid, key_id uuid, type text, priority smallint, spec jsonb, metadata jsonb,
+    batch_id uuid, retry_of uuid, webhook_url text, webhook_events text[], request_id text, warnings jsonb)),
+places AS MATERIALIZED (
+  SELECT c.key_id, c.priority, ${queueRank("c", "c.priority")} AS rank,
+    1 / coalesce((SELECT k.weight FROM api_keys k WHERE k.id = c.key_id), 1)::double precision AS step
+  FROM (SELECT DISTINCT key_id, priority FROM given) c),
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, batch_id, retry_of, webhook_url,
     webhook_events, request_id, warnings, log_seq)
-  SELECT $1, given.key_id, $3, 'queued', $4::smallint, ${queueRank("given", "$4::smallint")}, $5::jsonb, $6::jsonb, $7::uuid, $8::uuid,
-    $9::text, $10::text[], $11::text, $12::jsonb, 1
-  FROM given
+  SELECT g.id, g.key_id, g.type, 'queued', g.priority, p.rank + p.step * g.before, g.spec, g.metadata, g.batch_id,
+    g.retry_of, g.webhook_url, g.webhook_events, g.request_id, g.warnings, 1
+  FROM given g JOIN places p ON p.key_id = g.key_id AND p.priority = g.priority
   RETURNING *),
-${appendEvent("created", "'job.queued'", "jsonb_build_object('type', u.type, 'priority', $13::text)")}
+${appendEvent("created", "'job.queued'", `jsonb_build_object('type', u.type, 'priority', (ARRAY['${PRIORITIES.join("', '")}'])[u.priority + 1])`)}
 SELECT ${JOB_COLUMNS} FROM created`;
 
-/** Creates a queued job with its first event. Rejects with `database.conflict` when the id exists or the key does not. */
+const toInsert = (job: NewJob) => ({
+  id: job.id,
+  key_id: job.keyId,
+  type: job.type,
+  priority: priorityNumber(job.priority),
+  spec: job.spec,
+  metadata: job.metadata,
+  batch_id: job.batchId ?? null,
+  retry_of: job.retryOf ?? null,
+  webhook_url: job.webhookUrl ?? null,
+  webhook_events: job.webhookEvents ?? [],
+  request_id: job.requestId ?? null,
+  warnings: job.warnings ?? [],
+});
+
+/**
+ * Creates queued jobs, each with its first event, by one statement: all or none. They are ranked in the order of their ids
+ * and returned in the order given. Rejects with `database.conflict` when an id exists or a key does not.
+ */
+export async function insertJobs(sql: SqlRunner, jobs: readonly NewJob[]): Promise<Job[]> {
+  const rows = await sql.query(INSERT_JOBS, [json(jobs.map(toInsert))]);
+  const created = new Map(rows.map((row) => [row.id as JobId, row]));
+  return jobs.map(({ id }) => {
+    const row = created.get(id);
+    if (row === undefined) throw new RendiffError({ kind: "internal", publicMessage: "The job was not stored." });
+    return toJob(row);
+  });
+}
+
 export async function insertJob(sql: SqlRunner, job: NewJob): Promise<Job> {
-  const [row] = await sql.query(INSERT_JOB, [
-    job.id,
-    job.keyId,
-    job.type,
-    priorityNumber(job.priority),
-    json(job.spec),
-    json(job.metadata),
-    job.batchId ?? null,
-    job.retryOf ?? null,
-    job.webhookUrl ?? null,
-    job.webhookEvents ?? [],
-    job.requestId ?? null,
-    json(job.warnings ?? []),
-    job.priority,
-  ]);
-  if (row === undefined) throw new RendiffError({ kind: "internal", publicMessage: "The job was not stored." });
-  return toJob(row);
+  const [created] = await insertJobs(sql, [job]);
+  return created as Job;
 }
 
 /** Null when there is no such job, or it belongs to another key; `keyId: null` sees every job. */

@@ -17,9 +17,10 @@ import { invalidRequest } from "../validation/parse.ts";
 import { checkWebhook } from "../webhooks/webhook.schema.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, type FindPreset, parseConvertBody } from "./convert.schema.ts";
+import type { InsertTogether } from "./insert-together.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
-import { insertJob } from "./store.ts";
+import { insertJob, type NewJob } from "./store.ts";
 import { parseStreamBody } from "./stream.schema.ts";
 import type { Job, JobId } from "./types.ts";
 
@@ -32,6 +33,7 @@ export interface CheckDeps {
 
 export interface SubmitDeps extends CheckDeps, AnnounceDeps {
   readonly sql: Sql;
+  readonly insertTogether: InsertTogether;
 }
 
 export interface ProbeBody {
@@ -250,21 +252,19 @@ export async function submitJob(
 ): Promise<Job> {
   const { spec, priority, metadata, webhook } = await checkJob(deps, principal, type, { body, keyBase });
   await requireQuota(deps.sql, principal);
-  const id = Bun.randomUUIDv7() as JobId;
-  const insert = (sql: SqlRunner): Promise<Job> =>
-    insertJob(sql, {
-      ...{ id, keyId: principal.keyId, type, priority, spec, metadata, requestId },
-      webhookUrl: webhook?.url ?? null,
-      webhookEvents: webhook?.events ?? [],
-    });
-  // One statement is a transaction already; a longer one is needed only where an answer is stored with the job.
+  const created: NewJob = {
+    ...{ id: Bun.randomUUIDv7() as JobId, keyId: principal.keyId, type, priority, spec, metadata, requestId },
+    webhookUrl: webhook?.url ?? null,
+    webhookEvents: webhook?.events ?? [],
+  };
+  // A transaction of its own is needed only where an answer is stored with the job.
   const job =
     onCreated === null
-      ? await insert(deps.sql)
+      ? await deps.insertTogether(created)
       : await deps.sql.transaction(async (tx) => {
-          const created = await insert(tx);
-          await onCreated(tx, created);
-          return created;
+          const inserted = await insertJob(tx, created);
+          await onCreated(tx, inserted);
+          return inserted;
         });
   await announceJob(deps, job);
   return job;
