@@ -1,6 +1,7 @@
 /** The command line, as `rendiff --help` shows it. Each command is a file; this one says what they take. */
 import { Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../version.ts";
+import { exportCommand, importCommand } from "./archive.ts";
 import { verifyAuditCommand } from "./audit.ts";
 import type { CommandContext } from "./context.ts";
 import { convertCommand } from "./convert.ts";
@@ -79,6 +80,22 @@ function addConvert(program: Command, context: CommandContext): void {
     .action((input, output, options) => convertCommand(context, input, output, options));
 }
 
+function addArchive(program: Command, context: CommandContext): void {
+  program
+    .command("export")
+    .description("write everything the database holds into one file (embedded: while no server runs)")
+    .argument("<file>", "file to write, secrets included; - is the standard output")
+    .option("--json", "print the counts as JSON")
+    .action((file, options) => exportCommand(context, file, options));
+  program
+    .command("import")
+    .description("bring an exported file into an empty database, and compare every row")
+    .argument("<file>", "file to read; - is the standard input")
+    .option("--check", "only read the file and say whether it is whole")
+    .option("--json", "print the counts as JSON")
+    .action((file, options) => importCommand(context, file, options));
+}
+
 export function makeProgram(context: CommandContext): Command {
   const program = new Command("rendiff")
     .description("FFmpeg behind a REST and WebSocket API.")
@@ -101,6 +118,7 @@ export function makeProgram(context: CommandContext): Command {
     .action((options) => migrateCommand(context, options));
   addKeys(program, context);
   addConvert(program, context);
+  addArchive(program, context);
   program
     .command("audit")
     .description("the log of who did what (with an embedded database: while no server runs)")
