@@ -5,7 +5,7 @@
  * afterwards, so that what a migration does to rows is done to these too.
  */
 import type { Sql, SqlRunner } from "../database/sql.ts";
-import { RendiffError } from "../errors.ts";
+import { RendiffError, toRendiffError } from "../errors.ts";
 import {
   eachRow,
   fixTextFormat,
@@ -84,6 +84,12 @@ async function claimEmpty(tx: SqlRunner, tables: readonly Table[]): Promise<void
   }
 }
 
+/** Where rows go. */
+interface Target {
+  readonly table: Table;
+  readonly statement: string;
+}
+
 /** Each value by its type's own reader, from the text that its writer made. */
 function insertStatement(table: Table, columns: readonly string[]): string {
   const typeOf = new Map(table.columns.map(({ name, type }) => [name, type]));
@@ -96,8 +102,16 @@ function insertStatement(table: Table, columns: readonly string[]): string {
     SELECT ${values.join(", ")} FROM json_array_elements($1::json) AS r (v)`;
 }
 
-const insertRows = (tx: SqlRunner, statement: string, rows: readonly ArchiveRow[]): Promise<unknown> =>
-  tx.query(statement, [JSON.stringify(rows)]);
+/** Rows are held against their checksum when the last has come: one that does not fit shows here first. */
+async function insertRows(tx: SqlRunner, { table, statement }: Target, rows: readonly ArchiveRow[]): Promise<void> {
+  try {
+    await tx.query(statement, [JSON.stringify(rows)]);
+  } catch (error) {
+    const { kind } = toRendiffError(error);
+    if (kind !== "database.conflict" && kind !== "internal") throw error;
+    throw invalidArchive(`The archive was damaged: ${table.name} does not take its rows.`, error);
+  }
+}
 
 async function setSequences(tx: SqlRunner, names: readonly string[], states: readonly SequenceState[]): Promise<void> {
   const sequences = await readSequences(tx, names);
@@ -113,7 +127,9 @@ async function verifyTable(tx: SqlRunner, table: Table, columns: readonly string
   const tally = makeTally();
   await eachRow(tx, table, columns, (line) => tally.add(line));
   if (tally.rows === end.rows && tally.digest() === end.sha256) return;
-  const cause = new Error(`${table.name}: ${tally.rows} rows of ${end.rows}, ${tally.digest()} instead of ${end.sha256}`);
+  const cause = new Error(
+    `${table.name}: ${tally.rows} rows of ${end.rows}, ${tally.digest()} instead of ${end.sha256}`,
+  );
   throw new RendiffError({
     kind: "internal",
     publicMessage: `What was imported into ${table.name} is not what the archive has. Nothing was kept.`,
@@ -128,7 +144,7 @@ async function takeParts(
 ): Promise<ArchiveSummary> {
   const names = tables.map(({ name }) => name);
   const seen = new Map<string, readonly string[]>();
-  let current: { readonly table: Table; readonly statement: string } | null = null;
+  let current: Target | null = null;
   let sequences: readonly SequenceState[] | null = null;
   for await (const part of parts) {
     if (part.part === "table") {
@@ -139,7 +155,7 @@ async function takeParts(
       seen.set(part.table, part.columns);
       current = { table, statement: insertStatement(table, part.columns) };
     }
-    if (part.part === "rows" && current !== null) await insertRows(tx, current.statement, part.rows);
+    if (part.part === "rows" && current !== null) await insertRows(tx, current, part.rows);
     if (part.part === "end" && current !== null) {
       await verifyTable(tx, current.table, seen.get(current.table.name) ?? [], part.end);
     }
@@ -173,7 +189,10 @@ export async function importArchive(
     const tables = await readTables(tx, tablesOf(wanted));
     await claimEmpty(tx, tables);
     // What triggers write is in the archive already.
-    const triggered = await readTriggered(tx, tables.map(({ name }) => name));
+    const triggered = await readTriggered(
+      tx,
+      tables.map(({ name }) => name),
+    );
     for (const name of triggered) await tx.query(`ALTER TABLE ${quoted(name)} DISABLE TRIGGER USER`);
     const taken = await takeParts(tx, parts, tables);
     for (const name of triggered) await tx.query(`ALTER TABLE ${quoted(name)} ENABLE TRIGGER USER`);

@@ -94,7 +94,8 @@ async function* readParts(lines: AsyncGenerator<string>, header: string): AsyncG
     const complete = completeSchema.safeParse(value);
     if (complete.success) {
       checkEnd(complete.data, ends, whole.digest());
-      if ((await lines.next()).done !== true) throw invalidArchive("The archive was damaged: it goes on after its end.");
+      if ((await lines.next()).done !== true)
+        throw invalidArchive("The archive was damaged: it goes on after its end.");
       yield { part: "complete", summary: { tables: ends, rows: complete.data.rows } };
       return;
     }

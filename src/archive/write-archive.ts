@@ -28,7 +28,7 @@ export interface WriteOptions {
 async function readHistory(tx: SqlRunner): Promise<ArchiveMigration[]> {
   const [found] = await tx.query<{ there: boolean }>("SELECT to_regclass('schema_migrations') IS NOT NULL AS there");
   const rows = found?.there
-    ? await tx.query<ArchiveMigration & object>("SELECT name, sha256 FROM schema_migrations ORDER BY name COLLATE \"C\"")
+    ? await tx.query<ArchiveMigration & object>('SELECT name, sha256 FROM schema_migrations ORDER BY name COLLATE "C"')
     : [];
   if (rows.length > 0) return rows;
   throw new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing of Rendiff in this database." });

@@ -15,7 +15,12 @@ export interface ArchiveOptions {
 type Summary = ArchiveContents["summary"];
 
 /** Where the standard output is the archive's, people read on the other. */
-function report(print: (text: string) => void, what: string, { tables, rows }: Summary, { json }: ArchiveOptions): void {
+function report(
+  print: (text: string) => void,
+  what: string,
+  { tables, rows }: Summary,
+  { json }: ArchiveOptions,
+): void {
   if (json === true) {
     print(JSON.stringify({ rows, tables: tables.map(({ end, ...rest }) => ({ table: end, ...rest })) }));
     return;

@@ -1,6 +1,6 @@
 /** The command line, as people and scripts use it. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { copyClip } from "../support/media.ts";
 import { createDatabase } from "../support/postgres.ts";
@@ -11,7 +11,19 @@ import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { ffprobe, SLOW_CLIP } from "./harness.ts";
 
-const COMMANDS = ["serve", "migrate", "keys", "convert", "probe", "doctor", "health", "openapi", "version"];
+const COMMANDS = [
+  "serve",
+  "migrate",
+  "keys",
+  "convert",
+  "probe",
+  "doctor",
+  "health",
+  "openapi",
+  "version",
+  "export",
+  "import",
+];
 let folder = "";
 let temp = "";
 
@@ -93,6 +105,28 @@ describe("rendiff", () => {
     expect((await migrate()).exitCode).toBe(0);
     expect((await migrate("--check")).exitCode).toBe(0);
     expect((await migrate()).exitCode).toBe(0);
+  });
+
+  test("export and import move an embedded database to Postgres, and say what they moved", async () => {
+    await rendiff("keys", "create", "--name", "moved");
+    const done = await rendiff("export", "all.archive", "--json");
+    expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+    expect((await stat(join(folder, "all.archive"))).mode & 0o777).toBe(0o600);
+    expect(await rendiff("export", "all.archive")).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("is there already"),
+    });
+    expect((await rendiff("import", "--check", "all.archive")).stdout).toContain("Whole, of version");
+    await using database = await createDatabase();
+    const onPostgres = (...args: string[]) => runCommand(args, { cwd: folder, env: { DATABASE_URL: database.url } });
+    const moved = await onPostgres("import", "all.archive", "--json");
+    expect([moved.exitCode, JSON.parse(moved.stdout)]).toEqual([0, JSON.parse(done.stdout)]);
+    expect((await onPostgres("keys", "list")).stdout).toContain("moved");
+    expect((await onPostgres("import", "all.archive")).stderr).toMatch(/not empty.+\[request\.conflict\]/);
+    expect((await rendiff("import", "nowhere")).stderr).toContain("There is no file nowhere");
+    expect((await readdir(folder)).filter((name) => name.includes("unfinished"))).toEqual([]);
+    const nothing = await runCommand(["export", "none"], { cwd: folder, env: { DATA_DIR: join(folder, "nothing") } });
+    expect([nothing.exitCode, nothing.stderr]).toEqual([1, expect.stringContaining("no embedded database")]);
   });
 
   test("keys create, list and revoke", async () => {
