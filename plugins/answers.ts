@@ -6,6 +6,13 @@ export function answer(status: number, body: unknown, headers: Record<string, st
   return Response.json(body, { status, headers });
 }
 
+/** The same of JSON that is text already. */
+export function answerText(status: number, text: string, headers: Record<string, string>): Response {
+  return new Response(text, { status, headers: { "content-type": JSON_TYPE, ...headers } });
+}
+
+const JSON_TYPE = Response.json(null).headers.get("content-type") ?? "application/json";
+
 export function notFound(what: string): RendiffError {
   return new RendiffError({ kind: "request.not_found", publicMessage: `There is no such ${what}.` });
 }

@@ -1,20 +1,20 @@
 /** The Idempotency-Key of a POST that creates something: begin, do, store the answer with what was done, or give back. */
 import type { SqlRunner } from "../src/database/sql.ts";
 import {
+  type Answer,
   beginIdempotent,
   completeIdempotent,
   type IdempotencyHold,
   parseIdempotencyKey,
   releaseIdempotent,
-  type StoredAnswer,
 } from "../src/idempotency/idempotency.ts";
 import { sha256Hex } from "../src/security/digest.ts";
-import { answer } from "./answers.ts";
+import { answerText } from "./answers.ts";
 import type { HttpContext } from "./context.ts";
 import { principalOf, stateOf } from "./state.ts";
 
 /** Stores the answer inside the transaction that creates; absent when the client sent no key. */
-export type StoreAnswer = (tx: SqlRunner, stored: StoredAnswer) => Promise<void>;
+export type StoreAnswer = (tx: SqlRunner, stored: Answer) => Promise<void>;
 
 /**
  * Calls `work` once per key and body. `work` creates within one transaction and calls `store`, if there is one, with the
@@ -36,7 +36,9 @@ export async function idempotently(
     bodySha256: sha256Hex(body),
   });
   if (begun.outcome === "stored") {
-    return answer(begun.answer.status, begun.answer.body, { "idempotency-replayed": "true" });
+    const { status, text, location } = begun.answer;
+    const headers = { "idempotency-replayed": "true", ...(location === null ? {} : { location }) };
+    return answerText(status, text, headers);
   }
   try {
     return await work((tx, stored) => completeIdempotent(tx, begun.hold, stored));

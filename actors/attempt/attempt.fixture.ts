@@ -24,7 +24,7 @@ export function claimOf(overrides: Partial<Job> = {}): Claim {
 }
 
 export const ACTORS = [
-  ...["download", "probe", "plan", "encode", "verify", "upload", "fence", "publish"],
+  ...["reuse", "download", "probe", "plan", "encode", "verify", "upload", "fence", "publish"],
   ...["cancel", "fail", "snooze", "abandon"],
 ] as const;
 
@@ -37,6 +37,7 @@ interface Gate {
 
 /** What a stage answers when all goes well. */
 export const GOOD: Readonly<Record<string, unknown>> = {
+  reuse: { held: true, value: { inputs: [], byBytes: null, reused: null } },
   download: { held: true, value: [] },
   probe: { held: true, value: [] },
   plan: { held: true, value: {} },

@@ -15,6 +15,7 @@ import { abandon, cancel, fail, snooze } from "./stages/end.ts";
 import { plan } from "./stages/plan.ts";
 import { probe } from "./stages/probe.ts";
 import { publish } from "./stages/publish.ts";
+import { reuse } from "./stages/reuse.ts";
 import { upload } from "./stages/upload.ts";
 import { verify } from "./stages/verify.ts";
 
@@ -42,6 +43,7 @@ export function makeAttemptLogic(ports: AttemptPorts) {
     });
   return attemptMachine.provide({
     actors: {
+      reuse: working((recorder, context, signal) => reuse(ports, recorder, context, signal)),
       download: working((_recorder, context, signal) => download(ports, context, signal)),
       probe: announced("probing", (_recorder, context, signal) => probe(ports, context, signal)),
       plan: announced("planning", (recorder, context, signal) => plan(ports, recorder, context, signal)),

@@ -6,12 +6,14 @@ import { claimOf, GOOD, MANIFEST, PATH, turn, Walk } from "./attempt.fixture.ts"
 import { attemptMachine } from "./attempt.machine.ts";
 
 const error = new RendiffError({ kind: "ffmpeg.failed", publicMessage: "It failed." });
-const WORKING = PATH.slice(0, 6);
+const REUSES = claimOf({ spec: { options: { reuse: true } } });
+const WORKING = [["reuse", "reusing"] as const, ...PATH.slice(0, 6)];
 const BEFORE_THE_FENCE = [...WORKING.map(([, state]) => state), "waitingForKey"];
 
 /** A walk that stands in `state`. */
 async function at(state: string): Promise<Walk> {
   const ways: Record<string, () => Promise<Walk>> = {
+    reusing: () => Walk.to("reusing", REUSES),
     cancelling: async () => sent(await Walk.to("encoding"), "cancel.requested"),
     snoozing: async () => sent(await Walk.to("encoding"), "drain.expired"),
     abandoning: async () => sent(await Walk.to("encoding"), "lease.lost"),
@@ -32,7 +34,15 @@ function sent(walk: Walk, type: "lease.lost" | "cancel.requested" | "drain.expir
 }
 
 /** Every state in which an attempt can rest. `claimed` is left at once. */
-const RESTING = [...PATH.map(([, state]) => state), "waitingForKey", "cancelling", "failing", "snoozing", "abandoning"];
+const RESTING = [
+  "reusing",
+  ...PATH.map(([, state]) => state),
+  "waitingForKey",
+  "cancelling",
+  "failing",
+  "snoozing",
+  "abandoning",
+];
 
 test("the tests below know every state of the chart", () => {
   const { working, claimed, ...others } = attemptMachine.states;
@@ -216,6 +226,25 @@ describe("publishing", () => {
     await turn();
     expect(walk.started).toEqual(["publish"]);
     expect(walk.gate("publish").context.manifest).toEqual(MANIFEST);
+  });
+});
+
+describe("a job that asks for an earlier result", () => {
+  const output = { output: { role: "primary", file: "out/0", name: null, mediaType: "video/mp4" }, media: {} };
+
+  test("goes from what it took over to uploading", async () => {
+    const walk = await at("reusing");
+    const reused = { jobId: "earlier", results: null, warnings: [], outputs: [output] };
+    await walk.answer("reuse", { held: true, value: { inputs: [], byBytes: null, reused } });
+    expect(walk.started).toEqual(["reuse", "upload"]);
+    expect(walk.gate("upload").context).toMatchObject({ verified: [output], reuse: { reused }, plan: null });
+  });
+
+  test("does the work where there is none, and remembers what it found out", async () => {
+    const walk = await at("reusing");
+    await walk.answer("reuse", { held: true, value: { inputs: [], byBytes: "sum", reused: null } });
+    expect(walk.started).toEqual(["reuse", "download"]);
+    expect(walk.gate("download").context.reuse).toMatchObject({ byBytes: "sum" });
   });
 });
 

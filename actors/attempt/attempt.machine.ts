@@ -1,7 +1,7 @@
 /**
  * One attempt: one claim, under one lease, in one process. The chart is pure; `attempt.logic.ts` gives it its hands.
  *
- *   claimed ─┬─▶ working: downloading ▶ probing ▶ planning ▶ encoding ▶ verifying ▶ uploading ▶ fencing ⇄ waitingForKey
+ *   claimed ─┬─▶ working: [reusing ▶] downloading ▶ probing ▶ planning ▶ encoding ▶ verifying ▶ uploading ▶ fencing ⇄ waitingForKey
  *            └──────────────────────────────── (row has a manifest) ─────────────────────────────────┐      │
  *   working ── cancel.requested ▶ cancelling ▶ cancelled                                              ▼      ▼
  *   working ── error, deadline  ▶ failing    ▶ failed | retrying                                     publishing ▶ completed
@@ -29,9 +29,11 @@ import type {
   Held,
   PreparedInput,
   PublishOutcome,
+  ReuseReport,
   VerifiedOutput,
 } from "./attempt.types.ts";
 import { makeScope } from "./scope.ts";
+import { asksForReuse } from "./spec.ts";
 
 const missing = (name: string) => (): never => {
   throw new Error(`The attempt's ${name} actor was not provided.`);
@@ -55,6 +57,7 @@ export const attemptMachine = setup({
     output: AttemptOutput;
   },
   actors: {
+    reuse: stage<ReuseReport>("reuse"),
     download: stage<readonly PreparedInput[]>("download"),
     probe: stage<readonly MediaInfo[]>("probe"),
     plan: stage<Plan>("plan"),
@@ -71,6 +74,7 @@ export const attemptMachine = setup({
   delays: { jobTimeout: TIMER_MS_MAX, keyRetry: 500 },
   guards: {
     hasManifest: ({ context }) => context.claim.job.manifest !== null,
+    asksForReuse: ({ context }) => asksForReuse(context.claim.job),
     isLost,
     isHeld: ({ context }) => !context.scope.ended,
   },
@@ -81,6 +85,7 @@ export const attemptMachine = setup({
   id: "attempt",
   context: ({ input }) => ({
     claim: input.claim,
+    reuse: null,
     inputs: [],
     media: [],
     plan: null,
@@ -95,7 +100,13 @@ export const attemptMachine = setup({
   initial: "claimed",
   on: { "lease.lost": { guard: "isHeld", target: ".abandoning" } },
   states: {
-    claimed: { always: [{ guard: "hasManifest", target: "publishing" }, { target: "working" }] },
+    claimed: {
+      always: [
+        { guard: "hasManifest", target: "publishing" },
+        { guard: "asksForReuse", target: "working.reusing" },
+        { target: "working" },
+      ],
+    },
     working: {
       initial: "downloading",
       on: {
@@ -104,6 +115,27 @@ export const attemptMachine = setup({
       },
       after: { jobTimeout: { target: "failing", actions: assign({ error: () => jobTimeoutError() }) } },
       states: {
+        // What can be taken over from an earlier job needs none of the stages before uploading.
+        reusing: {
+          invoke: {
+            id: "reuse",
+            src: "reuse",
+            input: ({ context }) => context,
+            onDone: [
+              { guard: "isLost", target: "#attempt.abandoning" },
+              {
+                guard: ({ event }) => heldValue(event).reused !== null,
+                target: "uploading",
+                actions: assign({
+                  reuse: ({ event }) => heldValue(event),
+                  verified: ({ event }) => heldValue(event).reused?.outputs ?? [],
+                }),
+              },
+              { target: "downloading", actions: assign({ reuse: ({ event }) => heldValue(event) }) },
+            ],
+            onError: { target: "#attempt.failing", actions: "recordError" },
+          },
+        },
         downloading: {
           invoke: {
             id: "download",

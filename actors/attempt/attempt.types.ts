@@ -2,7 +2,7 @@
  * What flows through an attempt: from the claim, stage by stage, to the manifest that is published.
  */
 import type { RendiffError } from "../../src/errors.ts";
-import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
+import type { Claim, JobId, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
 import type { RemoteInput } from "../../src/transfer/remote-input.ts";
@@ -23,8 +23,25 @@ export interface PreparedInput {
 
 /** A finished file and what was found in it. */
 export interface VerifiedOutput {
-  readonly output: PlannedOutput;
+  readonly output: Pick<PlannedOutput, "role" | "file" | "name" | "mediaType">;
   readonly media: MediaInfo;
+}
+
+/** The outputs of an earlier job, in the work folder, as good as verified: they have the checksums that it published. */
+export interface Reused {
+  readonly jobId: JobId;
+  readonly results: unknown;
+  readonly warnings: readonly string[];
+  readonly outputs: readonly VerifiedOutput[];
+}
+
+/** What was found out for `options.reuse`. */
+export interface ReuseReport {
+  readonly inputs: readonly Pick<PreparedInput, "ref" | "identity" | "sizeBytes">[];
+  /** Of the inputs' bytes; null where they were not read for it. */
+  readonly byBytes: string | null;
+  /** Null: the work has to be done. */
+  readonly reused: Reused | null;
 }
 
 /** What segments are encrypted with, and where players fetch it. */
@@ -57,6 +74,8 @@ export type AttemptOutcome = "completed" | "failed" | "retrying" | "cancelled" |
 
 export interface AttemptContext {
   readonly claim: Claim;
+  /** Null unless the job asked for it. */
+  readonly reuse: ReuseReport | null;
   readonly inputs: readonly PreparedInput[];
   readonly media: readonly MediaInfo[];
   readonly plan: Plan | null;

@@ -32,6 +32,7 @@ export function withPatience(recorder: Recorder, signal: AbortSignal): Recorder 
     progress: recorder.progress,
     stage: patient(recorder.stage),
     staged: patient(recorder.staged),
+    reusable: patient(recorder.reusable),
     fence: patient(recorder.fence),
     complete: patient(recorder.complete),
     fail: patient(recorder.fail),

@@ -6,6 +6,7 @@
  */
 
 import type { Retry } from "../../src/errors.ts";
+import type { ReusableResult } from "../../src/jobs/reuse.ts";
 import type { JobFailure, LiveProgress, PublishedOutput, PublishManifest, Stage } from "../../src/jobs/types.ts";
 import type { Plan } from "../../src/media/types.ts";
 import type { ObjectRef, StagedObject } from "../../src/storage/port.ts";
@@ -25,6 +26,8 @@ export interface Recorder {
   progress(progress: Omit<LiveProgress, "jobId">): void;
   /** The handles of what was staged, so that anyone can clean it up. */
   staged(objects: readonly StagedObject[]): Promise<boolean>;
+  /** Earlier results of the job's own key with one of these fingerprints, the newest first. */
+  reusable(fingerprints: readonly string[]): Promise<readonly ReusableResult[]>;
   fence(manifest: PublishManifest): Promise<FenceOutcome>;
   complete(manifest: PublishManifest, published: readonly PublishedOutput[]): Promise<boolean>;
   /** `cancelled`: a cancel had been asked for, and wins. With a manifest in the row it is always `retrying`. */

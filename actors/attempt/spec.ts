@@ -52,10 +52,21 @@ export function runnableOf(job: Job, storage: StorageRegistry): RunnableSpec {
   return toRunnable(job.spec as ConvertSpec, storage);
 }
 
+export const asksForReuse = ({ spec }: Pick<Job, "spec">): boolean =>
+  (spec as Partial<ConvertSpec>).options?.reuse === true;
+
 export const fileNameOf = (ref: ObjectRef): string => ref.key.slice(ref.key.lastIndexOf("/") + 1);
+
+const folderOf = ({ key }: ObjectRef): string => key.slice(0, key.lastIndexOf("/") + 1);
+
+/** What `outputPlace` was given for this place; undefined where it cannot have made it. */
+export function outputName(output: ObjectRef, { backend, key }: ObjectRef): string | null | undefined {
+  if (backend !== output.backend || !key.startsWith(folderOf(output))) return undefined;
+  return key === output.key ? null : key.slice(folderOf(output).length);
+}
 
 /** Where an output lies: the output itself, or a name beside it. */
 export function outputPlace(output: ObjectRef, name: string | null): ObjectRef {
   if (name === null) return output;
-  return { backend: output.backend, key: output.key.slice(0, output.key.lastIndexOf("/") + 1) + name };
+  return { backend: output.backend, key: folderOf(output) + name };
 }

@@ -12,6 +12,7 @@ import {
   publishOverdue,
   snooze,
 } from "../../src/jobs/finish.ts";
+import { findReusable } from "../../src/jobs/reuse.ts";
 import { recordStage, recordStaging } from "../../src/jobs/stages.ts";
 import { deleteStagingRow, ownStagingToDelete } from "../../src/jobs/staging.ts";
 import type { Claim, LiveProgress } from "../../src/jobs/types.ts";
@@ -61,6 +62,7 @@ export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim):
     stage: (stage, extra = {}) => told(recordStage(sql, lease, stage, extra)),
     progress: (progress) => live({ jobId, ...progress }),
     staged: (objects) => recordStaging(sql, lease, objects),
+    reusable: (fingerprints) => findReusable(sql, jobId, fingerprints),
     async fence(manifest) {
       const result = await told(fence(sql, lease, manifest, ports.publishTimeoutMs));
       return { outcome: typeof result === "string" ? result : "wait" };

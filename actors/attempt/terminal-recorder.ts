@@ -22,6 +22,7 @@ export function makeTerminalRecorder(report: (report: TerminalReport) => void): 
       own = objects;
       return true;
     },
+    reusable: async () => [],
     async fence() {
       stage("publishing");
       return { outcome: "fenced" };

@@ -39,17 +39,18 @@ function toKeyView(key: ApiKey): ApiKeyView {
 async function create(context: HttpContext, request: Request): Promise<Response> {
   const { value, bytes } = await readJson(request, context.config.http.bodyLimitBytes);
   const properties = parseRequest(keyPropertiesSchema, value);
+  const location = ({ apiKey }: { apiKey: ApiKey }): string => `${API_PREFIX}/admin/api-keys/${apiKey.id}`;
   return idempotently(context, request, bytes, async (store) => {
     const created = await context.sql.transaction(async (tx) => {
       const made = await createKey(tx, properties);
       await audit(context, request, tx, { action: "key.created", target: made.apiKey.id, data: properties });
       // The secret is not kept: a repeated request gets the answer without it.
       const kept = { ...toKeyView(made.apiKey), key: null, webhook_secret: null };
-      await store?.(tx, { status: 201, body: kept });
+      await store?.(tx, { status: 201, body: kept, location: location(made) });
       return made;
     });
     const view = { ...toKeyView(created.apiKey), key: created.key, webhook_secret: created.webhookSecret };
-    return answer(201, view, { location: `${API_PREFIX}/admin/api-keys/${created.apiKey.id}` });
+    return answer(201, view, { location: location(created) });
   });
 }
 
@@ -110,7 +111,7 @@ async function rotate(context: HttpContext, request: Request, id: string): Promi
       if (made === null) return null;
       await audit(context, request, tx, { action: "key.rotated", target: made.apiKey.id, data: rotation });
       const kept = { ...toKeyView(made.apiKey), key: null, webhook_secret: null, grace_until: graceUntil };
-      await store?.(tx, { status: 200, body: kept });
+      await store?.(tx, { status: 200, body: kept, location: null });
       return made;
     });
     if (rotated === null) throw notFound("key");

@@ -40,13 +40,17 @@ async function create(context: HttpContext, request: Request): Promise<Response>
     jobs: jobs.map((job) => viewNewJob(context, request, job)),
     rejected: toRejected(batch.rejected),
   });
+  const location = ({ batch }: SubmittedBatch): string => `${API_PREFIX}/batch/${batch.id}`;
   return idempotently(context, request, bytes, async (store) => {
     const submitted = await submitBatch(context, principalOf(request), value, {
       keyBase: `${baseUrl(context, request)}${API_PREFIX}/keys/`,
       requestId: stateOf(request).requestId,
-      onCreated: store === null ? null : (tx, created) => store(tx, { status: 201, body: view(created) }),
+      onCreated:
+        store === null
+          ? null
+          : (tx, created) => store(tx, { status: 201, body: view(created), location: location(created) }),
     });
-    return answer(201, view(submitted), { location: `${API_PREFIX}/batch/${submitted.batch.id}` });
+    return answer(201, view(submitted), { location: location(submitted) });
   });
 }
 

@@ -1,6 +1,7 @@
 /** `POST /convert`: a job, or with `?dry_run=true` the plan it would follow. */
 import { Elysia } from "elysia";
 import { type CHECKS, checkJob, submitJob } from "../../src/jobs/submit.ts";
+import type { Job } from "../../src/jobs/types.ts";
 import { answer, baseUrl, withDeadline } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { HttpContext } from "../context.ts";
@@ -26,15 +27,17 @@ export async function createJob(context: HttpContext, request: Request, type: ke
     return answer(200, toPlanView(plan, spec));
   }
   return idempotently(context, request, bytes, async (store) => {
+    const location = ({ id }: Job): string => `${API_PREFIX}/jobs/${id}`;
     const job = await submitJob(context, principal, type, value, {
       keyBase,
       requestId: stateOf(request).requestId,
       onCreated:
         store === null
           ? null
-          : (tx, created) => store(tx, { status: 201, body: viewNewJob(context, request, created) }),
+          : (tx, created) =>
+              store(tx, { status: 201, body: viewNewJob(context, request, created), location: location(created) }),
     });
-    return answer(201, viewNewJob(context, request, job), { location: `${API_PREFIX}/jobs/${job.id}` });
+    return answer(201, viewNewJob(context, request, job), { location: location(job) });
   });
 }
 

@@ -81,19 +81,19 @@ async function cancel(context: HttpContext, request: Request, jobId: string): Pr
 
 async function retry(context: HttpContext, request: Request, jobId: string): Promise<Response> {
   const bytes = await readEmptyBody(request, context.config.http.bodyLimitBytes);
+  const location = ({ id }: Job): string => `${API_PREFIX}/jobs/${id}`;
   return idempotently(context, request, bytes, async (store) => {
     const result = await resubmitJob(context, principalOf(request), {
       ...{ jobId, requestId: stateOf(request).requestId },
       onCreated:
         store === null
           ? null
-          : (tx, created) => store(tx, { status: 201, body: viewNewJob(context, request, created) }),
+          : (tx, created) =>
+              store(tx, { status: 201, body: viewNewJob(context, request, created), location: location(created) }),
     });
     if (result.outcome === "not_found") throw notFound("job");
     if (result.outcome === "conflict") throw conflict("The job has not ended yet; only a job that has can be retried.");
-    return answer(201, viewNewJob(context, request, result.job), {
-      location: `${API_PREFIX}/jobs/${result.job.id}`,
-    });
+    return answer(201, viewNewJob(context, request, result.job), { location: location(result.job) });
   });
 }
 

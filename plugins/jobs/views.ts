@@ -32,13 +32,15 @@ export async function viewJob(context: HttpContext, request: Request, job: Job):
 const isUnserved = (context: HttpContext, job: Job): boolean => job.status === "queued" && !context.served(job);
 
 /** A job that was just made has nothing beside its row. */
+const newViews = new WeakMap<Job, JobView>();
+
+/** The same for the same row: what is stored for a repeated request is what is answered to the first. */
 export function viewNewJob(context: HttpContext, request: Request, job: Job): JobView {
-  return toJobView(job, {
-    baseUrl: baseUrl(context, request),
-    live: null,
-    outputs: [],
-    unserved: isUnserved(context, job),
-  });
+  const unserved = isUnserved(context, job);
+  const view =
+    newViews.get(job) ?? toJobView(job, { baseUrl: baseUrl(context, request), live: null, outputs: [], unserved });
+  newViews.set(job, view);
+  return view;
 }
 
 export async function viewJobs(

@@ -36,12 +36,13 @@ async function create(context: HttpContext, request: Request): Promise<Response>
   const principal = principalOf(request);
   checkPreset(context, principal, wanted.name, wanted);
   return idempotently(context, request, bytes, async (store) => {
+    const location = `${API_PREFIX}/presets/${wanted.name}`;
     const view = await context.sql.transaction(async (tx) => {
       const made = toView(await createPreset(tx, principal.keyId, wanted));
-      await store?.(tx, { status: 201, body: made });
+      await store?.(tx, { status: 201, body: made, location });
       return made;
     });
-    return answer(201, view, { location: `${API_PREFIX}/presets/${view.name}` });
+    return answer(201, view, { location });
   });
 }
 

@@ -14,9 +14,20 @@ const LOCK_MS = 30_000;
 const KEEP_HOURS = 24;
 const KEY_LENGTH_MAX = 255;
 
-export interface StoredAnswer {
+/** An answer to keep. */
+export interface Answer {
   readonly status: number;
   readonly body: unknown;
+  /** Of what was created; null for none. */
+  readonly location: string | null;
+}
+
+/** An answer as it was sent. */
+export interface StoredAnswer {
+  readonly status: number;
+  /** Its very bytes. */
+  readonly text: string;
+  readonly location: string | null;
 }
 
 /** The right to answer for a key, until its lock runs out. */
@@ -55,7 +66,7 @@ VALUES ($1, $2, $3, $4, date_trunc('milliseconds', clock_timestamp() + $5::doubl
   now() + interval '${KEEP_HOURS} hours')
 ON CONFLICT (key_id, idempotency_key) DO UPDATE
 SET route = excluded.route, body_sha256 = excluded.body_sha256, response_status = NULL, response_body = NULL,
-  locked_until = excluded.locked_until, expires_at = excluded.expires_at, created_at = now()
+  response_text = NULL, response_location = NULL, locked_until = excluded.locked_until, expires_at = excluded.expires_at, created_at = now()
 WHERE held.expires_at <= now()
   OR (held.response_status IS NULL AND held.locked_until <= now()
     AND held.route = excluded.route AND held.body_sha256 = excluded.body_sha256)
@@ -65,7 +76,8 @@ interface HeldRow {
   route: string;
   body_sha256: string;
   response_status: number | null;
-  response_body: unknown;
+  response_text: string;
+  response_location: string | null;
 }
 
 /**
@@ -79,25 +91,37 @@ export async function beginIdempotent(sql: SqlRunner, request: IdempotentRequest
     const [taken] = await sql.query<{ lock: string }>(BEGIN, [keyId, idempotencyKey, route, bodySha256, LOCK_MS]);
     if (taken !== undefined) return { outcome: "held", hold: { keyId, idempotencyKey, lock: taken.lock } };
     const [row] = await sql.query<HeldRow>(
-      `SELECT route, body_sha256, response_status, response_body FROM idempotency_keys
-       WHERE key_id = $1 AND idempotency_key = $2`,
+      // Without a text the answer was stored by the version before.
+      `SELECT route, body_sha256, response_status, coalesce(response_text, response_body::text) AS response_text,
+         response_location
+       FROM idempotency_keys WHERE key_id = $1 AND idempotency_key = $2`,
       [keyId, idempotencyKey],
     );
     if (row === undefined) continue;
     if (row.route !== route || row.body_sha256 !== bodySha256) throw mismatch();
     if (row.response_status === null) throw inFlight();
-    return { outcome: "stored", answer: { status: row.response_status, body: row.response_body } };
+    const { response_status: status, response_text: text, response_location: location } = row;
+    return { outcome: "stored", answer: { status, text, location } };
   }
   throw inFlight();
 }
 
 /** Stores the answer, in the transaction that did the work; rejects, so that it rolls back, when the lock was lost. */
-export async function completeIdempotent(tx: SqlRunner, hold: IdempotencyHold, answer: StoredAnswer): Promise<void> {
+export async function completeIdempotent(tx: SqlRunner, hold: IdempotencyHold, answer: Answer): Promise<void> {
   const rows = await tx.query(
-    `UPDATE idempotency_keys SET response_status = $4::integer, response_body = $5::jsonb
+    `UPDATE idempotency_keys SET response_status = $4::integer, response_body = $5::jsonb, response_text = $6::text,
+       response_location = $7::text
      WHERE key_id = $1 AND idempotency_key = $2 AND locked_until = $3::timestamptz AND response_status IS NULL
      RETURNING key_id`,
-    [hold.keyId, hold.idempotencyKey, hold.lock, answer.status, json(answer.body)],
+    [
+      hold.keyId,
+      hold.idempotencyKey,
+      hold.lock,
+      answer.status,
+      json(answer.body),
+      JSON.stringify(answer.body),
+      answer.location,
+    ],
   );
   if (rows.length === 0) throw inFlight();
 }

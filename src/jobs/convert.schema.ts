@@ -103,7 +103,6 @@ export function refuseMissing(body: Body, takesPreset: boolean): void {
     ["options.preset", takesPreset ? undefined : body.options.preset, "options.preset"],
     ["options.verify", body.options.verify, "options.verify"],
     ["options.target", body.options.target, "options.target"],
-    ["options.reuse", body.options.reuse, "options.reuse"],
   ];
   const details: ErrorDetail[] = [];
   for (const [path, value, feature] of asked) {
@@ -162,7 +161,7 @@ export function parseConvertBody(value: unknown, findPreset: FindPreset = findBu
   const details: ErrorDetail[] = [];
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);
-  const { priority: optionsPriority, verify: _v, target: _t, reuse: _r, ...options } = body.options;
+  const { priority: optionsPriority, verify: _v, target: _t, ...options } = body.options;
   if (body.priority !== undefined && optionsPriority !== undefined && body.priority !== optionsPriority) {
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
   }

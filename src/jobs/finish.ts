@@ -48,6 +48,11 @@ changes AS (
   SELECT f.key_id, p.backend, p.size_bytes, 1 AS object_count FROM finished f, published p
   UNION ALL SELECT r.key_id, r.backend, -r.size_bytes, -1 FROM replaced r),
 ${countStored("changes")},
+reusable AS (
+  INSERT INTO reusable_results (key_id, fingerprint, job_id)
+  SELECT f.key_id, print.value, f.id
+  FROM finished f JOIN whole w ON w.id = f.id, jsonb_array_elements_text(w.manifest -> 'fingerprints') AS print
+  ON CONFLICT DO NOTHING),
 freed AS (DELETE FROM output_claims c USING finished f WHERE c.job_id = f.id),
 unstaged AS (
   DELETE FROM staging s USING whole w

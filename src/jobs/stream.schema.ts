@@ -71,7 +71,7 @@ export function parseStreamBody(value: unknown): ConvertRequest {
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);
   const { format: _f, segment_duration: _s, variants: _n, priority: inner, ...others } = body.options;
-  const { preset: _p, verify: _v, target: _t, reuse: _r, ...options } = others;
+  const { preset: _p, verify: _v, target: _t, ...options } = others;
   described(body, details);
   if (body.priority !== undefined && inner !== undefined && body.priority !== inner)
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });

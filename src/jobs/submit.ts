@@ -20,6 +20,7 @@ import { type ConvertRequest, type ConvertSpec, type FindPreset, parseConvertBod
 import type { InsertTogether } from "./insert-together.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
+import { requireReusable } from "./reuse.ts";
 import { insertJob, type NewJob } from "./store.ts";
 import { parseStreamBody } from "./stream.schema.ts";
 import type { Job, JobId } from "./types.ts";
@@ -216,6 +217,7 @@ function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertReq
     ...referencesOf(operations).map(({ uri, path }) => resolve(deps, uri, path)),
   ];
   requireInputCount(inputs.length);
+  requireReusable(operations, request.spec.options);
   const output = resolve(deps, request.spec.output, "output_path");
   requirePlaces(deps, principal, inputs, output);
   requireDifferent(inputs, [output, ...siblings(request.spec, output)]);

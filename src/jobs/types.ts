@@ -108,6 +108,8 @@ export interface PublishManifest {
   readonly results: unknown;
   readonly metrics: Readonly<Record<string, number>>;
   readonly warnings: readonly string[];
+  /** What the outputs were made from and by, for jobs that may take them over; see reuse.ts. */
+  readonly fingerprints?: readonly string[];
 }
 
 export interface PublishedOutput {

@@ -15,11 +15,14 @@ describe.each([...ENGINES])("on %s", async (engine) => {
 
   const post = async (path: string, json: unknown, idempotencyKey: string, as = key) => {
     const answer = await http.call("POST", path, { key: as, json, headers: { "idempotency-key": idempotencyKey } });
+    const text = await answer.text();
     return {
+      text,
       status: answer.status,
+      headers: ["content-type", "location"].map((name) => answer.headers.get(name)),
       replayed: answer.headers.get("idempotency-replayed"),
       retryAfter: answer.headers.get("retry-after"),
-      body: (await answer.json()) as { id: string; key?: string | null; error?: { code: string } },
+      body: JSON.parse(text) as { id: string; key?: string | null; error?: { code: string } },
     };
   };
   const count = async (): Promise<number> => {
@@ -38,6 +41,23 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect([second.status, second.replayed]).toEqual([201, "true"]);
     expect(second.body).toEqual(first.body);
     expect(await count()).toBe(before);
+  });
+
+  test.each([
+    ["/convert", { ...CONVERT, metadata: { zebra: 1.0, apple: [1e21, "ü\u2028"], e: { b: 1, a: -0.5 } } }],
+    ["/batch", { items: [{ type: "convert", ...CONVERT }], metadata: { z: 1, a: 2 } }],
+    ["/presets", { name: "first-bytes", operations: [{ type: "transcode", video_codec: "h264", crf: 21 }] }],
+  ])("of %s the first answer comes back byte for byte, with where the thing is", async (path, body) => {
+    const [first, second] = [await post(path, body, `bytes${path}`), await post(path, body, `bytes${path}`)];
+    expect([first.status, second.replayed]).toEqual([201, "true"]);
+    expect([second.text, second.headers]).toEqual([first.text, first.headers]);
+  });
+
+  test("an answer that the version before has stored is given too", async () => {
+    const first = await post("/convert", CONVERT, "before");
+    await sql.query("UPDATE idempotency_keys SET response_text = NULL WHERE idempotency_key = 'before'");
+    const second = await post("/convert", CONVERT, "before");
+    expect([second.replayed, second.body]).toEqual(["true", first.body]);
   });
 
   test("the same key with another body, or at another route, is a mismatch", async () => {
@@ -88,7 +108,7 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     const second = await post("/admin/api-keys", { name: "secret" }, "secret");
     expect([second.status, second.replayed, second.body.key]).toEqual([201, "true", null]);
     const [row] = await sql.query<{ text: string }>(
-      "SELECT string_agg(response_body::text, ' ') AS text FROM idempotency_keys",
+      "SELECT string_agg(response_body::text || response_text, ' ') AS text FROM idempotency_keys",
     );
     expect(row?.text).not.toContain(first.body.key as string);
     expect(row?.text).not.toContain("whsec_");
@@ -120,23 +140,26 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     });
     const heir = await beginIdempotent(sql, request(keyId));
     if (frozen.outcome !== "held" || heir.outcome !== "held") throw new Error("the key was not taken over");
-    const answer = { status: 201, body: { made: "by the heir" } };
+    const answer = { status: 201, body: { made: "by the heir" }, location: null };
     const late = sql.transaction(async (tx) => {
       await tx.query("INSERT INTO settings (name, value) VALUES ('late', 'x')");
-      await completeIdempotent(tx, frozen.hold, { status: 201, body: { made: "late" } });
+      await completeIdempotent(tx, frozen.hold, { ...answer, body: { made: "late" } });
     });
     await expect(late).rejects.toMatchObject({ kind: "request.conflict" });
     expect(await sql.query("SELECT FROM settings WHERE name = 'late'")).toEqual([]);
     await releaseIdempotent(sql, frozen.hold);
     await sql.transaction((tx) => completeIdempotent(tx, heir.hold, answer));
-    expect(await beginIdempotent(sql, request(keyId))).toEqual({ outcome: "stored", answer });
+    expect(await beginIdempotent(sql, request(keyId))).toEqual({
+      outcome: "stored",
+      answer: { status: 201, text: JSON.stringify(answer.body), location: null },
+    });
   });
 
   test("after its time a key is as good as new", async () => {
     const keyId = await insertKey(sql);
     const first = await beginIdempotent(sql, request(keyId));
     if (first.outcome !== "held") throw new Error("the key was not new");
-    await sql.transaction((tx) => completeIdempotent(tx, first.hold, { status: 201, body: null }));
+    await sql.transaction((tx) => completeIdempotent(tx, first.hold, { status: 201, body: null, location: null }));
     await sql.query("UPDATE idempotency_keys SET expires_at = now() WHERE key_id = $1", [keyId]);
     expect((await beginIdempotent(sql, request(keyId, "another body"))).outcome).toBe("held");
   });

@@ -94,7 +94,6 @@ describe.each([...ENGINES])("on %s", async (engine) => {
       [{ input_path: "nowhere://a" }, 422, "UNSUPPORTED", "input_path"],
       [{ output_path: "archive://a.mp4" }, 422, "UNSUPPORTED", "output_path"],
       [{ options: { preset: "wob" } }, 400, "VALIDATION_ERROR", "options.preset"],
-      [{ options: { reuse: true } }, 422, "UNSUPPORTED", "options.reuse"],
     ];
     for (const [overrides, status, code, path] of cases) {
       const answer = await call("POST", "/convert", { json: { ...CONVERT, ...overrides } });

@@ -69,7 +69,7 @@ export function requireInput(
   return stat;
 }
 
-async function statInput(
+export async function statInput(
   { limits }: AttemptPorts,
   backend: StorageBackend,
   ref: InputRef,

@@ -31,8 +31,11 @@ export function planOf(
   });
 }
 
+type Names = readonly (string | null)[];
+type Stores = Pick<AttemptPorts, "storage">;
+
 /** Of what may be there already; a package's segments are in a folder that nobody else has. */
-function namesOf({ outputs, package: packaged }: Plan): readonly (string | null)[] {
+function namesOf({ outputs, package: packaged }: Plan): Names {
   const names = outputs.map(({ name }) => name);
   if (packaged === undefined) return names;
   const entries = [packaged.hls, packaged.dash].flatMap((entry) =>
@@ -59,11 +62,11 @@ export function keyframesOf(ports: PlanPorts, spec: RunnableSpec, file: string, 
 }
 
 /** `overwrite: false`: refused before any work is done, and again at publishing. */
-async function refuseExisting(ports: AttemptPorts, spec: RunnableSpec, plan: Plan, signal: AbortSignal): Promise<void> {
+async function refuseExisting({ storage }: Stores, spec: RunnableSpec, names: Names, signal: AbortSignal) {
   if (spec.options.overwrite !== false) return;
-  for (const name of namesOf(plan)) {
+  for (const name of names) {
     const { backend, key } = outputPlace(spec.output, name);
-    if ((await ports.storage.backend(backend).stat(key, signal)) === null) continue;
+    if ((await storage.backend(backend).stat(key, signal)) === null) continue;
     throw new RendiffError({
       kind: "output.exists",
       publicMessage: "The output exists already, and options.overwrite is false.",
@@ -73,10 +76,10 @@ async function refuseExisting(ports: AttemptPorts, spec: RunnableSpec, plan: Pla
 }
 
 /** Whatever the places are called: through links, or on a file system that ignores case, they may be one file. */
-async function refuseInputs(ports: AttemptPorts, spec: RunnableSpec, plan: Plan): Promise<void> {
-  for (const name of namesOf(plan)) {
+async function refuseInputs({ storage }: Stores, spec: RunnableSpec, names: Names): Promise<void> {
+  for (const name of names) {
     for (const input of spec.inputs) {
-      if (!(await sameObject(ports.storage, input, outputPlace(spec.output, name)))) continue;
+      if (!(await sameObject(storage, input, outputPlace(spec.output, name)))) continue;
       throw new RendiffError({
         kind: "output.conflict",
         publicMessage:
@@ -87,6 +90,12 @@ async function refuseInputs(ports: AttemptPorts, spec: RunnableSpec, plan: Plan)
       });
     }
   }
+}
+
+/** Throws `output.exists` or `output.conflict` for what may not be written under these names. */
+export async function refuseOutputs(stores: Stores, spec: RunnableSpec, names: Names, signal: AbortSignal) {
+  await refuseInputs(stores, spec, names);
+  await refuseExisting(stores, spec, names, signal);
 }
 
 export async function plan(
@@ -106,8 +115,7 @@ export async function plan(
       return { file, media: info, layout: remote === null ? null : layoutOf(remote) };
     }),
   );
-  await refuseInputs(ports, spec, made);
-  await refuseExisting(ports, spec, made, signal);
+  await refuseOutputs(ports, spec, namesOf(made), signal);
   scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));
   const warnings = [...media.flatMap((info) => info.warnings), ...made.warnings];
   const holds = await recorder.stage("encoding", { plan: made, warnings });

@@ -5,15 +5,15 @@
 import { join } from "node:path";
 import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
 import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
-import type { Plan } from "../../../src/media/types.ts";
 import type { StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
-import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import { type AttemptContext, type EncodeReport, type Held, held, LEASE_LOST } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 import { outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
+import { fingerprintsOf } from "./reuse.ts";
 
 export async function upload(
   ports: AttemptPorts,
@@ -37,7 +37,7 @@ export async function upload(
   for (const [ordinal, object] of staged.entries()) {
     steps.push(await fill(ports, recorder, context, { spec, ordinal, object, signal, of: staged.length }));
   }
-  return held(toManifest(context, inPublishingOrder(steps)));
+  return held(toManifest(ports, spec, context, inPublishingOrder(steps)));
 }
 
 interface Filling {
@@ -79,15 +79,23 @@ async function fill(
   };
 }
 
-function toManifest({ claim, inputs, encode, media, plan }: AttemptContext, steps: PublishStep[]): PublishManifest {
+function toManifest(
+  ports: AttemptPorts,
+  spec: RunnableSpec,
+  context: AttemptContext,
+  steps: PublishStep[],
+): PublishManifest {
+  const { claim, encode, media, plan, reuse } = context;
+  const reused = reuse?.reused ?? null;
+  const inputs = reused === null ? context.inputs : (reuse?.inputs ?? []);
   const inputBytes = inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const outputBytes = steps.reduce((sum, { staged }) => sum + staged.sizeBytes, 0);
-  const outSeconds = (plan as Plan).steps.reduce((sum, step) => Math.max(sum, step.durationSeconds ?? 0), 0);
+  const outSeconds = (plan?.steps ?? []).reduce((sum, step) => Math.max(sum, step.durationSeconds ?? 0), 0);
   const encodeSeconds = (encode?.wallMs ?? 0) / 1000;
   return {
     leaseToken: claim.lease.leaseToken,
     steps,
-    results: encode === null || encode.loudness.length === 0 ? null : { loudness: encode.loudness },
+    results: reused === null ? resultsOf(encode) : { ...asObject(reused.results), reused_from: reused.jobId },
     metrics: {
       input_bytes: inputBytes,
       output_bytes: outputBytes,
@@ -96,8 +104,14 @@ function toManifest({ claim, inputs, encode, media, plan }: AttemptContext, step
       ...(encode?.cpuMs == null ? {} : { encode_cpu_seconds: round(encode.cpuMs / 1000) }),
       ...(encodeSeconds > 0 && outSeconds > 0 ? { speed: round(outSeconds / encodeSeconds) } : {}),
     },
-    warnings: [...media.flatMap((info) => info.warnings), ...(plan as Plan).warnings],
+    warnings: reused?.warnings ?? [...media.flatMap((info) => info.warnings), ...(plan?.warnings ?? [])],
+    fingerprints: fingerprintsOf(ports, spec, inputs, reuse),
   };
 }
+
+const resultsOf = (encode: EncodeReport | null): unknown =>
+  encode === null || encode.loudness.length === 0 ? null : { loudness: encode.loudness };
+
+const asObject = (value: unknown): object => (typeof value === "object" && value !== null ? value : {});
 
 const round = (value: number): number => Math.round(value * 1000) / 1000;

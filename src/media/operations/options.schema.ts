@@ -35,7 +35,12 @@ export const optionsSchema = z.strictObject({
     .describe("A named part of a spec, such as web or web@1; what the request says itself wins."),
   verify: notBuilt,
   target: notBuilt,
-  reuse: notBuilt,
+  reuse: z
+    .boolean()
+    .optional()
+    .describe(
+      "True: the outputs of an earlier job with the same inputs and the same spec are copied, if there is one.",
+    ),
 });
 
 /** What the compiler reads of the options. */
@@ -46,6 +51,7 @@ export interface ConvertOptions {
   readonly faststart?: boolean | undefined;
   readonly strip_metadata?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
+  readonly reuse?: boolean | undefined;
   /** The preset that is merged in already, with its version: `web@1`. */
   readonly preset?: string | undefined;
 }

@@ -1,0 +1,178 @@
+/**
+ * `options.reuse`: looks for an earlier job of the same key with the same inputs and the same spec, and brings its outputs
+ * here, each with the checksum it was published with. Whatever speaks against one (deleted, replaced, changed, its storage
+ * away) is no failure: the work is done instead.
+ *
+ * The same input is the same place with the same identity (a store's ETag, a file's inode, size and time). Where that finds
+ * nothing and every input can be read in place, its checksum is looked for too.
+ */
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { RendiffError } from "../../../src/errors.ts";
+import { fingerprintOf, type InputPrint, type ReusableResult } from "../../../src/jobs/reuse.ts";
+import type { JobOutput } from "../../../src/jobs/store.ts";
+import type { ObjectStat } from "../../../src/storage/port.ts";
+import { parseStorageUri } from "../../../src/storage/uri.ts";
+import { download } from "../../../src/transfer/download.ts";
+import {
+  type AttemptContext,
+  type Held,
+  held,
+  type PreparedInput,
+  type Reused,
+  type ReuseReport,
+  type VerifiedOutput,
+} from "../attempt.types.ts";
+import type { AttemptPorts } from "../ports.ts";
+import type { Recorder } from "../recorder.ts";
+import { reserve } from "../reserve.ts";
+import { workDirOf } from "../scope.ts";
+import { fileNameOf, outputName, type RunnableSpec, runnableOf } from "../spec.ts";
+import { statInput } from "./download.ts";
+import { refuseOutputs } from "./plan.ts";
+
+type SeenInput = Pick<PreparedInput, "ref" | "identity" | "sizeBytes">;
+
+const printOf = ({ operations, options, output }: RunnableSpec, inputs: readonly InputPrint[]): string | null =>
+  fingerprintOf({ operations, options, outputName: fileNameOf(output), inputs });
+
+/** A web server's date and length do not prove that the bytes are the same; its strong ETag does. */
+const isProof = ({ storage }: Pick<AttemptPorts, "storage">, { ref, identity }: SeenInput): boolean =>
+  storage.backend(ref.backend).properties.type !== "http" || identity.startsWith('"');
+
+function byPlace(ports: Pick<AttemptPorts, "storage">, spec: RunnableSpec, inputs: readonly SeenInput[]) {
+  if (!inputs.every((input) => isProof(ports, input))) return null;
+  return printOf(
+    spec,
+    inputs.map(({ ref: { backend, key }, identity }) => ({ backend, key, identity })),
+  );
+}
+
+/** What the outputs of these inputs can be found by. */
+export function fingerprintsOf(
+  ports: Pick<AttemptPorts, "storage">,
+  spec: RunnableSpec,
+  inputs: readonly SeenInput[],
+  report: ReuseReport | null,
+): readonly string[] {
+  const place = byPlace(ports, spec, inputs);
+  // The checksum was made of what lay there then.
+  const same = report !== null && inputs.every(({ identity }, index) => identity === report.inputs[index]?.identity);
+  return [place, same ? report.byBytes : null].filter((print) => print !== null);
+}
+
+/** Null where an input has to be fetched first, or changed while it was read. */
+async function byBytes(ports: AttemptPorts, spec: RunnableSpec, inputs: readonly SeenInput[], signal: AbortSignal) {
+  const sums: InputPrint[] = [];
+  for (const { ref, identity } of inputs) {
+    const backend = ports.storage.backend(ref.backend);
+    if (!backend.properties.inPlace) return null;
+    const hasher = new Bun.CryptoHasher("sha256");
+    const { stream } = await backend.open(ref.key, { ifIdentity: identity, signal });
+    for await (const bytes of stream as unknown as AsyncIterable<Uint8Array>) hasher.update(bytes);
+    if ((await backend.stat(ref.key, signal))?.identity !== identity) return null;
+    sums.push({ sha256: hasher.digest("hex") });
+  }
+  return printOf(spec, sums);
+}
+
+const unusable = (why: string): RendiffError =>
+  new RendiffError({ kind: "input.changed", publicMessage: `An output of the earlier job ${why}.` });
+
+async function statOutput({ storage }: AttemptPorts, output: JobOutput, signal: AbortSignal): Promise<ObjectStat> {
+  const stat = await storage.backend(output.backend).stat(output.key, signal);
+  if (stat === null) throw unusable("is gone");
+  if (stat.identity !== output.identity) throw unusable("was changed");
+  return stat;
+}
+
+async function fetchOutput(
+  ports: AttemptPorts,
+  output: JobOutput,
+  { stat, path, signal }: { stat: ObjectStat; path: string; signal: AbortSignal },
+): Promise<void> {
+  const { backend: name, key } = output;
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await download({ backend: ports.storage.backend(name), key, stat, path, signal });
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const bytes of Bun.file(path).stream()) hasher.update(bytes);
+  if (hasher.digest("hex") !== output.sha256) throw unusable("has another checksum than when it was published");
+  ports.metrics.storageTransferred({ backend: name, direction: "download", bytes: stat.sizeBytes });
+}
+
+/** Throws what speaks against this result. */
+async function takeOver(
+  ports: AttemptPorts,
+  { claim, scope }: AttemptContext,
+  spec: RunnableSpec,
+  found: ReusableResult,
+  signal: AbortSignal,
+): Promise<Reused> {
+  const place = parseStorageUri(found.output, { backends: ports.storage.names });
+  const stats: ObjectStat[] = [];
+  for (const output of found.outputs) stats.push(await statOutput(ports, output, signal));
+  if (stats.length === 0) throw unusable("is not on record");
+  const names = found.outputs.map((output) => outputName(place, output));
+  await refuseOutputs(
+    ports,
+    spec,
+    names.filter((name) => name !== undefined),
+    signal,
+  );
+  scope.workDir = await ports.workFolders.create(claim.lease);
+  const bytes = stats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  scope.reservations.push(await reserve(ports.workFolders, claim.lease, bytes));
+  const outputs: VerifiedOutput[] = [];
+  for (const [index, output] of found.outputs.entries()) {
+    const [stat, name] = [stats[index], names[index]];
+    if (stat === undefined || name === undefined) throw unusable("lies elsewhere");
+    const file = `out/${index}`;
+    await fetchOutput(ports, output, { stat, path: join(workDirOf(scope), file), signal });
+    const { role, mediaType, media } = output;
+    outputs.push({ output: { role, file, name, mediaType }, media });
+  }
+  return { jobId: found.jobId, results: found.results, warnings: found.warnings, outputs };
+}
+
+/** Null when there is none that can be had. */
+async function firstOf(
+  ports: AttemptPorts,
+  context: AttemptContext,
+  spec: RunnableSpec,
+  candidates: readonly ReusableResult[],
+  signal: AbortSignal,
+): Promise<Reused | null> {
+  for (const found of candidates) {
+    try {
+      return await takeOver(ports, context, spec, found, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof RendiffError && error.kind.startsWith("output.")) throw error;
+      const { jobId } = context.claim.lease;
+      ports.logger.info({ err: error, jobId, earlier: found.jobId }, "an earlier result could not be taken over");
+    }
+  }
+  return null;
+}
+
+export async function reuse(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  context: AttemptContext,
+  signal: AbortSignal,
+): Promise<Held<ReuseReport>> {
+  const spec = runnableOf(context.claim.job, ports.storage);
+  const inputs: SeenInput[] = [];
+  for (const ref of spec.inputs) {
+    const { identity, sizeBytes } = await statInput(ports, ports.storage.backend(ref.backend), ref, signal);
+    inputs.push({ ref, identity, sizeBytes });
+  }
+  const find = async (print: string | null): Promise<Reused | null> => {
+    if (print === null) return null;
+    return await firstOf(ports, context, spec, await recorder.reusable([print]), signal);
+  };
+  const found = await find(byPlace(ports, spec, inputs));
+  if (found !== null) return held({ inputs, byBytes: null, reused: found });
+  const sums = await byBytes(ports, spec, inputs, signal);
+  return held({ inputs, byBytes: sums, reused: await find(sums) });
+}
