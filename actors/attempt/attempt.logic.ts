@@ -46,7 +46,7 @@ export function makeAttemptLogic(ports: AttemptPorts) {
       reuse: working((recorder, context, signal) => reuse(ports, recorder, context, signal)),
       download: working((_recorder, context, signal) => download(ports, context, signal)),
       probe: announced("probing", (_recorder, context, signal) => probe(ports, context, signal)),
-      plan: announced("planning", (recorder, context, signal) => plan(ports, recorder, context, signal)),
+      plan: announced("planning", (_recorder, context, signal) => plan(ports, context, signal)),
       encode: working((recorder, context, signal) => encode(ports, recorder, context, signal)),
       verify: announced("verifying", (_recorder, context, signal) => verify(ports, context, signal)),
       upload: working((recorder, context, signal) => upload(ports, recorder, context, signal)),

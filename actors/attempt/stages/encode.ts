@@ -17,6 +17,7 @@ import {
   type EncodeReport,
   type Held,
   held,
+  LEASE_LOST,
   type PreparedInput,
 } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
@@ -28,12 +29,38 @@ import { contentKeyOf } from "./content-key.ts";
 /** Urgent jobs run beside background ones at their own speed. */
 export const NICENESS = { high: 0, normal: 5, low: 15 } as const;
 
+/**
+ * The stage and the plan are recorded while FFmpeg starts: a commit waits for the disk, and what FFmpeg writes until then is
+ * in a folder that goes with the lease.
+ */
 export async function encode(
   ports: AttemptPorts,
   recorder: Recorder,
   context: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<EncodeReport>> {
+  const plan = context.plan as Plan;
+  const warnings = [...context.media.flatMap((info) => info.warnings), ...plan.warnings];
+  const useless = new AbortController();
+  const recording = recorder.stage("encoding", { plan, warnings });
+  void recording.then(
+    (holds) => holds || useless.abort(),
+    (error) => useless.abort(error),
+  );
+  const encoding = runSteps(ports, recorder, context, AbortSignal.any([signal, useless.signal]));
+  const [recorded, encoded] = await Promise.allSettled([recording, encoding]);
+  if (recorded.status === "rejected") throw recorded.reason;
+  if (!recorded.value) return LEASE_LOST;
+  if (encoded.status === "rejected") throw encoded.reason;
+  return held(encoded.value);
+}
+
+async function runSteps(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  context: AttemptContext,
+  signal: AbortSignal,
+): Promise<EncodeReport> {
   const plan = context.plan as Plan;
   const contentKey = await contentKeyOf(ports, context.claim.lease.jobId, plan);
   const { transfers = [] } = plan;
@@ -69,7 +96,7 @@ export async function encode(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return held({ wallMs, cpuMs, loudness, contentKey });
+  return { wallMs, cpuMs, loudness, contentKey };
 }
 
 /**

@@ -5,9 +5,8 @@ import { withTransfers } from "../../../src/media/transfers.ts";
 import type { Capabilities, MediaInfo, MediaLimits, Plan } from "../../../src/media/types.ts";
 import { sameObject } from "../../../src/storage/same-object.ts";
 import { layoutOf } from "../../../src/transfer/remote-input.ts";
-import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import { type AttemptContext, type Held, held } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
-import type { Recorder } from "../recorder.ts";
 import { reserve } from "../reserve.ts";
 import { fileNameOf, outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
 
@@ -100,7 +99,6 @@ export async function refuseOutputs(stores: Stores, spec: RunnableSpec, names: N
 
 export async function plan(
   ports: AttemptPorts,
-  recorder: Recorder,
   { claim, inputs, media, scope }: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<Plan>> {
@@ -117,7 +115,5 @@ export async function plan(
   );
   await refuseOutputs(ports, spec, namesOf(made), signal);
   scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));
-  const warnings = [...media.flatMap((info) => info.warnings), ...made.warnings];
-  const holds = await recorder.stage("encoding", { plan: made, warnings });
-  return holds ? held(made) : LEASE_LOST;
+  return held(made);
 }
