@@ -15,6 +15,7 @@ import type { UrlGuard } from "../src/security/outbound/url-guard.ts";
 import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { Metrics } from "../src/telemetry/metrics.ts";
+import type { Tracer } from "../src/telemetry/tracer.ts";
 import type { Connections } from "./connections.ts";
 
 /** Answers that need FFmpeg: a request to a worker, with a deadline that the signal brings. */
@@ -47,6 +48,7 @@ export interface HttpServices {
   readonly storage: StorageRegistry;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly version: string;
   /** What any worker was last known to do; null before the first one said so. */
   capabilities(): Capabilities | null;

@@ -2,6 +2,7 @@
  * What surrounds every request, whatever becomes of it: its id, the headers on its answer, its place in log and metrics.
  */
 import { Elysia } from "elysia";
+import { nowMs } from "../src/telemetry/tracer.ts";
 import { type AddressTest, makeAddressTest } from "../src/validation/addresses.ts";
 import { clientAddress } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
@@ -58,13 +59,14 @@ function preflight(request: Request): Response | null {
   });
 }
 
-function beginState(request: Request, isTrusted: AddressTest): RequestState {
+function beginState(context: HttpContext, request: Request, isTrusted: AddressTest): RequestState {
   const given = request.headers.get("x-request-id");
   const requestId = given !== null && SANE_REQUEST_ID.test(given) ? given : Bun.randomUUIDv7();
   const peer = peerOf(request)?.address ?? "127.0.0.1";
   return {
     method: request.method,
     requestId,
+    trace: context.tracer.requestBegan(request.headers.get("traceparent")),
     address: clientAddress(peer, request.headers.get("x-forwarded-for"), isTrusted),
     startedAtMs: performance.now(),
     headers: { "x-request-id": requestId },
@@ -95,12 +97,25 @@ async function answerHead(request: Request, handle: (request: Request) => Promis
   return new Response(null, { status, headers });
 }
 
+/** What asks every few seconds how the service is would bury every other trace. */
+const isWatch = (rule: RequestState["rule"]): boolean =>
+  rule !== null && (rule.access === "metrics" || rule.tag === "System");
+
 function record(context: HttpContext, request: Request, state: RequestState, response: Response): void {
   const seconds = (performance.now() - state.startedAtMs) / 1000;
   const route = state.rule?.id ?? "none";
   context.metrics.requestFinished({ method: request.method, route, status: response.status, seconds });
+  const { requestId, trace } = state;
+  if (trace !== null && !isWatch(state.rule)) {
+    const path = state.rule === null ? "" : state.rule.path;
+    const startedAtMs = nowMs() - seconds * 1000;
+    context.tracer.requestEnded({
+      ...{ trace, startedAtMs, method: request.method, route, path, status: response.status, requestId },
+    });
+  }
   const fields = {
-    request_id: state.requestId,
+    request_id: requestId,
+    ...(trace === null ? {} : { trace_id: trace.traceId }),
     method: request.method,
     route,
     status: response.status,
@@ -116,7 +131,7 @@ export const outer = (context: HttpContext) => {
   const isTrusted = makeAddressTest(http.trustedProxies);
   return new Elysia({ name: "outer" }).wrap((inner) => async (request: Request) => {
     const handle = inner as unknown as (request: Request) => Promise<Response>;
-    const state = beginState(request, isTrusted);
+    const state = beginState(context, request, isTrusted);
     setState(request, state);
     const cors = corsHeaders(origins, request);
     let response: Response;

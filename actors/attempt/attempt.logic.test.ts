@@ -10,6 +10,7 @@ import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import type { StorageBackend } from "../../src/storage/port.ts";
 import { makeStorageRegistry } from "../../src/storage/registry.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
+import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { makeWorkFolders } from "../../src/work-folders/work-folders.ts";
 import { sampleCapabilities, sampleLimits } from "../../test/support/capabilities.ts";
 import { silentLogger } from "../../test/support/silent-logger.ts";
@@ -92,7 +93,7 @@ async function prepare(setup: Setup = {}) {
     workFolders: { ...folders, remove: note("work folder removed", folders.remove) },
     memory: async () => ({ release() {} }),
     ...{ capabilities: sampleCapabilities(5), limits: { ...sampleLimits, jobTimeoutMs: 60_000 }, threads: 1 },
-    ...{ publishTimeoutMs: 60_000, logger: silentLogger(), metrics: makeMetrics() },
+    ...{ publishTimeoutMs: 60_000, logger: silentLogger(), metrics: makeMetrics(), tracer: makeTracer({ sink: null }) },
     ...setup.ports,
   };
   const options = setup.overwrite === undefined ? {} : { overwrite: setup.overwrite };

@@ -17,6 +17,7 @@ import type {
 import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Tracer } from "../../src/telemetry/tracer.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
 import type { ContentKey, VerifiedOutput } from "./attempt.types.ts";
 import type { Recorder } from "./recorder.ts";
@@ -87,4 +88,5 @@ export interface AttemptPorts {
   readonly publishTimeoutMs: number;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Pick<Tracer, "stageEnded">;
 }

@@ -4,9 +4,10 @@ import { type Bus, channels } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Tracer } from "../../src/telemetry/tracer.ts";
 import { type ClaimedDelivery, claimDeliveries, nextDeliveryMs, recordTry } from "../../src/webhooks/deliveries.ts";
 import { makeHosts, PER_HOST_MAX } from "../../src/webhooks/hosts.ts";
-import { judge, type Sent } from "../../src/webhooks/send.ts";
+import { judge, type Message, type Sent } from "../../src/webhooks/send.ts";
 import { type ClaimResult, courierMachine } from "./courier.machine.ts";
 
 export interface CourierPorts {
@@ -14,8 +15,9 @@ export interface CourierPorts {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "webhookTried">;
+  readonly tracer: Pick<Tracer, "webhookSent" | "webhookTraceparent">;
   /** Sends one; never rejects. */
-  send(delivery: ClaimedDelivery): Promise<Sent>;
+  send(delivery: Message): Promise<Sent>;
   /** Longer than a try can take. */
   readonly leaseMs?: number;
   /** When nobody says anything, it looks so often. */
@@ -32,7 +34,7 @@ const POLL_MS = 5_000;
 const DELAY_MS_MIN = 20;
 
 export function makeCourierLogic(ports: CourierPorts) {
-  const { sql, bus, logger, metrics, leaseMs = LEASE_MS, pollMs = POLL_MS } = ports;
+  const { sql, bus, logger, metrics, tracer, leaseMs = LEASE_MS, pollMs = POLL_MS } = ports;
   const hosts = makeHosts(undefined, ports.pauseMs);
 
   async function untilNextMs(): Promise<number> {
@@ -53,13 +55,19 @@ export function makeCourierLogic(ports: CourierPorts) {
   }
 
   async function deliver(delivery: ClaimedDelivery): Promise<void> {
-    const sent = await ports.send(delivery);
+    const startedAtMs = Date.now();
+    const sent = await ports.send({ ...delivery, traceparent: tracer.webhookTraceparent(delivery) });
     hosts.end(delivery.host, sent.made.status !== null);
     const outcome = judge(sent, delivery.attempt, Math.random(), ports.baseMs);
     const recorded = await recordTry(sql, delivery, outcome, sent.made);
-    metrics.webhookTried(recorded === "pending" || recorded === null ? "retried" : recorded);
+    const told = recorded === "pending" || recorded === null ? "retried" : recorded;
+    metrics.webhookTried(told);
     const { made } = sent;
-    logger.debug({ delivery: delivery.id, event: delivery.event, ...made, body: undefined }, "a webhook was sent");
+    tracer.webhookSent({ webhook: delivery, startedAtMs, status: made.status, outcome: told });
+    logger.debug(
+      { jobId: delivery.jobId, delivery: delivery.id, event: delivery.event, ...made, body: undefined },
+      "a webhook was sent",
+    );
   }
 
   return courierMachine.provide({

@@ -9,10 +9,11 @@ import { endTurn, takeTurn } from "../../src/jobs/leases.ts";
 import { advanceTick, retireSilentWorkers } from "../../src/jobs/liveness.ts";
 import { processingAttempts } from "../../src/jobs/processing.ts";
 import { nextDueMs, readyHints, refreshQueuePlans } from "../../src/jobs/ready.ts";
-import { type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
+import { POISONED, type ReapedJob, reapDeadWorkers } from "../../src/jobs/reap.ts";
 import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Tracer } from "../../src/telemetry/tracer.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
 import { reconcilerMachine } from "./reconciler.machine.ts";
 import { tidy } from "./tidy.ts";
@@ -25,6 +26,7 @@ export interface ReconcilerPorts {
   readonly workFolders: WorkFolders | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   /** This process; two reconcilers of one process would be one too many. */
   readonly holder: string;
   readonly tickIntervalMs: number;
@@ -50,19 +52,21 @@ const TIDY_EVERY_TICKS = 12;
 const SWEEP_EVERY_TICKS = 2;
 
 export async function tellReaped(
-  { coordination, logger, metrics }: Pick<ReconcilerPorts, "coordination" | "logger" | "metrics">,
+  { coordination, logger, metrics, tracer }: Pick<ReconcilerPorts, "coordination" | "logger" | "metrics" | "tracer">,
   reaped: readonly ReapedJob[],
 ): Promise<void> {
   const ready = reaped.filter(({ outcome }) => outcome === "queued" || outcome === "republish");
   await hurry(logger, () =>
     coordination.readyQueue.add(ready.map(({ jobId, priority, rank }) => ({ jobId, priority, rank }))),
   );
-  for (const { jobId, outcome } of reaped) {
+  for (const { jobId, outcome, type, createdAt, traceparent } of reaped) {
     logger.warn({ jobId, outcome }, "a job was taken from a dead worker");
-    if (outcome === "poisoned") metrics.jobFinished({ status: "failed", type: "convert", durationSeconds: null });
-    else if (outcome === "cancelled")
-      metrics.jobFinished({ status: "cancelled", type: "convert", durationSeconds: null });
-    else metrics.jobRetried("worker.lost");
+    if (outcome === "poisoned" || outcome === "cancelled") {
+      const status = outcome === "poisoned" ? "failed" : "cancelled";
+      const error = outcome === "poisoned" ? POISONED.kind : null;
+      metrics.jobFinished({ status, type, error, durationSeconds: null });
+      tracer.jobEnded({ job: { id: jobId, type, createdAt, traceparent }, status, error });
+    } else metrics.jobRetried("worker.lost");
     await hurry(logger, () => publishChange(coordination.bus, jobId));
   }
 }

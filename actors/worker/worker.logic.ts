@@ -3,9 +3,12 @@ import { type DoneActorEvent, fromCallback, fromPromise } from "xstate";
 import { channels, names } from "../../src/coordination/ports.ts";
 import { workerClass } from "../../src/jobs/fleet.ts";
 import { registerWorker, workerLeft } from "../../src/jobs/liveness.ts";
-import type { WorkerId } from "../../src/jobs/types.ts";
+import type { Claim, WorkerId } from "../../src/jobs/types.ts";
 import type { Capabilities } from "../../src/media/types.ts";
+import type { LogFields } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
+import { parseTraceparent } from "../../src/telemetry/trace-context.ts";
+import type { Tracer } from "../../src/telemetry/tracer.ts";
 import type { AttemptLogic } from "../attempt/attempt.logic.ts";
 import type { AttemptOutput } from "../attempt/attempt.types.ts";
 import { timerMs } from "../timer.ts";
@@ -20,6 +23,7 @@ export interface WorkerPorts extends DispatchPorts, HeartbeatPorts {
   readonly version: string;
   readonly capabilities: Capabilities;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly drainTimeoutMs: number;
 }
 
@@ -41,8 +45,14 @@ async function register(ports: WorkerPorts, slots: number): Promise<WorkerId> {
   return workerId;
 }
 
+/** What every line about an attempt says of it. */
+export const aboutClaim = ({ job }: Claim): LogFields => ({
+  ...{ jobId: job.id, attempt: job.attempt, requestId: job.requestId },
+  ...(job.traceparent === null ? {} : { traceId: parseTraceparent(job.traceparent)?.traceId }),
+});
+
 export function makeWorkerLogic(ports: WorkerPorts) {
-  const { sql, logger, metrics, coordination } = ports;
+  const { sql, logger, metrics, tracer, coordination } = ports;
   return workerMachine.provide({
     actors: {
       attempt: ports.attempt,
@@ -72,7 +82,7 @@ export function makeWorkerLogic(ports: WorkerPorts) {
         metrics.workerActive(Object.keys(context.active).length);
         const readyAt = Math.max(job.runAt.getTime(), job.createdAt.getTime());
         metrics.queueWaited((Date.now() - readyAt) / 1000);
-        logger.info({ jobId: job.id, attempt: job.attempt, leaseToken: lease.leaseToken }, "attempt started");
+        logger.info({ ...aboutClaim(event.claim), leaseToken: lease.leaseToken }, "attempt started");
       },
       noteOutcome: ({ context, event }) => {
         const active = attemptOf(context, event);
@@ -80,14 +90,17 @@ export function makeWorkerLogic(ports: WorkerPorts) {
         const { job, lease } = active.claim;
         const output = (event as DoneActorEvent<AttemptOutput | undefined>).output;
         const outcome = output?.outcome ?? "abandoned";
+        tracer.attemptEnded({ claim: active.claim, outcome, error: output?.error?.kind ?? null });
         metrics.workerActive(Object.keys(context.active).length - 1);
         if (outcome === "completed" || outcome === "failed" || outcome === "cancelled") {
           const since = job.startedAt ?? new Date();
           metrics.jobFinished({
             status: outcome,
             type: job.type,
+            error: output?.error?.kind ?? null,
             durationSeconds: (Date.now() - since.getTime()) / 1000,
           });
+          tracer.jobEnded({ job, status: outcome, error: output?.error?.kind ?? null });
         } else if (outcome === "retrying") {
           const kind = output?.error?.kind ?? "internal";
           metrics.jobRetried(kind as Parameters<Metrics["jobRetried"]>[0]);
@@ -96,7 +109,7 @@ export function makeWorkerLogic(ports: WorkerPorts) {
         } else if (outcome === "abandoned") {
           metrics.leaseLost();
         }
-        const fields = { jobId: job.id, attempt: job.attempt, outcome };
+        const fields = { ...aboutClaim(active.claim), outcome };
         if (output?.error) logger.warn({ ...fields, err: output.error }, "attempt ended");
         else logger.info(fields, "attempt ended");
         coordination.locks.release(names.jobLock(job.id), lease.workerId).catch(() => {});

@@ -22,7 +22,7 @@ import { idempotently } from "../idempotent.ts";
 import { viewNewJob } from "../jobs/views.ts";
 import { parseQuery } from "../query.ts";
 import { API_PREFIX } from "../route-rule.ts";
-import { principalOf, stateOf } from "../state.ts";
+import { originOf, principalOf } from "../state.ts";
 import { type BatchView, batchEventsQuerySchema } from "./batch.routes.ts";
 
 const CANCEL_WAIT_MS = 5_000;
@@ -44,7 +44,7 @@ async function create(context: HttpContext, request: Request): Promise<Response>
   return idempotently(context, request, bytes, async (store) => {
     const submitted = await submitBatch(context, principalOf(request), value, {
       keyBase: `${baseUrl(context, request)}${API_PREFIX}/keys/`,
-      requestId: stateOf(request).requestId,
+      ...originOf(request),
       onCreated:
         store === null
           ? null

@@ -9,7 +9,7 @@ import { idempotently } from "../idempotent.ts";
 import { viewNewJob } from "../jobs/views.ts";
 import { parseQuery } from "../query.ts";
 import { API_PREFIX } from "../route-rule.ts";
-import { principalOf, stateOf } from "../state.ts";
+import { originOf, principalOf } from "../state.ts";
 import { convertQuerySchema } from "./convert.routes.ts";
 import { toPlanView } from "./plan-view.ts";
 
@@ -30,7 +30,7 @@ export async function createJob(context: HttpContext, request: Request, type: ke
     const location = ({ id }: Job): string => `${API_PREFIX}/jobs/${id}`;
     const job = await submitJob(context, principal, type, value, {
       keyBase,
-      requestId: stateOf(request).requestId,
+      ...originOf(request),
       onCreated:
         store === null
           ? null

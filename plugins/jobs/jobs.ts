@@ -15,7 +15,7 @@ import type { HttpContext } from "../context.ts";
 import { idempotently } from "../idempotent.ts";
 import { parseQuery } from "../query.ts";
 import { API_PREFIX } from "../route-rule.ts";
-import { principalOf, stateOf } from "../state.ts";
+import { originOf, principalOf } from "../state.ts";
 import { jobListQuerySchema, logQuerySchema, priorityBodySchema } from "./jobs.routes.ts";
 import { parseListQuery } from "./list-query.ts";
 import { outputViews, viewJob, viewJobs, viewNewJob } from "./views.ts";
@@ -84,7 +84,7 @@ async function retry(context: HttpContext, request: Request, jobId: string): Pro
   const location = ({ id }: Job): string => `${API_PREFIX}/jobs/${id}`;
   return idempotently(context, request, bytes, async (store) => {
     const result = await resubmitJob(context, principalOf(request), {
-      ...{ jobId, requestId: stateOf(request).requestId },
+      ...{ jobId, ...originOf(request) },
       onCreated:
         store === null
           ? null

@@ -22,12 +22,13 @@ export interface AttemptParts {
   readonly storage: StorageRegistry;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracer: AttemptPorts["tracer"];
   readonly recorder: AttemptPorts["recorder"];
   readonly keepKey: AttemptPorts["keepKey"];
 }
 
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
-  const { config, media, storage, logger, metrics, recorder, keepKey } = parts;
+  const { config, media, storage, logger, metrics, tracer, recorder, keepKey } = parts;
   const { tempDir, tempLimitBytes, memoryLimitBytes } = config.worker;
   const strays = await killStrays(tempDir);
   if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
@@ -44,5 +45,6 @@ export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPort
     publishTimeoutMs: config.queue.publishTimeoutMs,
     logger,
     metrics,
+    tracer,
   };
 }

@@ -16,6 +16,7 @@ import { openLocalBackend } from "../storage/local/local-backend.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { makeMetrics } from "../telemetry/metrics.ts";
+import { makeTracer } from "../telemetry/tracer.ts";
 import { makeAttemptPorts } from "./attempt-ports.ts";
 import { openMedia } from "./media-tools.ts";
 
@@ -42,7 +43,7 @@ function claimOf(spec: ConvertSpec): Claim {
     ...{ results: null, error: null, warnings: [], metrics: {}, manifest: null },
     ...{ attempt: 1, failureCount: 0, crashCount: 0, leaseToken: 1, workerId: lease.workerId, logSeq: 0 },
     ...{ runAt: now, cancelRequestedAt: null, batchId: null, retryOf: null, webhookUrl: null, webhookEvents: [] },
-    ...{ requestId: null, createdAt: now, startedAt: now, completedAt: null, updatedAt: now },
+    ...{ requestId: null, traceparent: null, createdAt: now, startedAt: now, completedAt: null, updatedAt: now },
   };
   return { lease, job };
 }
@@ -62,7 +63,7 @@ export async function convertOnce({ config, logger, spec, signal, onReport }: On
   });
   const ports = await makeAttemptPorts({
     config: { ...config, worker: { ...config.worker, tempDir, concurrency: 1 } },
-    ...{ media, storage, logger, metrics: makeMetrics() },
+    ...{ media, storage, logger, metrics: makeMetrics(), tracer: makeTracer({ sink: null }) },
     keepKey: null,
     recorder: () => makeTerminalRecorder(onReport),
   });

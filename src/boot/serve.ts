@@ -29,6 +29,7 @@ import { makeUrlGuard, type UrlGuard } from "../security/outbound/url-guard.ts";
 import type { StorageRegistry } from "../storage/port.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
@@ -43,6 +44,7 @@ import { makeSampler } from "./sample.ts";
 import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
 import { openStorage } from "./storage.ts";
+import { openTracer } from "./traces.ts";
 
 export interface Server {
   readonly url: string;
@@ -63,6 +65,7 @@ interface Parts {
   readonly storage: StorageRegistry;
   readonly coordination: Coordination;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly urlGuard: UrlGuard;
 }
 
@@ -83,11 +86,11 @@ async function recover(parts: Parts, alone: boolean): Promise<void> {
 }
 
 async function startActors(parts: Parts): Promise<RunningSystem> {
-  const { config, logger, sql, coordination, metrics, media, urlGuard } = parts;
+  const { config, logger, sql, coordination, metrics, tracer, media, urlGuard } = parts;
   const holder = Bun.randomUUIDv7();
   const reconcilerPorts = { ...parts, ...config.queue, holder };
   const sendWebhook = (message: Message) => sendMessage({ guard: urlGuard, version: VERSION }, message);
-  const courier = makeCourierLogic({ ...{ sql, bus: coordination.bus, logger, metrics }, send: sendWebhook });
+  const courier = makeCourierLogic({ ...{ sql, bus: coordination.bus, logger, metrics, tracer }, send: sendWebhook });
   if (media !== null) return startWorker({ ...parts, media, courier, sendWebhook }, reconcilerPorts);
   const reconciler = makeReconcilerLogic({ ...reconcilerPorts, workFolders: null });
   return startSystem({ worker: null, reconciler, courier, slots: 0, logger });
@@ -103,7 +106,7 @@ async function startWorker(
   parts: WorkerParts,
   reconcilerPorts: Omit<ReconcilerPorts, "workFolders">,
 ): Promise<RunningSystem> {
-  const { config, logger, sql, coordination, metrics, media, courier, sendWebhook } = parts;
+  const { config, logger, sql, coordination, metrics, tracer, media, courier, sendWebhook } = parts;
   const { queue, worker } = config;
   const recorderPorts = {
     sql,
@@ -121,7 +124,7 @@ async function startWorker(
   });
   await attemptPorts.workFolders.sweep(() => processingAttempts(sql));
   const workerLogic = makeWorkerLogic({
-    ...{ sql, coordination, logger, metrics, ...queue },
+    ...{ sql, coordination, logger, metrics, tracer, ...queue },
     attempt: makeAttemptLogic(attemptPorts),
     role: config.process.role === "worker" ? "worker" : "combined",
     version: VERSION,
@@ -145,13 +148,13 @@ async function openFront(
   opened: AsyncDisposableStack,
   state: () => "starting" | "draining" | null,
 ): Promise<Listening> {
-  const { config, logger, sql, coordination, metrics, media, storage, urlGuard } = parts;
+  const { config, logger, sql, coordination, metrics, tracer, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const fleet = await openFleet(parts, opened);
   const readSql = makeReadDatabase(config, logger, sql);
   opened.defer(() => readSql.close());
   const app = makeApp({
-    ...{ config, sql, readSql, coordination, storage, logger, metrics, version: VERSION },
+    ...{ config, sql, readSql, coordination, storage, logger, metrics, tracer, version: VERSION },
     capabilities: fleet.capabilities,
     served: fleet.serves,
     statusOnly: config.process.role === "worker",
@@ -227,6 +230,8 @@ function open(opened: AsyncDisposableStack, port: number, start: () => Listening
 
 async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
   const urlGuard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
+  const tracer = await openTracer(config, logger);
+  opened.defer(() => tracer.close());
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
     openMigratedDatabase(config, logger),
@@ -246,6 +251,7 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   return {
     ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },
     urlGuard,
+    tracer,
   };
 }
 

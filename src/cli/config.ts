@@ -9,9 +9,23 @@ export function configFor(options: LoadOptions = {}): Config {
 }
 
 /** Everything that must never reach a log. */
-function secretsOf({ keys, database, redis, storage }: Config): string[] {
+function secretsOf({ keys, database, redis, storage, telemetry }: Config): string[] {
   const stores = storage.backends.flatMap(secretsOfBackend);
-  return [...keys.adminKeys, keys.signingSecret, database.url, redis.url, ...stores].filter((text) => text !== null);
+  const urls = [database.url, database.replicaUrl, redis.url].flatMap(secretsOfUrl);
+  const collector = Object.values(telemetry.traces?.headers ?? {});
+  return [...keys.adminKeys, keys.signingSecret, ...urls, ...stores, ...collector].filter((text) => text !== null);
+}
+
+/** The whole, and the password as it stands there and as it is sent. */
+function secretsOfUrl(url: string | null): string[] {
+  if (url === null) return [];
+  const password = /^[a-z0-9+.-]+:\/\/[^/@]*?:([^@/]+)@/i.exec(url)?.[1];
+  if (password === undefined) return [url];
+  try {
+    return [url, password, decodeURIComponent(password)];
+  } catch {
+    return [url, password];
+  }
 }
 
 function secretsOfBackend(backend: BackendConfig): (string | null)[] {

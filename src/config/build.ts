@@ -8,6 +8,7 @@ import type {
   Network,
   QueueConfig,
   StorageConfig,
+  TracesConfig,
   WorkerConfig,
 } from "./config.ts";
 import { type Share, toAbsolute } from "./kinds.ts";
@@ -57,8 +58,27 @@ export function buildConfig(values: SettingValues, around: Surroundings): Config
     },
     redis: { url: values.REDIS_URL, prefix: values.REDIS_PREFIX },
     storage: buildStorage(values, around, dataDir),
-    telemetry: { otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT },
+    telemetry: { traces: buildTraces(values) },
   });
+}
+
+/** OpenTelemetry's rules: the base gets `/v1/traces` behind it, the address of the signal itself is taken as it is. */
+function buildTraces(values: SettingValues): TracesConfig | null {
+  const base = values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const url =
+    values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === null ? null : `${base.replace(/\/+$/, "")}/v1/traces`);
+  if (url === null) return null;
+  return {
+    url,
+    protocol: values.OTEL_EXPORTER_OTLP_PROTOCOL,
+    compression: values.OTEL_EXPORTER_OTLP_COMPRESSION,
+    headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    timeoutMs: values.OTEL_EXPORTER_OTLP_TIMEOUT,
+    serviceName: values.OTEL_SERVICE_NAME,
+    resourceAttributes: values.OTEL_RESOURCE_ATTRIBUTES ?? {},
+    sampler: values.OTEL_TRACES_SAMPLER,
+    samplerRatio: values.OTEL_TRACES_SAMPLER_ARG,
+  };
 }
 
 function buildHttp(values: SettingValues): HttpConfig {

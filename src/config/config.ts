@@ -183,9 +183,38 @@ export interface StorageConfig {
   readonly allowPrivateNetworks: readonly Network[];
 }
 
+export interface TracesConfig {
+  /** Where spans are posted, path and all. */
+  readonly url: string;
+  readonly protocol: OtlpProtocol;
+  readonly compression: "none" | "gzip";
+  /** Secrets: what a collector knows its clients by. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly serviceName: string;
+  readonly resourceAttributes: Readonly<Record<string, string>>;
+  readonly sampler: SamplerName;
+  /** Which share of traces a sampler by ratio records, 0 to 1. */
+  readonly samplerRatio: number;
+}
+
+export const OTLP_PROTOCOLS = ["http/protobuf", "http/json"] as const;
+export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
+
+/** OpenTelemetry's own names. */
+export const SAMPLERS = [
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+  "always_on",
+  "always_off",
+  "traceidratio",
+] as const;
+export type SamplerName = (typeof SAMPLERS)[number];
+
 export interface TelemetryConfig {
-  /** OpenTelemetry's collector; null: off. */
-  readonly otlpEndpoint: string | null;
+  /** Null: off. */
+  readonly traces: TracesConfig | null;
 }
 
 export interface Config {

@@ -220,3 +220,29 @@ export const secrets = (lengthMin: number): Kind<readonly string[]> => ({
     return sound ? [...new Set(items)] : undefined;
   },
 });
+
+/** `name=value` by commas, values percent-encoded, as OpenTelemetry writes headers and attributes. */
+export const pairs: Kind<Readonly<Record<string, string>>> = {
+  label: "list",
+  expects: "name=value pairs by commas, with values percent-encoded",
+  parse(given) {
+    const found: Record<string, string> = {};
+    for (const item of given.split(",").filter((part) => part.trim() !== "")) {
+      const [, name, value] = /^\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*([\x20-\x7e]*?)\s*$/.exec(item) ?? [];
+      if (name === undefined || value === undefined) return undefined;
+      try {
+        found[name] = decodeURIComponent(value);
+      } catch {
+        return undefined;
+      }
+    }
+    // A header with a line break in it would be another header.
+    return Object.values(found).some((value) => !/^[\x20-\x7e]*$/.test(value)) ? undefined : found;
+  },
+};
+
+export const fraction: Kind<number> = {
+  label: "number",
+  expects: "a number from 0 to 1",
+  parse: (text) => (/^(0(\.\d{1,15})?|1(\.0{1,15})?)$/.test(text) ? Number(text) : undefined),
+};

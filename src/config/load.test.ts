@@ -156,13 +156,19 @@ describe("values", () => {
     ["DATABASE_URL", "mysql://localhost/rendiff"],
     ["RENDIFF_ENV", "prod"],
     ["IP_ALLOW_LIST", "none"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"],
+    ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"],
+    ["OTEL_EXPORTER_OTLP_HEADERS", "a-value-without-a-name"],
+    ["OTEL_EXPORTER_OTLP_HEADERS", "a=%0D%0Ab"],
+    ["OTEL_TRACES_SAMPLER", "jaeger_remote"],
+    ["OTEL_TRACES_SAMPLER_ARG", "1.5"],
   ])("%s=%s is refused by name", (name, text) => {
     expect(namesOf({ [name]: text })).toEqual([name]);
   });
 
   test("that are refused are quoted, those of secrets never", () => {
     expect(problemsOf({ API_PORT: "eighty" })[0]).toContain('"eighty"');
-    for (const name of ["SIGNING_SECRET", "ADMIN_API_KEYS", "DATABASE_URL"]) {
+    for (const name of ["SIGNING_SECRET", "ADMIN_API_KEYS", "DATABASE_URL", "OTEL_EXPORTER_OTLP_HEADERS"]) {
       expect(problemsOf({ [name]: "hunter2" })).toHaveLength(1);
       expect(problemsOf({ [name]: "hunter2" })[0]).not.toContain("hunter2");
     }
@@ -219,7 +225,6 @@ describe("unknown names", () => {
 
 describe("what is not built", () => {
   test.each([
-    ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"],
     ["VMAF_FFMPEG_PATH", "x"],
     ["UPLOAD_LIMIT", "1GB"],
     ["RETENTION_UPLOADS", "1h"],

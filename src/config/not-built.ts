@@ -12,7 +12,6 @@ const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
   VMAF_FFMPEG_PATH: "any",
   UPLOAD_LIMIT: "any",
   RETENTION_UPLOADS: "any",
-  OTEL_EXPORTER_OTLP_ENDPOINT: "any",
 };
 
 /** `values` are the parsed settings that were given; defaults are not looked at. */

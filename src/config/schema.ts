@@ -1,11 +1,12 @@
 /** Every name of the configuration in one schema, in the order in which the documentation lists them. */
 import { z } from "zod";
 import { infoOf, type SettingInfo } from "./setting.ts";
-import { databaseSettings, queueSettings, redisSettings, storageSettings, telemetrySettings } from "./settings/data.ts";
+import { databaseSettings, queueSettings, redisSettings, storageSettings } from "./settings/data.ts";
 import { httpSettings } from "./settings/http.ts";
 import { keysSettings } from "./settings/keys.ts";
 import { limitsSettings } from "./settings/limits.ts";
 import { processSettings } from "./settings/process.ts";
+import { telemetrySettings } from "./settings/telemetry.ts";
 import { workerSettings } from "./settings/worker.ts";
 
 export const settingGroups = {

@@ -7,6 +7,8 @@ import type { Sql } from "../database/sql.ts";
 import type { EventHub } from "../events/hub.ts";
 import { publishChange } from "../events/messages.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { type CancelResult, cancelJob } from "./cancel.ts";
 import { getJob } from "./store.ts";
 import type { Job, KeyId } from "./types.ts";
@@ -49,6 +51,8 @@ export async function tellCourier(
 export interface CancelDeps extends AnnounceDeps {
   readonly sql: Sql;
   readonly events: EventHub;
+  readonly metrics: Pick<Metrics, "jobFinished">;
+  readonly tracer: Pick<Tracer, "jobEnded">;
 }
 
 /**
@@ -65,6 +69,8 @@ export async function requestCancel(
   const { bus, readyQueue } = deps.coordination;
   await attempt(deps, "a job's listeners were not told of a cancel", () => publishChange(bus, job.id));
   if (result.outcome === "cancelled") {
+    deps.metrics.jobFinished({ status: "cancelled", type: job.type, error: null, durationSeconds: null });
+    deps.tracer.jobEnded({ job, status: "cancelled", error: null });
     await tellCourier(deps, job);
     await attempt(deps, "a cancelled job's hint was not removed", () => readyQueue.remove(job.id));
     return result;

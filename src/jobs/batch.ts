@@ -98,6 +98,8 @@ export interface SubmittedBatch {
 export interface BatchSubmitOptions {
   readonly keyBase: string;
   readonly requestId: string;
+  /** Of the request; null without a trace. */
+  readonly traceparent: string | null;
   /** Runs in the transaction that creates the batch; when it rejects, there is none. */
   readonly onCreated: ((tx: SqlRunner, submitted: SubmittedBatch) => Promise<void>) | null;
 }
@@ -110,7 +112,7 @@ export async function submitBatch(
   deps: SubmitDeps,
   principal: Principal,
   value: unknown,
-  { keyBase, requestId, onCreated }: BatchSubmitOptions,
+  { keyBase, requestId, traceparent, onCreated }: BatchSubmitOptions,
 ): Promise<SubmittedBatch> {
   const body = parseRequest(batchBodySchema, value);
   const url = body.webhook_url ?? null;
@@ -132,7 +134,17 @@ export async function submitBatch(
     const jobs = await insertJobs(
       tx,
       accepted.map(({ type, request: { spec, priority, metadata, webhook } }) => ({
-        ...{ id: Bun.randomUUIDv7() as JobId, keyId, type, priority, spec, metadata, requestId, batchId: batch.id },
+        ...{
+          id: Bun.randomUUIDv7() as JobId,
+          keyId,
+          type,
+          priority,
+          spec,
+          metadata,
+          requestId,
+          traceparent,
+          batchId: batch.id,
+        },
         ...{ webhookUrl: webhook?.url ?? null, webhookEvents: webhook?.events ?? [] },
       })),
     );

@@ -3,7 +3,7 @@ import { json, type SqlRunner } from "../database/sql.ts";
 import { CANCEL_WANTED, IS_PROCESSING, IS_PUBLISHING, WORKER_IS_BEHIND, WORKER_IS_GONE } from "./guards.ts";
 import { appendEvent, endAttempt, RELEASED } from "./statements.ts";
 import { toPriority } from "./store.ts";
-import type { JobFailure, JobId, Priority } from "./types.ts";
+import type { JobFailure, JobId, JobType, Priority } from "./types.ts";
 
 export interface ReapedJob {
   readonly jobId: JobId;
@@ -11,6 +11,9 @@ export interface ReapedJob {
   readonly outcome: "queued" | "republish" | "cancelled" | "poisoned";
   readonly priority: Priority;
   readonly rank: number;
+  readonly type: JobType;
+  readonly createdAt: Date;
+  readonly traceparent: string | null;
 }
 
 /** What a job is told that kept killing its worker. */
@@ -49,7 +52,7 @@ ${appendEvent(
   `jsonb_build_object('attempt', u.attempt, 'worker_id', u.dead_worker_id, 'crash_count', u.crash_count)
    || CASE WHEN u.outcome = 'poisoned' THEN jsonb_build_object('error', $4::jsonb) ELSE '{}'::jsonb END`,
 )}
-SELECT id, outcome, coalesce(aged_priority, priority) AS priority, queue_rank FROM changed ORDER BY id`;
+SELECT id, outcome, coalesce(aged_priority, priority) AS priority, queue_rank, type, created_at, traceparent FROM changed ORDER BY id`;
 
 /**
  * Takes jobs from workers that are dead: `ticksBehind` ticks or more behind, gone, or without a row. Without a manifest a
@@ -61,14 +64,14 @@ export async function reapDeadWorkers(
   sql: SqlRunner,
   { ticksBehind, poisonAfter, limit }: { ticksBehind: number; poisonAfter: number; limit: number },
 ): Promise<ReapedJob[]> {
-  const rows = await sql.query<{ id: JobId; outcome: ReapedJob["outcome"]; priority: number; queue_rank: number }>(
-    REAP,
-    [ticksBehind, poisonAfter, limit, json(POISONED)],
-  );
+  const rows = await sql.query(REAP, [ticksBehind, poisonAfter, limit, json(POISONED)]);
   return rows.map((row) => ({
-    jobId: row.id,
-    outcome: row.outcome,
-    priority: toPriority(row.priority),
-    rank: row.queue_rank,
+    jobId: row.id as JobId,
+    outcome: row.outcome as ReapedJob["outcome"],
+    priority: toPriority(row.priority as number),
+    rank: row.queue_rank as number,
+    type: row.type as JobType,
+    createdAt: row.created_at as Date,
+    traceparent: row.traceparent as string | null,
   }));
 }

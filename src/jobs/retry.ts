@@ -17,9 +17,9 @@ WITH old AS (
   SELECT j.* FROM jobs j WHERE j.id = $1 AND ($2::uuid IS NULL OR j.key_id = $2::uuid) AND ${IS_FINAL}),
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, retry_of, webhook_url,
-    webhook_events, request_id, log_seq)
+    webhook_events, request_id, traceparent, log_seq)
   SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old", "old.priority")}, old.spec, old.metadata, old.id,
-    old.webhook_url, old.webhook_events, $4::text, 1
+    old.webhook_url, old.webhook_events, $4::text, $5::text, 1
   FROM old
   RETURNING *),
 ${appendEvent(
@@ -32,10 +32,22 @@ SELECT ${JOB_COLUMNS} FROM created`;
 /** Creates a job like a final one, for the same key; `conflict` while the old one has not ended. */
 export async function retryJob(
   sql: SqlRunner,
-  { jobId, keyId, newId, requestId }: { jobId: string; keyId: KeyId | null; newId: JobId; requestId?: string | null },
+  {
+    jobId,
+    keyId,
+    newId,
+    requestId,
+    traceparent,
+  }: {
+    jobId: string;
+    keyId: KeyId | null;
+    newId: JobId;
+    requestId?: string | null;
+    traceparent?: string | null;
+  },
 ): Promise<ChangeResult<"created">> {
   if (!isUuid(jobId)) return { outcome: "not_found", job: null };
-  const [row] = await sql.query(RETRY, [jobId, keyId, newId, requestId ?? null]);
+  const [row] = await sql.query(RETRY, [jobId, keyId, newId, requestId ?? null, traceparent ?? null]);
   if (row !== undefined) return { outcome: "created", job: toJob(row) };
   const job = await getJob(sql, { jobId, keyId });
   return job === null ? { outcome: "not_found", job: null } : { outcome: "conflict", job };
@@ -45,7 +57,7 @@ export async function retryJob(
 export async function resubmitJob(
   deps: SubmitDeps,
   principal: Principal,
-  { jobId, requestId, onCreated }: Omit<SubmitOptions, "keyBase"> & { readonly jobId: string },
+  { jobId, requestId, traceparent, onCreated }: Omit<SubmitOptions, "keyBase"> & { readonly jobId: string },
 ): Promise<ChangeResult<"created">> {
   const keyId = visibleKey(principal);
   const old = await getJob(deps.sql, { jobId, keyId });
@@ -54,7 +66,7 @@ export async function resubmitJob(
   await requireQuota(deps.sql, principal);
   const newId = Bun.randomUUIDv7() as JobId;
   const result = await deps.sql.transaction(async (tx) => {
-    const retried = await retryJob(tx, { jobId, keyId, newId, requestId });
+    const retried = await retryJob(tx, { jobId, keyId, newId, requestId, traceparent });
     if (retried.outcome === "created") await onCreated?.(tx, retried.job);
     return retried;
   });

@@ -46,6 +46,8 @@ export interface SubmitOptions {
   /** What the address of a content key begins with. */
   readonly keyBase: string;
   readonly requestId: string;
+  /** Of the request; null without a trace. */
+  readonly traceparent: string | null;
   /** Runs in the transaction that creates the job; when it rejects, there is no job. */
   readonly onCreated: ((tx: SqlRunner, job: Job) => Promise<void>) | null;
 }
@@ -250,12 +252,21 @@ export async function submitJob(
   principal: Principal,
   type: keyof typeof CHECKS,
   body: unknown,
-  { requestId, onCreated, keyBase }: SubmitOptions,
+  { requestId, traceparent, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
   const { spec, priority, metadata, webhook } = await checkJob(deps, principal, type, { body, keyBase });
   await requireQuota(deps.sql, principal);
   const created: NewJob = {
-    ...{ id: Bun.randomUUIDv7() as JobId, keyId: principal.keyId, type, priority, spec, metadata, requestId },
+    ...{
+      id: Bun.randomUUIDv7() as JobId,
+      keyId: principal.keyId,
+      type,
+      priority,
+      spec,
+      metadata,
+      requestId,
+      traceparent,
+    },
     webhookUrl: webhook?.url ?? null,
     webhookEvents: webhook?.events ?? [],
   };

@@ -72,6 +72,8 @@ export interface Job {
   readonly webhookUrl: string | null;
   readonly webhookEvents: readonly string[];
   readonly requestId: string | null;
+  /** Of the request that made it (W3C Trace Context); null where there was no trace. */
+  readonly traceparent: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;

@@ -61,13 +61,22 @@ export function makeLogger({ level, format, destination = "stdout", secrets, col
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: toWireNames },
       serializers: { err: pino.stdSerializers.errWithCause },
     },
     { write: (line: string) => out.write(render(redact(line))) },
   );
   return wrap(root);
 }
+
+/** `jobId` is `job_id` on every line, whoever wrote it; nothing below the first level is touched. */
+function toWireNames(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [toWireName(name), value]));
+}
+
+const CAMEL = /^[a-z]+[a-z0-9]*[A-Z]/;
+const toWireName = (name: string): string =>
+  CAMEL.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
 
 const openStream = (name: "stdout" | "stderr"): LogDestination =>
   pino.destination({ fd: name === "stdout" ? 1 : 2, sync: true });

@@ -14,8 +14,8 @@ const samplesOf = (text: string): string[] =>
 describe("metrics", () => {
   test("count each business event under its documented name", async () => {
     const metrics = makeMetrics();
-    metrics.jobFinished({ status: "completed", type: "convert", durationSeconds: 2 });
-    metrics.jobFinished({ status: "cancelled", type: "convert", durationSeconds: null });
+    metrics.jobFinished({ status: "completed", type: "convert", error: null, durationSeconds: 2 });
+    metrics.jobFinished({ status: "cancelled", type: "convert", error: null, durationSeconds: null });
     metrics.jobRetried("storage.unavailable");
     metrics.queueWaited(3);
     metrics.queueWaited(-1);

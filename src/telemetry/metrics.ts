@@ -3,7 +3,7 @@
  * an id, a path, or anything a client can choose freely; each has a handful of values.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { JobErrorKind } from "../errors.ts";
+import type { ErrorKind, JobErrorKind } from "../errors.ts";
 import { type JobStatus, type JobType, PRIORITIES, type Priority } from "../jobs/types.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 
@@ -23,7 +23,13 @@ export interface SampledState {
 
 export interface Metrics {
   /** `durationSeconds`: from its first start to its end; null when it never ran. */
-  jobFinished(event: { status: FinalStatus; type: JobType; durationSeconds: number | null }): void;
+  jobFinished(event: {
+    status: FinalStatus;
+    type: JobType;
+    /** Of a job that failed. */
+    error: ErrorKind | null;
+    durationSeconds: number | null;
+  }): void;
   /** An attempt ended and another will follow. */
   jobRetried(reason: RetryReason): void;
   /** A job left the queue; the time since it could have. */

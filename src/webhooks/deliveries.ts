@@ -41,6 +41,9 @@ export interface ClaimedDelivery {
   readonly id: string;
   readonly leaseToken: number;
   readonly keyId: KeyId;
+  readonly jobId: JobId | null;
+  /** Of the request that made the job. */
+  readonly traceparent: string | null;
   readonly event: string;
   readonly url: string;
   readonly host: string;
@@ -81,7 +84,8 @@ UPDATE webhook_deliveries d SET lease_token = d.lease_token + 1, attempt = d.att
   next_at = now() + $4::double precision * interval '1 millisecond',
   leased_until = now() + $4::double precision * interval '1 millisecond'
 FROM due, api_keys k WHERE d.id = due.id AND k.id = d.key_id
-RETURNING d.id, d.lease_token, d.key_id, d.event, d.url, d.host, d.body, d.attempt, d.expires_at, ${KEY_SECRETS} AS secrets`;
+RETURNING d.id, d.lease_token, d.key_id, d.event, d.url, d.host, d.body, d.attempt, d.expires_at, ${KEY_SECRETS} AS secrets,
+  d.job_id, (SELECT j.traceparent FROM jobs j WHERE j.id = d.job_id) AS traceparent`;
 
 export interface DeliveryClaimRequest {
   readonly limit: number;
@@ -98,6 +102,8 @@ export async function claimDeliveries(sql: SqlRunner, request: DeliveryClaimRequ
     id: row.id as string,
     leaseToken: row.lease_token as number,
     keyId: row.key_id as KeyId,
+    jobId: row.job_id as JobId | null,
+    traceparent: row.traceparent as string | null,
     event: row.event as string,
     url: row.url as string,
     host: row.host as string,

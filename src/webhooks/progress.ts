@@ -36,7 +36,7 @@ export function makeProgressWebhook(ports: ProgressPorts, job: Job): SendProgres
         ...{ status: "processing", stage: progress.stage, progress: progress.progress, fps: progress.fps },
         ...{ speed: progress.speed, eta_seconds: progress.etaSeconds, batch_id: job.batchId, metadata: job.metadata },
       };
-      await ports.send({ id: Bun.randomUUIDv7(), url, body, secrets });
+      await ports.send({ id: Bun.randomUUIDv7(), url, body, secrets, traceparent: job.traceparent });
     } finally {
       busy = false;
     }

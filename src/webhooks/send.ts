@@ -18,6 +18,8 @@ export interface Message {
   readonly url: string;
   readonly body: unknown;
   readonly secrets: readonly string[];
+  /** W3C Trace Context, for the receiver to go on in; none when null. */
+  readonly traceparent?: string | null;
 }
 
 export interface SendPorts {
@@ -91,6 +93,7 @@ export async function sendMessage(ports: SendPorts, message: Message): Promise<S
       headers: {
         ...webhookHeaders({ id: message.id, at, body, secrets: message.secrets }),
         "user-agent": `Rendiff/${ports.version}`,
+        ...(message.traceparent == null ? {} : { traceparent: message.traceparent }),
         "content-length": String(Buffer.byteLength(body)),
       },
       body: Buffer.from(body),

@@ -175,7 +175,7 @@ export const PACKAGE_HOMES: readonly { readonly packages: RegExp; readonly home:
   },
   { packages: /^commander$/, home: /^src\/(cli\/|main\.ts$)/, why: "Arguments are read in src/cli." },
   {
-    packages: /^(pino|prom-client)($|\/)/,
+    packages: /^(pino|prom-client|@opentelemetry)($|\/)/,
     home: /^src\/telemetry\//,
     why: "Everything else uses the logger and the metrics it is given.",
   },

@@ -16,6 +16,7 @@ import { type KeyPropertiesInput, keyPropertiesSchema } from "../../src/security
 import { type CreatedKey, createKey } from "../../src/security/keys.ts";
 import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import type { StorageBackend, StorageRegistry } from "../../src/storage/port.ts";
+import { makeTracer } from "../../src/telemetry/tracer.ts";
 
 export interface FakeCoordination extends Coordination {
   readonly hints: ReadyHint[];
@@ -305,6 +306,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     coordination,
     storage,
     logger: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") } as never,
+    tracer: makeTracer({ sink: null }),
     metrics: {
       requestFinished: (request: { route: string; status: number }) => void finished.push(request),
       contentType: "text/plain; version=0.0.4",

@@ -18,6 +18,7 @@ import { JOB_TYPES, PRIORITIES } from "../../src/jobs/types.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import { makeStorageRegistry } from "../../src/storage/registry.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
+import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { makeWorkFolders } from "../../src/work-folders/work-folders.ts";
 import {
   insertKey,
@@ -48,7 +49,13 @@ describe("the reconciler", () => {
     afterFile(() => local.close());
     tempDir = await makeTempDir("work");
     ports = {
-      ...{ sql, coordination: makeMemoryCoordination(), storage: makeStorageRegistry([local]), metrics: makeMetrics() },
+      ...{
+        sql,
+        coordination: makeMemoryCoordination(),
+        storage: makeStorageRegistry([local]),
+        metrics: makeMetrics(),
+        tracer: makeTracer({ sink: null }),
+      },
       workFolders: await makeWorkFolders({ tempDir, tempLimitBytes: 1e9 }),
       ...{ logger: silentLogger(), holder: Bun.randomUUIDv7(), tickIntervalMs: 3_600_000, reapAfterTicks: 3 },
       ...{ poisonAfter: 3, publishTimeoutMs: 60_000, retentionJobsMs: null, retentionOutputsMs: null },

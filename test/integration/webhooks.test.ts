@@ -11,6 +11,7 @@ import { reapDeadWorkers } from "../../src/jobs/reap.ts";
 import type { JobId } from "../../src/jobs/types.ts";
 import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
+import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { type Delivery, listDeliveries, redeliver } from "../../src/webhooks/deliveries.ts";
 import { makeProgressWebhook } from "../../src/webhooks/progress.ts";
 import { parseRetryAfter, sendMessage } from "../../src/webhooks/send.ts";
@@ -43,7 +44,15 @@ function startCourier({ sql }: TestDatabase, options: Partial<CourierPorts> & { 
   const { bus } = makeMemoryCoordination();
   const { timeoutMs, ...overrides } = options;
   const logic = makeCourierLogic({
-    ...{ sql, bus, logger: silentLogger(), metrics: makeMetrics(), baseMs: 20, pollMs: 100 },
+    ...{
+      sql,
+      bus,
+      logger: silentLogger(),
+      metrics: makeMetrics(),
+      tracer: makeTracer({ sink: null }),
+      baseMs: 20,
+      pollMs: 100,
+    },
     send: (delivery) =>
       sendMessage({ guard, version: "test", ...(timeoutMs === undefined ? {} : { timeoutMs }) }, delivery),
     ...overrides,

@@ -11,6 +11,7 @@ import { completeJob, confirmCancelled, failJob, fence, snooze } from "../../src
 import { readyHints } from "../../src/jobs/ready.ts";
 import { JOB_TYPES, type JobId, type PublishManifest } from "../../src/jobs/types.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
+import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { manifestOf, type TestDatabase } from "../faults/protocol-harness.ts";
 import { sampleCapabilities } from "../support/capabilities.ts";
 import { afterFile } from "../support/cleanup.ts";
@@ -97,7 +98,13 @@ export function startWorker(database: TestDatabase, options: WorkerOptions = {})
   const coordination = overrides.coordination ?? makeMemoryCoordination();
   const attempts = fakeAttempts(database, immediate);
   const logic = makeWorkerLogic({
-    ...{ sql: database.sql, coordination, logger: silentLogger(), metrics: makeMetrics() },
+    ...{
+      sql: database.sql,
+      coordination,
+      logger: silentLogger(),
+      metrics: makeMetrics(),
+      tracer: makeTracer({ sink: null }),
+    },
     ...{ attempt: attempts.logic, role: "combined", version: "test", capabilities: sampleCapabilities(5) },
     ...{ jobTypes: JOB_TYPES, priorities: ["high", "normal", "low"], leaseTtlMs: 60_000 },
     // Neither happens by itself unless a test asks for it.

@@ -91,10 +91,3 @@ export const storageSettings = {
     meaning: "networks that webhooks and http inputs may reach although they are not public",
   }),
 };
-
-export const telemetrySettings = {
-  OTEL_EXPORTER_OTLP_ENDPOINT: optional(httpUrl, {
-    without: "off",
-    meaning: "an OpenTelemetry collector; its family has OpenTelemetry's own names",
-  }),
-};
