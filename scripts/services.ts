@@ -18,6 +18,7 @@ function programs(): Record<string, string> {
   const ffprobe = resolve("node_modules/@ffprobe-installer/linux-x64/ffprobe");
   return {
     TEST_STORES: resolve(".cache/stores"),
+    TEST_DEPLOY: resolve(".cache/deploy"),
     TEST_SCHEMATHESIS: resolve(".cache/schemathesis"),
     TEST_FFMPEG_9: resolve(".cache/ffmpeg-9/ffmpeg"),
     // Only Linux on x64 has a static one; elsewhere the system's serves.

@@ -13,6 +13,7 @@ azurite_package=azurite@3.35.0
 minio_module=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 fake_gcs_module=github.com/fsouza/fake-gcs-server@v1.56.1
 cache="$PWD/.cache"
+. ./scripts/setup-deploy.sh
 
 say() { printf '· %s\n' "$*" >&2; }
 fail() { printf '\n%s\n' "$*" >&2; exit 1; }
@@ -38,6 +39,7 @@ setup() {
   install_bun
   case " $needs " in *" ffmpeg9 "*) install_ffmpeg9 ;; esac
   case " $needs " in *" stores "*) install_stores ;; esac
+  case " $needs " in *" deploy "*) install_deploy ;; esac
   case " $needs " in *" schemathesis "*) install_schemathesis ;; esac
   install_packages
   [ -z "${schemathesis_pid:-}" ] || wait "$schemathesis_pid" ||
@@ -45,6 +47,10 @@ setup() {
   [ -z "${stores_pid:-}" ] || wait "$stores_pid" || {
     tail -n 30 "$cache/stores.log" >&2
     fail "The object stores of the tests could not be installed; see .cache/stores.log."
+  }
+  [ -z "${deploy_pid:-}" ] || wait "$deploy_pid" || {
+    tail -n 30 "$cache/deploy.log" >&2
+    fail "What judges the deployment's files could not be installed; see .cache/deploy.log."
   }
   [ -z "${ffmpeg9_pid:-}" ] || wait "$ffmpeg9_pid" || fail "FFmpeg 9 could not be installed; see .cache/ffmpeg9.log."
 }
@@ -54,7 +60,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis stores"
+      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis stores deploy"
       [ "$os" = Linux ] && needs="$needs bwrap"
       ;;
   esac
@@ -214,8 +220,8 @@ find_missing() {
       chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
-      ffmpeg9 | stores)
-        { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
+      ffmpeg9 | stores | deploy)
+        { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/deploy/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
           have python3 || add python3 python3 python3
           add python3-pip python3-pip -
         }

@@ -38,6 +38,7 @@ export const SUITES: readonly Suite[] = [
   suite("contract", 60),
   suite("golden", 140),
   suite("property", 60),
+  suite("deploy", 40),
   suite("integration", 265, { testTimeoutSeconds: 60 }),
   suite("faults", 245, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.

@@ -59,19 +59,29 @@ const noRoom = (): RendiffError =>
     publicMessage: "There is not enough free disk space to look at this input right now.",
   });
 
-export async function openMedia(config: Config, logger: Logger): Promise<Media> {
-  const { worker, limits, process } = config;
+async function tryTools({ worker, process }: Config, logger: Logger, scratchDir: string) {
   const [runner, tools] = await Promise.all([
-    makeProcessRunner({ sandbox: worker.sandbox, logger }),
+    makeProcessRunner({ sandbox: worker.sandbox, scratchDir, logger }),
     findTools({ ffmpegPath: worker.ffmpegPath, ffprobePath: worker.ffprobePath }),
   ]);
   const packager = findPackager(worker.packagerPath);
   const [exercised, packages] = await Promise.all([
-    exerciseCapabilities({ runner, tools, cacheDir: join(process.dataDir, "cache") }),
+    exerciseCapabilities({ runner, tools, scratchDir, cacheDir: join(process.dataDir, "cache") }),
     tryPackager(runner, packager),
   ]);
-  const capabilities = { ...exercised, packager: packages };
+  const capabilities: Capabilities = { ...exercised, packager: packages };
+  return { runner, tools, packager, capabilities };
+}
+
+export async function openMedia(config: Config, logger: Logger): Promise<Media> {
+  const { worker, limits } = config;
+  const space = makeSpace({ tempDir: worker.tempDir, limitBytes: worker.tempLimitBytes });
+  const inScratch = makeScratch(worker.tempDir, space);
+  // Tried where it will work: in a container every other folder may be read-only.
+  const { runner, tools, packager, capabilities } = await inScratch((folder) => tryTools(config, logger, folder));
   const sandboxed = runner.sandbox.mode === "bubblewrap";
+  const { ffmpegVersion, packager: packages } = capabilities;
+  logger.info({ ffmpeg: ffmpegVersion, sandbox: runner.sandbox, packager: packages.ok }, "FFmpeg was tried");
   const probeAt = (
     file: string,
     source: string,
@@ -83,8 +93,6 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     const { inputFormats } = capabilities;
     return probeFile({ runner, tools, file, source, inputFormats, limits, signal, keyframesFor });
   };
-  const space = makeSpace({ tempDir: worker.tempDir, limitBytes: worker.tempLimitBytes });
-  const inScratch = makeScratch(worker.tempDir, space);
   return {
     runner,
     capabilities,

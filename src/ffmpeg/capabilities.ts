@@ -40,6 +40,8 @@ export interface CapabilityRequest {
   readonly tools: MediaTools;
   /** Made when it is missing; holds `capabilities-*.json`. */
   readonly cacheDir: string;
+  /** Where things are tried, a folder that is there; the system's own for such things when absent. */
+  readonly scratchDir?: string;
   /** Whether a device of an accelerator is on this machine, by its path. */
   isThere?(device: string): boolean;
 }
@@ -184,7 +186,7 @@ export async function exerciseCapabilities(request: CapabilityRequest): Promise<
   const known = await readCache(path, key);
   if (known !== null) return { ...known, sandbox };
 
-  const workDir = await mkdtemp(join(tmpdir(), "rendiff-exercise-"));
+  const workDir = await mkdtemp(join(request.scratchDir ?? tmpdir(), "rendiff-exercise-"));
   try {
     const capabilities = await exerciseAll(request, workDir);
     await writeCache(path, { key, capabilities });

@@ -1,5 +1,6 @@
 /** The only place that starts programs: boxed in where this machine can, with rlimits and death with the parent always. */
 import { accessSync, constants, lstatSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { isAbsolute } from "node:path";
 import { RendiffError } from "../errors.ts";
 import { startChild } from "./child.ts";
@@ -12,17 +13,22 @@ export interface ProcessRunnerOptions {
   /** `required` refuses to run without a sandbox that held; `auto` goes on without and says why; `off` does not try. */
   readonly sandbox: "required" | "auto" | "off";
   readonly logger?: { warn(fields: object, message: string): void };
+  /** Where the sandbox is tried, a folder that is there; the system's own for such things when absent. */
+  readonly scratchDir?: string;
   /** What the machine has; looked up when absent. */
   readonly tools?: HostTools;
 }
 
 type Sandbox = ProcessRunner["sandbox"];
 
-async function chooseSandbox(mode: ProcessRunnerOptions["sandbox"], tools: HostTools): Promise<Sandbox> {
+async function chooseSandbox(
+  { sandbox: mode, scratchDir = tmpdir() }: ProcessRunnerOptions,
+  tools: HostTools,
+): Promise<Sandbox> {
   if (mode === "off") return { mode: "none", reason: "SANDBOX is off" };
   if (process.platform !== "linux") return { mode: "none", reason: "bubblewrap exists for Linux only" };
   if (tools.bwrap === null) return { mode: "none", reason: "bubblewrap (bwrap) is not installed" };
-  const failure = await testSandbox({ tools, binds: systemBinds() });
+  const failure = await testSandbox({ tools, binds: systemBinds() }, scratchDir);
   if (failure === null) return { mode: "bubblewrap", reason: "a canary file and a canary listener were out of reach" };
   return { mode: "none", reason: failure };
 }
@@ -53,7 +59,7 @@ function assertStartable(request: ProcessRequest): void {
 /** Tests the sandbox before it resolves; with `required` it throws when the sandbox did not hold. */
 export async function makeProcessRunner(options: ProcessRunnerOptions): Promise<ProcessRunner> {
   const tools = options.tools ?? findHostTools();
-  const sandbox = await chooseSandbox(options.sandbox, tools);
+  const sandbox = await chooseSandbox(options, tools);
   if (sandbox.mode === "none" && options.sandbox === "required") {
     throw new RendiffError({
       kind: "service.unavailable",

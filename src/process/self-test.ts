@@ -7,7 +7,6 @@
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startChild } from "./child.ts";
 import type { Box } from "./command.ts";
@@ -68,9 +67,9 @@ function judge(found: Findings | string, connections: number): string | null {
   return null;
 }
 
-/** Null when the sandbox held; otherwise why it did not, as the end of a sentence. */
-export async function testSandbox(box: Box): Promise<string | null> {
-  const folder = await mkdtemp(join(tmpdir(), "rendiff-sandbox-"));
+/** Null when the sandbox held; otherwise why it did not, as the end of a sentence. What it needs lies in `scratchDir` meanwhile. */
+export async function testSandbox(box: Box, scratchDir: string): Promise<string | null> {
+  const folder = await mkdtemp(join(scratchDir, "rendiff-sandbox-"));
   let connections = 0;
   const server = createServer((socket) => {
     connections += 1;

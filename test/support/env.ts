@@ -17,6 +17,8 @@ export interface TestEnv {
   readonly ffprobeStatic: string;
   /** The folder of the object stores' programs. */
   readonly stores: string;
+  /** The folder of what judges the deployment's files: hadolint, kustomize, kube-score, schemas. */
+  readonly deploy: string;
   /** The folder of Schemathesis and what it needs, for PYTHONPATH. */
   readonly schemathesis: string;
   /** The compiled binary; only the e2e suite has it. */
@@ -61,6 +63,9 @@ const environment: TestEnv = {
   },
   get stores() {
     return variable("TEST_STORES");
+  },
+  get deploy() {
+    return variable("TEST_DEPLOY");
   },
   get schemathesis() {
     return variable("TEST_SCHEMATHESIS");
