@@ -80,8 +80,8 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   // Tried where it will work: in a container every other folder may be read-only.
   const { runner, tools, packager, capabilities } = await inScratch((folder) => tryTools(config, logger, folder));
   const sandboxed = runner.sandbox.mode === "bubblewrap";
-  const { ffmpegVersion, packager: packages } = capabilities;
-  logger.info({ ffmpeg: ffmpegVersion, sandbox: runner.sandbox, packager: packages.ok }, "FFmpeg was tried");
+  const packages = capabilities.packager?.ok === true;
+  logger.info({ ffmpeg: capabilities.ffmpegVersion, sandbox: runner.sandbox, packager: packages }, "FFmpeg was tried");
   const probeAt = (
     file: string,
     source: string,
