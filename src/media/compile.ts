@@ -17,6 +17,7 @@ import { drawnFiles, embeddedOf } from "./plan/captions.ts";
 import type { PlanContext } from "./plan/context.ts";
 import { edgeSteps, edgesOf, keyframeWindows } from "./plan/edges.ts";
 import { draftExtract } from "./plan/extract.ts";
+import { joinOf } from "./plan/join.ts";
 import type { OutputDraft } from "./plan/output.ts";
 import { draftPreview } from "./plan/preview.ts";
 import { draftPrimary } from "./plan/primary.ts";
@@ -79,16 +80,17 @@ function contextOf(request: CompileRequest): PlanContext {
   if (input === undefined) throw unsupportedInput("There is no input.");
   checkInput(input.media, limits);
   const threads = Math.max(1, Math.min(request.threads, options.threads ?? request.threads));
-  const source = toSource(input);
+  // Captions were probed as nothing else than captions.
+  const kinds = referencesOf(operations).map(({ kind }) => kind);
+  request.inputs.slice(1).forEach(({ media }, n) => {
+    if (kinds[n] === "media") checkInput(media, limits);
+  });
+  const joined = joinOf(request, limits);
+  const source = joined?.source ?? toSource(input);
   const trim = operations.findIndex(({ type }) => type === "trim");
   if (trim >= 0 && source.video?.still === true && source.audio.length === 0) {
     throw invalidPlan("The input is a single picture, of which nothing can be trimmed.", `operations[${trim}]`);
   }
-  const kinds = referencesOf(operations).map(({ kind }) => kind);
-  // Captions were probed as nothing else than captions.
-  request.inputs.slice(1).forEach(({ media }, n) => {
-    if (kinds[n] === "media") checkInput(media, limits);
-  });
   // A package has no file of its own; its renditions go through MP4.
   const files: Shape = shape ?? { container: mp4Container(), transcode: null, hasPrimary: true, sides: [] };
   return {
@@ -96,6 +98,7 @@ function contextOf(request: CompileRequest): PlanContext {
     options,
     shape: files,
     source,
+    joined,
     inputs: request.inputs,
     capabilities,
     limits,
@@ -169,7 +172,7 @@ export function compile(request: CompileRequest): Plan {
     const { outputName, attemptName = DRY_RUN_NAME } = request;
     return compileStream({ context, operation: stream, outputName, attemptName });
   }
-  const { shape, source } = context;
+  const { shape, source, joined } = context;
   const first = shape.hasPrimary ? [draftPrimary(context)] : [];
   const sides = shape.sides.map((side, n) => draftSide(context, side, n + first.length, request.outputName));
   const drafts = [...first, ...sides];
@@ -183,7 +186,7 @@ export function compile(request: CompileRequest): Plan {
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
     ...(pieces?.plan ?? { files: filesOf(context), steps: stepsOf(drafts, context) }),
     outputs: drafts.flatMap(({ files }) => files),
-    warnings: [...new Set([...source.media.warnings, ...told, ...reasons])],
+    warnings: [...new Set([...source.media.warnings, ...(joined?.warnings ?? []), ...told, ...reasons])],
     copiesOnly: drafts.every(({ copies }) => copies),
     workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs + (pieces?.bytes ?? 0))),
   };

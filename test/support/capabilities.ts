@@ -5,7 +5,7 @@ import type { Ability, Capabilities, MediaLimits } from "../../src/media/types.t
 const ENCODERS =
   "libx264 libx265 libvpx libvpx-vp9 libsvtav1 libaom-av1 prores_ks mpeg2video gif libwebp libwebp_anim png mjpeg aac libmp3lame libopus libvorbis flac ac3 eac3 alac pcm_s16le pcm_s24le mov_text subrip webvtt";
 const FILTERS =
-  "select scale crop pad transpose hflip vflip setsar format fps split palettegen paletteuse thumbnail tpad trim setpts volume aresample aformat atrim asetpts hqdn3d bwdif unsharp gblur eq hue fade afade atempo reverse areverse vidstabdetect vidstabtransform zscale tonemap loudnorm tile concat showwavespic overlay colorchannelmixer drawtext ass";
+  "select scale crop pad transpose hflip vflip setsar format fps split palettegen paletteuse thumbnail tpad trim setpts volume aresample aformat atrim asetpts hqdn3d bwdif unsharp gblur eq hue fade afade atempo reverse areverse vidstabdetect vidstabtransform zscale tonemap loudnorm tile concat showwavespic xfade acrossfade apad overlay colorchannelmixer drawtext ass";
 const MUXERS =
   "mp4 mov ipod matroska webm avi mpegts vob flv mp3 adts wav flac ogg opus ac3 eac3 gif webp image2 image2pipe s16le null";
 

@@ -17,6 +17,7 @@ import {
   type VideoChoice,
   videoChoice,
 } from "./check-codec.ts";
+import { checkConcat } from "./check-concat.ts";
 import { checkRaw, checkRawAllowed } from "./check-raw.ts";
 import { changesSoundToo, changesTime, FILTERS_OF } from "./filter.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
@@ -51,6 +52,7 @@ const FILTERS: Readonly<Partial<Record<Operation["type"], readonly string[]>>> =
   watermark: ["overlay", "scale", "colorchannelmixer"],
   text: ["drawtext"],
   subtitle: ["ass"],
+  concat: ["concat", "scale", "pad", "fps", "tpad", "trim", "aresample", "apad", "atrim"],
 };
 
 const PICTURE_OPERATIONS: ReadonlySet<Operation["type"]> = new Set([
@@ -234,6 +236,8 @@ function requireEncoders(
 
 function filtersOf(operation: Operation, container: Container | undefined): readonly string[] {
   if (operation.type === "filter") return FILTERS_OF[operation.name];
+  if (operation.type === "concat" && operation.transition === "fade")
+    return [...(FILTERS.concat ?? []), "xfade", "acrossfade"];
   // A track is put beside the picture; nothing is drawn.
   if (operation.type === "subtitle" && operation.mode === "embed") return [];
   const filters = FILTERS[operation.type] ?? [];
@@ -295,6 +299,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
     checkTranscode({ transcode: operation, container: shape.container, limits, at });
   }
   if (shape.hasPrimary) checkAgainstCopy(request, shape, video, audio, invalid);
+  checkConcat(operations, shape.hasPrimary, { video, audio }, invalid);
   checkRaw(operations, shape, { video, audio }, { invalid, unsupported });
   for (const side of shape.sides) checkSide(side, invalid);
   checkNames(shape, request.outputName, limits, invalid);

@@ -38,14 +38,6 @@ describe("parseOperations", () => {
     expect(details[1]?.message).toContain("did you mean transcode?");
   });
 
-  for (const type of ["concat"]) {
-    test(`${type} is refused by name`, () => {
-      const { kind, details } = refusal({ type, anything: 1 });
-      expect(kind).toBe("request.unsupported");
-      expect(details).toEqual([{ path: "operations[0].type", message: `${type} is not available in this version` }]);
-    });
-  }
-
   test("hevc is h265, rates and bitrates become numbers", () => {
     expect(
       one({

@@ -9,6 +9,7 @@ import { type ErrorDetail, RendiffError } from "../../errors.ts";
 import { nearestName } from "../../validation/nearest.ts";
 import { formatPath, invalidRequest, quoteForMessage, unknownField } from "../../validation/parse.ts";
 import { type Audio, audioSchema } from "./audio.schema.ts";
+import { type Concat, concatSchema } from "./concat.schema.ts";
 import { type FilterOperation, filterSchema } from "./filter.schema.ts";
 import {
   type Crop,
@@ -50,6 +51,7 @@ export const operationSchemas = {
   waveform: waveformSchema,
   text: textSchema,
   subtitle: subtitleSchema,
+  concat: concatSchema,
   raw: rawSchema,
   stream: streamSchema,
 } as const;
@@ -71,13 +73,11 @@ export type Operation =
   | Waveform
   | Text
   | Subtitle
+  | Concat
   | Raw
   | StreamOperation;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
-
-/** Documented, and not in this version. */
-export const FUTURE_OPERATION_TYPES = ["concat"] as const;
 
 export type ParsedOperations =
   | { readonly ok: true; readonly operations: readonly Operation[] }
@@ -125,10 +125,6 @@ function refuseType(type: unknown, index: number, found: Found): void {
   const path = formatPath(["operations", index, "type"]);
   if (typeof type !== "string") {
     found.invalid.push({ path, message: `must be one of ${OPERATION_TYPES.join(", ")}` });
-    return;
-  }
-  if ((FUTURE_OPERATION_TYPES as readonly string[]).includes(type)) {
-    found.unsupported.push({ path, message: `${type} is not available in this version` });
     return;
   }
   const near = nearestName(type, OPERATION_TYPES);

@@ -19,6 +19,11 @@ function ofOperation(operation: Operation, index: number): Reference[] {
   switch (operation.type) {
     case "watermark":
       return [{ kind: "media", uri: operation.image, index, path: path("image") }];
+    case "concat":
+      return operation.inputs.map((uri, n) => ({
+        ...{ kind: "media" as const, uri, index },
+        path: path(`inputs[${n}]`),
+      }));
     case "stream":
       return (operation.captions ?? []).map(({ path: uri }, n) => ({
         ...{ kind: "captions" as const, uri, index },

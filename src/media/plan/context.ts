@@ -3,6 +3,7 @@ import type { ConvertOptions } from "../operations/options.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Shape } from "../operations/shape.ts";
 import type { Capabilities, MediaLimits, OutputRole, PlanInput } from "../types.ts";
+import type { Joined } from "./join.ts";
 import type { Source } from "./source.ts";
 
 export interface PlanContext {
@@ -10,6 +11,8 @@ export interface PlanContext {
   readonly options: ConvertOptions;
   readonly shape: Shape;
   readonly source: Source;
+  /** What `source` is made of where files are joined. */
+  readonly joined: Joined | null;
   /** All of the job's; the first is the source's. */
   readonly inputs: readonly PlanInput[];
   readonly capabilities: Capabilities;

@@ -131,7 +131,7 @@ export function reversedBytes(
 }
 
 /** To linear light and back, with the peaks brought into what an ordinary screen shows. */
-const toneMapping = (operation: FilterOperation, video: VideoStream): Filter[] => [
+export const toneMapping = (operation: FilterOperation | undefined, video: VideoStream): Filter[] => [
   // A film without tags is taken for what HDR films are.
   filter("zscale", {
     transferin: video.hdr === "hlg" ? "arib-std-b67" : "smpte2084",
@@ -142,7 +142,7 @@ const toneMapping = (operation: FilterOperation, video: VideoStream): Filter[] =
   }),
   filter("format", { pix_fmts: "gbrpf32le" }),
   filter("zscale", { primaries: "bt709" }),
-  filter("tonemap", { tonemap: operation.algorithm ?? "hable", desat: 0 }),
+  filter("tonemap", { tonemap: operation?.algorithm ?? "hable", desat: 0 }),
   filter("zscale", { transfer: "bt709", matrix: "bt709", range: "tv" }),
   filter("format", { pix_fmts: "yuv420p" }),
 ];

@@ -48,7 +48,8 @@ export function inputArgs(context: PlanContext, { windows, seekSeconds, keyframe
   ];
 }
 
-const megapixelsOf = ({ media }: PlanInput): number =>
+/** Of its largest picture. */
+export const megapixelsOf = ({ media }: PlanInput): number =>
   media.streams.reduce((most, one) => (one.kind === "video" ? Math.max(most, one.width * one.height) : most), 0) / 1e6;
 
 /** A further input that arguments name, as it is opened. */

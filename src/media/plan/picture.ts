@@ -3,6 +3,7 @@
  * the result can be verified. FFmpeg turns decoded pictures upright before the graph, so all sizes are as a player shows.
  */
 import { type Filter, filter, printNumber } from "../filtergraph.ts";
+import { afterConcat } from "../operations/concat.schema.ts";
 import { type FilterOperation, numberOf } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Crop, Pad, Rotate, Scale } from "../operations/picture.schema.ts";
@@ -352,18 +353,21 @@ export interface PictureRequest {
   readonly inputs: readonly PlanInput[];
 }
 
-/** The picture after `operations`; those that are not about the picture are passed over. */
+/** The picture after `operations`; those that are not about it, or are about one of the files it was joined of, are passed over. */
 export function pictureAfter({ video, lengths, ...request }: PictureRequest): PictureState {
   const { operations } = request;
+  const first = afterConcat(operations);
   const shared = { ...request, rotated: video.rotation !== 0, video };
   return operations.reduce(
     (state, operation, index) =>
-      apply(state, operation, {
-        ...shared,
-        index,
-        path: `operations[${index}]`,
-        scene: () => sceneOf(operations, index, lengths),
-      }),
+      index < first
+        ? state
+        : apply(state, operation, {
+            ...shared,
+            index,
+            path: `operations[${index}]`,
+            scene: () => sceneOf(operations, index, lengths),
+          }),
     startPicture(video),
   );
 }

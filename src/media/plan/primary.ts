@@ -201,7 +201,7 @@ function build(context: PlanContext, assembly: Assembly, graph: GraphContext, pa
       ...passengers.args(graph),
       ...(still ? ["-frames:v:0", "1"] : []),
       ...(stopSeconds === null ? [] : ["-t", String(Number(stopSeconds.toFixed(6)))]),
-      ...tagArgs(options, retimed),
+      ...tagArgs(options, retimed || context.joined !== null),
       ...rawArgs(context.operations, "container"),
       ...muxerArgs(container, options),
       { file: workFile(context.output.id, container) },

@@ -28,6 +28,12 @@ export const TRACK_MEMORY: MemoryUse = {
   megapixels: 0,
 };
 
+/** Of one more file that is open at once, beside its picture: a demuxer and decoders with threads of their own. */
+export const OPENED_MEMORY: MemoryUse = {
+  model: { baseMb: 100, perMegapixelMb: 0, perThreadMb: 20, perThreadMegapixelMb: 0 },
+  megapixels: 0,
+};
+
 /** Of frames or samples that filters hold. */
 export const heldMemory = (bytes: number): MemoryUse[] =>
   bytes === 0

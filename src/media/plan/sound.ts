@@ -31,13 +31,17 @@ export interface SoundWishes {
 
 export const NO_WISHES: SoundWishes = { effects: [], channels: null, sampleRate: null, bitrate: null, removed: false };
 
+const isTranscode = ({ type }: Operation): boolean => type === "transcode";
+
 /** Of the operations that are about the main sound; an extract keeps its own to itself. */
 export function wishesOf(operations: readonly Operation[], durationSeconds: number | null): SoundWishes {
   let wishes = NO_WISHES;
   operations.forEach((operation, index) => {
     const scene = (streamSeconds: number | null): Scene =>
       sceneOf(operations, index, { durationSeconds, streamSeconds });
-    wishes = withWishes(wishes, operation, scene);
+    // What was asked of the first file alone ends where others join it; what a transcode says is about the output.
+    if (operation.type === "concat") wishes = wishesOf(operations.slice(0, index).filter(isTranscode), null);
+    else wishes = withWishes(wishes, operation, scene);
   });
   return wishes;
 }
@@ -152,7 +156,11 @@ function reversedSound({ channels }: AudioStream, rate: number, scene: Scene): n
   );
 }
 
-function soundEffects({ stream, wishes, name }: SoundQuestion, rate: number) {
+/** What the effects put into the chain, and what has to be measured before. */
+export function soundEffects(
+  { stream, wishes, name }: Pick<SoundQuestion, "stream" | "wishes" | "name">,
+  rate: number,
+) {
   const filters: Filter[] = [];
   const passes: SoundPass[] = [];
   let heldBytes = 0;

@@ -1,10 +1,10 @@
 /** From drafts to FFmpeg's command lines: outputs that can share a decode do. */
-import { printGraph } from "../filtergraph.ts";
+import { type Chain, printGraph } from "../filtergraph.ts";
 import type { PlanStep } from "../types.ts";
 import type { PlanContext } from "./context.ts";
-import { furtherInputs, inputArgs } from "./inputs.ts";
-import type { OutputDraft, Preparation } from "./output.ts";
-import { heldMemory, memoryBytesMax, TRACK_MEMORY } from "./resources.ts";
+import { furtherInputs, inputArgs, megapixelsOf } from "./inputs.ts";
+import type { MemoryUse, OutputDraft, Preparation } from "./output.ts";
+import { heldMemory, memoryBytesMax, OPENED_MEMORY, TRACK_MEMORY } from "./resources.ts";
 import { seekFor } from "./timeline.ts";
 
 /** Measurements are printed as information. */
@@ -51,20 +51,25 @@ function groupsOf(drafts: readonly OutputDraft[], context: PlanContext): Group[]
 }
 
 function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<PlanStep, "id" | "weight"> {
-  const { threads, source } = context;
+  const { threads, joined } = context;
   const { drafts, seekSeconds } = group;
   const built = (inputOf: (planInput: number) => number) =>
     drafts.map((draft) => draft.build({ seekSeconds, input: 0, inputOf }, pass));
   // Which inputs the chains take does not depend on their numbers.
   const further = furtherInputs(
     context,
-    built(() => 0).flatMap((output) => output.chains),
-    drafts.flatMap(({ uses = [] }) => uses),
+    joinedBefore(
+      context,
+      built(() => 0).flatMap((output) => output.chains),
+      () => 0,
+    ),
+    [...(joined?.uses ?? []), ...drafts.flatMap(({ uses = [] }) => uses)],
   );
   const outputs = built(further.inputOf);
-  const chains = further.unfold(outputs.flatMap((output) => output.chains));
+  const own = outputs.flatMap((output) => output.chains);
+  const chains = further.unfold(joinedBefore(context, own, further.inputOf));
   const filterGraph = chains.length === 0 ? null : printGraph({ chains });
-  const megapixels = source.video === null ? 0 : (source.video.width * source.video.height) / 1e6;
+  const megapixels = megapixelsOf(context.source.input);
   const decodes = filterGraph !== null;
   const durations = drafts.flatMap(({ durationSeconds }) => durationSeconds ?? []);
   const devices = drafts.flatMap(({ hardware }) => hardware?.devices ?? []);
@@ -75,11 +80,14 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
       ...drafts.flatMap(({ hardware }) => hardware?.head ?? []),
       "-filter_complex_threads",
       String(threads),
-      ...inputArgs(context, {
-        windows: drafts.map(({ window }) => window),
-        seekSeconds,
-        keyframesOnly: drafts.every(({ keyframesOnly }) => keyframesOnly),
-      }),
+      ...inputArgs(
+        context,
+        joined?.reading ?? {
+          windows: drafts.map(({ window }) => window),
+          seekSeconds,
+          keyframesOnly: drafts.every(({ keyframesOnly }) => keyframesOnly),
+        },
+      ),
       ...further.args,
       ...(filterGraph === null ? [] : ["-filter_complex", filterGraph]),
       ...outputs.flatMap((output) => output.args),
@@ -88,7 +96,7 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
     durationSeconds: durations.length === 0 ? null : Math.max(...durations),
     threads,
     memoryBytesMax: memoryBytesMax(
-      drafts.flatMap(({ memory }) => memory),
+      [...drafts.flatMap(({ memory }) => memory), ...joinMemory(context)],
       (decodes ? megapixels : 0) + further.megapixels,
       threads,
     ),
@@ -100,24 +108,37 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
   };
 }
 
+/** With the chains that join files before them, where some are joined. */
+const joinedBefore = ({ joined }: PlanContext, chains: readonly Chain[], inputOf: (planInput: number) => number) =>
+  joined === null ? chains : joined.before(chains, inputOf);
+
+function joinMemory({ joined }: PlanContext): MemoryUse[] {
+  if (joined === null) return [];
+  return [...Array.from({ length: joined.decoders - 1 }, () => OPENED_MEMORY), ...heldMemory(joined.heldBytes)];
+}
+
 /** A pass of its own over the part that `draft` needs. */
 function preparationStep(
   context: PlanContext,
   draft: OutputDraft,
   preparation: Preparation,
 ): Omit<PlanStep, "id" | "weight"> {
-  const { threads } = context;
+  const { threads, joined } = context;
   const { megapixels, heldBytes, needs, measures, writes } = preparation;
   const seekSeconds = seekFor([draft.window], context.source.seeksExactly);
   const { chains, args } = preparation.build({ seekSeconds, input: 0, inputOf: () => 0 });
-  const further = furtherInputs(context, chains);
-  const filterGraph = printGraph({ chains: further.unfold(chains) });
+  const further = furtherInputs(
+    context,
+    joinedBefore(context, chains, () => 0),
+    joined?.uses,
+  );
+  const filterGraph = printGraph({ chains: further.unfold(joinedBefore(context, chains, further.inputOf)) });
   return {
     args: [
       ...(measures.length === 0 ? [] : LOUD),
       "-filter_complex_threads",
       String(threads),
-      ...inputArgs(context, { windows: [draft.window], seekSeconds, keyframesOnly: false }),
+      ...inputArgs(context, joined?.reading ?? { windows: [draft.window], seekSeconds, keyframesOnly: false }),
       ...further.args,
       "-filter_complex",
       filterGraph,
@@ -126,7 +147,11 @@ function preparationStep(
     filterGraph,
     durationSeconds: draft.durationSeconds,
     threads,
-    memoryBytesMax: memoryBytesMax([TRACK_MEMORY, ...heldMemory(heldBytes)], megapixels + further.megapixels, threads),
+    memoryBytesMax: memoryBytesMax(
+      [TRACK_MEMORY, ...heldMemory(heldBytes), ...joinMemory(context)],
+      megapixels + further.megapixels,
+      threads,
+    ),
     fileBytesMax: PREPARATION_BYTES_MAX,
     writes,
     ...(measures.length === 0 ? {} : { needs, measures }),

@@ -1,5 +1,6 @@
 /** Parts of the input in its own time, and how a branch of the graph is cut to one. */
 import { type Filter, filter, printNumber } from "../filtergraph.ts";
+import { afterConcat } from "../operations/concat.schema.ts";
 import { changesTime, numberOf } from "../operations/filter.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { Trim } from "../operations/trim.schema.ts";
@@ -63,12 +64,17 @@ function applyTrim(moment: Moment, trim: Trim, index: number, durationSeconds: n
   return { start, end: end !== null && durationSeconds !== null && end >= durationSeconds ? null : end };
 }
 
-/** The part that `operations` leave, how its time runs, and whether one of them asks for exactness. */
+/**
+ * The part that `operations` leave, how its time runs, and whether one of them asks for exactness. Where files are joined,
+ * the film is what they are together.
+ */
 export function windowOf(operations: readonly Operation[], durationSeconds: number | null) {
   let moment = BEGINNING;
   let exact = false;
   let trimmed = false;
+  const first = afterConcat(operations);
   operations.forEach((operation, index) => {
+    if (index < first) return;
     if (operation.type === "filter" && operation.name === "speed")
       moment = { ...moment, rate: moment.rate * numberOf(operation, "factor") };
     if (operation.type === "filter" && operation.name === "reverse") moment = { ...moment, reversed: !moment.reversed };
@@ -78,7 +84,7 @@ export function windowOf(operations: readonly Operation[], durationSeconds: numb
     trimmed = window.start > 0 || window.end !== null;
     exact = exact || (operation.mode === "exact" && trimmed);
   });
-  const retimed = operations.some((operation) => operation.type === "filter" && changesTime(operation));
+  const retimed = operations.slice(first).some((operation) => operation.type === "filter" && changesTime(operation));
   return { ...moment, exact, trimmed, retimed };
 }
 
