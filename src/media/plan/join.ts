@@ -22,7 +22,9 @@ export interface Joined {
   readonly reading: Reading;
   /** The further files, which each step opens. */
   readonly uses: readonly Use[];
-  readonly decoders: number;
+  readonly files: number;
+  /** Of each file's picture where they fade into each other; 0 where they do not. */
+  readonly fadedMegapixels: number;
   readonly heldBytes: number;
   readonly warnings: readonly string[];
   /** `chains` with the film's own before them. */
@@ -230,16 +232,17 @@ export function joinOf(request: JoinRequest, limits: MediaLimits): Joined | null
   const source = { ...toSource({ file: main.file, media }), input: main, durationIsGuess: guessed };
   checkSum({ source }, limits);
   const { window, seekSeconds } = first;
+  const { picture } = parts.format;
   const uses = further.flatMap(({ planInput, source: { input } }) => ({ planInput, input }));
   const held = parts.files.map(
-    (file, n) =>
-      (parts.format.picture === null ? 0 : picturePart(file, parts.format, n, 0).heldBytes) + file.heard.heldBytes,
+    (file, n) => (picture === null ? 0 : picturePart(file, parts.format, n, 0).heldBytes) + file.heard.heldBytes,
   );
   return {
     source,
     reading: { windows: [window], seekSeconds, keyframesOnly: false },
     uses,
-    decoders: parts.files.length,
+    files: parts.files.length,
+    fadedMegapixels: fade === null || picture === null ? 0 : (picture.width * picture.height) / 1e6,
     heldBytes: held.reduce((sum, one) => sum + one, 0),
     warnings: warningsOf(parts),
     before: (chains, inputOf) => joinBefore(parts, fade, chains, inputOf),

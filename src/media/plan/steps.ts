@@ -4,7 +4,7 @@ import type { PlanStep } from "../types.ts";
 import type { PlanContext } from "./context.ts";
 import { furtherInputs, inputArgs, megapixelsOf } from "./inputs.ts";
 import type { MemoryUse, OutputDraft, Preparation } from "./output.ts";
-import { heldMemory, memoryBytesMax, OPENED_MEMORY, TRACK_MEMORY } from "./resources.ts";
+import { heldMemory, memoryBytesMax, openedMemory, TRACK_MEMORY } from "./resources.ts";
 import { seekFor } from "./timeline.ts";
 
 /** Measurements are printed as information. */
@@ -114,7 +114,10 @@ const joinedBefore = ({ joined }: PlanContext, chains: readonly Chain[], inputOf
 
 function joinMemory({ joined }: PlanContext): MemoryUse[] {
   if (joined === null) return [];
-  return [...Array.from({ length: joined.decoders - 1 }, () => OPENED_MEMORY), ...heldMemory(joined.heldBytes)];
+  return [
+    ...Array.from({ length: joined.files - 1 }, () => openedMemory(joined.fadedMegapixels)),
+    ...heldMemory(joined.heldBytes),
+  ];
 }
 
 /** A pass of its own over the part that `draft` needs. */
