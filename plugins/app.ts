@@ -6,6 +6,7 @@ import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
 import { admin } from "./admin/admin.ts";
 import { adminKeys } from "./admin/admin-keys.ts";
+import { analyzePlugin } from "./analyze/analyze.ts";
 import { batch } from "./batch/batch.ts";
 import { capabilities } from "./capabilities/capabilities.ts";
 import { makeConnections } from "./connections.ts";
@@ -37,6 +38,7 @@ function makeElysia(context: HttpContext) {
       .use(gate(context))
       .use(convertPlugin(context))
       .use(streamPlugin(context))
+      .use(analyzePlugin(context))
       .use(probe(context))
       .use(jobs(context))
       .use(batch(context))

@@ -3,6 +3,7 @@
  * OpenAPI document, and the check in the tests that no route is without a rule.
  */
 import { adminRoutes } from "./admin/admin.routes.ts";
+import { analyzeRoutes } from "./analyze/analyze.routes.ts";
 import { batchRoutes } from "./batch/batch.routes.ts";
 import { capabilitiesRoutes } from "./capabilities/capabilities.routes.ts";
 import { convertRoutes } from "./convert/convert.routes.ts";
@@ -25,6 +26,7 @@ import { webhooksRoutes } from "./webhooks/webhooks.routes.ts";
 export const ROUTES: readonly RouteRule[] = [
   ...convertRoutes,
   ...streamRoutes,
+  ...analyzeRoutes,
   ...probeRoutes,
   ...jobsRoutes,
   ...batchRoutes,

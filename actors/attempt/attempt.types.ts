@@ -2,6 +2,7 @@
  * What flows through an attempt: from the claim, stage by stage, to the manifest that is published.
  */
 import type { RendiffError } from "../../src/errors.ts";
+import type { Findings } from "../../src/ffmpeg/findings.ts";
 import type { Claim, JobId, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
@@ -56,6 +57,8 @@ export interface EncodeReport {
   /** What the package is encrypted with. Never stored with the job. */
   readonly contentKey?: ContentKey | null;
   readonly loudness: readonly LoudnessResult[];
+  /** What its measuring steps found, by name. */
+  readonly findings?: Findings;
 }
 
 /** What a stage hands on, or the news that the lease is gone. Losing a lease is expected: a value, not an exception. */

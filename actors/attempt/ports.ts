@@ -1,6 +1,8 @@
 /**
  * What an attempt needs from the world. Boot binds these; a missing one is a type error.
  */
+
+import type { Findings } from "../../src/ffmpeg/findings.ts";
 import type { Claim, JobId } from "../../src/jobs/types.ts";
 import type { LoudnessBlock } from "../../src/media/measured.ts";
 import type { InputKind } from "../../src/media/operations/references.ts";
@@ -55,7 +57,9 @@ export interface MediaTools {
       keyframesFor?: (media: MediaInfo) => readonly { readonly start: number; readonly end: number | null }[] | null;
     },
   ): Promise<MediaInfo>;
-  run(run: EncodeRun): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[] }>;
+  run(
+    run: EncodeRun,
+  ): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[]; findings?: Findings }>;
   /** Writes a file that is made of the plan, or of what a step left behind. */
   writeContent(output: PlannedOutput, content: Content, workDir: string): Promise<MediaInfo>;
   /** `copied`: its streams were not re-encoded, so what cannot be decoded was so in the input. */

@@ -1,7 +1,7 @@
 /** A job's stored spec, parsed again by the program that runs it, and the places it names. */
 import { RendiffError } from "../../src/errors.ts";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
-import type { Job } from "../../src/jobs/types.ts";
+import { JOB_TYPES, type Job } from "../../src/jobs/types.ts";
 import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
 import { type Operation, parseOperations } from "../../src/media/operations/parse.ts";
 import { type InputKind, referencesOf } from "../../src/media/operations/references.ts";
@@ -43,7 +43,7 @@ export function toRunnable(spec: ConvertSpec, storage: StorageRegistry): Runnabl
 }
 
 export function runnableOf(job: Job, storage: StorageRegistry): RunnableSpec {
-  if (job.type !== "convert" && job.type !== "stream") {
+  if (!JOB_TYPES.includes(job.type)) {
     throw new RendiffError({
       kind: "plan.unsupported",
       publicMessage: `Jobs of type ${job.type} are not available in this version.`,

@@ -18,6 +18,7 @@ export const capabilitiesSchema = z.strictObject({
   accelerators: abilities,
   sandbox: ability,
   packager: ability.optional(),
+  vmaf: ability.optional(),
   input_formats: z.array(z.string()),
   storage: z.array(z.strictObject({ name: z.string(), type: z.string(), writable: z.boolean() })),
   operations: z.array(z.string()),

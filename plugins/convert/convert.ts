@@ -15,7 +15,7 @@ import { toPlanView } from "./plan-view.ts";
 
 const PLAN_TIMEOUT_MS = 30_000;
 
-/** `POST /convert` and `POST /stream` differ in their bodies alone. */
+/** `POST /convert`, `POST /stream` and `POST /analyze` differ in their bodies alone. */
 export async function createJob(context: HttpContext, request: Request, type: keyof typeof CHECKS): Promise<Response> {
   const { dry_run: dryRun } = parseQuery(request, convertQuerySchema);
   const { value, bytes } = await readJson(request, context.config.http.bodyLimitBytes);

@@ -16,7 +16,6 @@ function missing(feature: string, access: Access, routes: readonly (readonly [Me
 }
 
 export const unsupportedRoutes: readonly RouteRule[] = [
-  ...missing("quality analysis", "user", [["POST", "/analyze"]]),
   ...missing("estimates", "user", [["POST", "/estimate"]]),
   ...missing("uploads", "user", [
     ["POST", "/uploads"],

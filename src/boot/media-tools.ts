@@ -12,6 +12,7 @@ import { type KeyframesFor, probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
 import { verifyOutput } from "../ffmpeg/verify.ts";
+import { findVmafTools } from "../ffmpeg/vmaf.ts";
 import { writeContent } from "../ffmpeg/write-content.ts";
 import type { InputKind } from "../media/operations/references.ts";
 import type { Capabilities, MediaInfo } from "../media/types.ts";
@@ -65,12 +66,13 @@ async function tryTools({ worker, process }: Config, logger: Logger, scratchDir:
     findTools({ ffmpegPath: worker.ffmpegPath, ffprobePath: worker.ffprobePath }),
   ]);
   const packager = findPackager(worker.packagerPath);
+  const vmafTools = findVmafTools(tools, worker.vmafFfmpegPath);
   const [exercised, packages] = await Promise.all([
-    exerciseCapabilities({ runner, tools, scratchDir, cacheDir: join(process.dataDir, "cache") }),
+    exerciseCapabilities({ runner, tools, vmafTools, scratchDir, cacheDir: join(process.dataDir, "cache") }),
     tryPackager(runner, packager),
   ]);
   const capabilities: Capabilities = { ...exercised, packager: packages };
-  return { runner, tools, packager, capabilities };
+  return { runner, tools, vmafTools, packager, capabilities };
 }
 
 export async function openMedia(config: Config, logger: Logger): Promise<Media> {
@@ -78,7 +80,9 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
   const space = makeSpace({ tempDir: worker.tempDir, limitBytes: worker.tempLimitBytes });
   const inScratch = makeScratch(worker.tempDir, space);
   // Tried where it will work: in a container every other folder may be read-only.
-  const { runner, tools, packager, capabilities } = await inScratch((folder) => tryTools(config, logger, folder));
+  const { runner, tools, vmafTools, packager, capabilities } = await inScratch((folder) =>
+    tryTools(config, logger, folder),
+  );
   const sandboxed = runner.sandbox.mode === "bubblewrap";
   const packages = capabilities.packager?.ok === true;
   logger.info({ ffmpeg: capabilities.ffmpegVersion, sandbox: runner.sandbox, packager: packages }, "FFmpeg was tried");
@@ -118,7 +122,7 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
         }
         return await runStep({
           runner,
-          tools,
+          tools: run.step.program === "vmaf" && vmafTools !== null ? vmafTools : tools,
           stallTimeoutMs: limits.stallTimeoutMs,
           timeoutMs: limits.jobTimeoutMs,
           ...run,

@@ -225,7 +225,6 @@ describe("unknown names", () => {
 
 describe("what is not built", () => {
   test.each([
-    ["VMAF_FFMPEG_PATH", "x"],
     ["UPLOAD_LIMIT", "1GB"],
     ["RETENTION_UPLOADS", "1h"],
   ])("%s=%s is refused by name, once", (name, text) => {

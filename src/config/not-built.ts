@@ -9,7 +9,6 @@ import type { SettingName } from "./schema.ts";
 type Refusal = "any" | readonly string[];
 
 const NOT_BUILT: Partial<Record<SettingName, Refusal>> = {
-  VMAF_FFMPEG_PATH: "any",
   UPLOAD_LIMIT: "any",
   RETENTION_UPLOADS: "any",
 };

@@ -28,16 +28,19 @@ import { type Abilities, type Bench, exercise } from "./exercise.ts";
 import { readFont } from "./font.ts";
 import { runTool } from "./run-tool.ts";
 import type { MediaTools } from "./tools.ts";
+import { tryVmaf } from "./vmaf.ts";
 
 const DEVICES = [...new Set(ACCELERATORS.flatMap(({ devices }) => devices))];
 
 /** To be counted up whenever something else is tried or kept. */
-const RECIPE = 3;
+const RECIPE = 4;
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface CapabilityRequest {
   readonly runner: ProcessRunner;
   readonly tools: MediaTools;
+  /** The tools with the FFmpeg that VMAF_FFMPEG_PATH names; null: VMAF is the own FFmpeg's to measure. */
+  readonly vmafTools?: MediaTools | null;
   /** Made when it is missing; holds `capabilities-*.json`. */
   readonly cacheDir: string;
   /** Where things are tried, a folder that is there; the system's own for such things when absent. */
@@ -103,7 +106,7 @@ async function tryAccelerators(bench: Bench, machine: Hardware) {
 }
 
 async function exerciseAll(request: CapabilityRequest, workDir: string): Promise<Exercised> {
-  const { runner, tools } = request;
+  const { runner, tools, vmafTools = null } = request;
   const list = (what: string) => print(runner, tools.ffmpegPath, [what]);
   const [encoders, filters] = await Promise.all([list("-encoders"), list("-filters")]);
   const [formats, decoders] = await Promise.all([list("-formats"), list("-decoders")]);
@@ -121,9 +124,10 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
     exercise(bench, ENCODER_TRIES, listed),
     exercise(bench, FILTER_TRIES, new Set(filterNames)),
   ]);
-  const [triedMuxers, hardware] = await Promise.all([
+  const [triedMuxers, hardware, vmaf] = await Promise.all([
     exercise(bench, MUXER_TRIES, new Set(muxers)),
     tryAccelerators(bench, { listed, present: devicesHere(request) }),
+    tryVmaf(runner, tools, vmafTools),
   ]);
   return {
     ffmpegVersion: version.text,
@@ -135,6 +139,7 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
     muxers: { ...allOk(muxers), ...triedMuxers },
     demuxers,
     accelerators: hardware.accelerators,
+    vmaf,
     inputFormats: ALLOWED_DEMUXERS.filter((name) => demuxers.includes(name)),
   };
 }
@@ -144,7 +149,9 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
  * graphics card at its next start, or lose it), and whether the programs run boxed in.
  */
 async function keyOf(request: CapabilityRequest): Promise<string> {
-  const paths = [request.tools.ffmpegPath, request.tools.ffprobePath, "/etc/ld.so.cache"];
+  const { tools, vmafTools } = request;
+  const vmaf = vmafTools == null ? [] : [vmafTools.ffmpegPath];
+  const paths = [tools.ffmpegPath, tools.ffprobePath, ...vmaf, "/etc/ld.so.cache"];
   const files = await Promise.all(
     paths.map(async (path) => {
       const info = await stat(path).catch(() => null);

@@ -7,6 +7,8 @@ import { type LoudnessBlock, parseLoudness } from "../media/measured.ts";
 import { makeProgressParser } from "../media/progress.ts";
 import type { EncodeProgress, PlanStep } from "../media/types.ts";
 import type { ProcessExit, ProcessHandle, ProcessRunner } from "../process/port.ts";
+import type { Findings } from "./findings.ts";
+import { readFindings } from "./findings.ts";
 import type { MediaTools } from "./tools.ts";
 
 /** Before every step's own arguments. `level` marks the lines that tell what went wrong. */
@@ -46,6 +48,8 @@ export interface StepResult {
   readonly outSeconds: number | null;
   /** What its filters reported of the sound, in the order of `step.measures`. */
   readonly loudness: readonly LoudnessBlock[];
+  /** By name, of `step.findings`. */
+  readonly findings: Findings;
 }
 
 type Ending = { timedOutAfterMs?: number; stalledAfterMs?: number };
@@ -184,5 +188,6 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
     frames: final?.frame ?? null,
     outSeconds: final?.outSeconds ?? null,
     loudness: step.measures === undefined ? [] : parseLoudness(exit.stderrTail),
+    findings: await readFindings(step.findings ?? [], { workDir, stderr: exit.stderrTail }),
   };
 }

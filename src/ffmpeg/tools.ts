@@ -29,7 +29,7 @@ export function isProgram(path: string): boolean {
   }
 }
 
-function locate(name: string, setting: string, configured: string | null): string {
+export function findProgram(name: string, setting: string, configured: string | null): string {
   const path = configured ?? Bun.which(name);
   // Links are resolved: what runs is then what was looked at, and a sandbox shows the file itself.
   if (path !== null && isProgram(path)) return realpathSync(path);
@@ -43,7 +43,7 @@ function locate(name: string, setting: string, configured: string | null): strin
 /** Throws `service.unavailable`, naming the setting and how to install, when one of them is missing. */
 export async function findTools(settings: MediaToolSettings): Promise<MediaTools> {
   return {
-    ffmpegPath: locate("ffmpeg", "FFMPEG_PATH", settings.ffmpegPath),
-    ffprobePath: locate("ffprobe", "FFPROBE_PATH", settings.ffprobePath),
+    ffmpegPath: findProgram("ffmpeg", "FFMPEG_PATH", settings.ffmpegPath),
+    ffprobePath: findProgram("ffprobe", "FFPROBE_PATH", settings.ffprobePath),
   };
 }

@@ -5,6 +5,7 @@ import { RendiffError } from "../errors.ts";
 import { makePeaks } from "../media/peaks.ts";
 import type { Content, MediaInfo, PlannedOutput } from "../media/types.ts";
 import { toResourceError } from "../work-folders/errors.ts";
+import { writeFrames } from "./findings.ts";
 
 const noMedia = (container: string, sizeBytes: number, durationSeconds: number | null): MediaInfo => ({
   ...{ demuxers: [], container, sizeBytes, durationSeconds, startSeconds: 0, bitrate: null, tags: {}, streams: [] },
@@ -33,6 +34,7 @@ export async function writeContent(output: PlannedOutput, content: Content, work
   const path = join(workDir, output.file);
   const extension = output.file.slice(output.file.lastIndexOf(".") + 1);
   if (content.kind === "text") return noMedia(extension, await write(path, content.text), null);
+  if (content.kind === "frames") return noMedia(extension, await writeFrames(path, content.logs, workDir), null);
   const peaks = await peaksOf(content, workDir);
   if (peaks.samples === 0)
     throw new RendiffError({

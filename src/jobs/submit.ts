@@ -15,6 +15,7 @@ import type { ObjectRef, StorageRegistry } from "../storage/port.ts";
 import { parseStorageUri, type StorageUri } from "../storage/uri.ts";
 import { invalidRequest } from "../validation/parse.ts";
 import { checkWebhook } from "../webhooks/webhook.schema.ts";
+import { parseAnalyzeBody } from "./analyze.schema.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, type FindPreset, parseConvertBody } from "./convert.schema.ts";
 import type { InsertTogether } from "./insert-together.ts";
@@ -161,12 +162,25 @@ export function checkConvert(
   keyBase: string,
   findPreset: FindPreset,
 ): ConvertRequest {
-  return checkRequest(deps, principal, withKeyBase(parseConvertBody(body, findPreset), keyBase));
+  const request = parseConvertBody(body, findPreset);
+  const analysis = request.spec.operations.findIndex(({ type }) => type === "analyze");
+  if (analysis >= 0)
+    throw invalidRequest([{ path: `operations[${analysis}].type`, message: "is a job of its own: POST /analyze" }]);
+  return checkRequest(deps, principal, withKeyBase(request, keyBase));
 }
 
 /** The same of `POST /stream`: its problems are named as its body names things. */
 export function checkStream(deps: CheckDeps, principal: Principal, body: unknown, keyBase: string): ConvertRequest {
-  const request = withKeyBase(parseStreamBody(body), keyBase);
+  return checkFlat(deps, principal, withKeyBase(parseStreamBody(body), keyBase));
+}
+
+/** The same of `POST /analyze`. */
+export function checkAnalyze(deps: CheckDeps, principal: Principal, body: unknown): ConvertRequest {
+  return checkFlat(deps, principal, parseAnalyzeBody(body));
+}
+
+/** Of a body that is one operation: problems are named as the body names things. */
+function checkFlat(deps: CheckDeps, principal: Principal, request: ConvertRequest): ConvertRequest {
   try {
     return checkRequest(deps, principal, request);
   } catch (error) {
@@ -182,7 +196,7 @@ export function checkStream(deps: CheckDeps, principal: Principal, body: unknown
 }
 
 /** By the type of job: how its body is checked. */
-export const CHECKS = { convert: checkConvert, stream: checkStream } as const;
+export const CHECKS = { convert: checkConvert, stream: checkStream, analyze: checkAnalyze } as const;
 
 /** A body as `submitJob` checks it, with the caller's own presets. */
 export async function checkJob(

@@ -22,9 +22,12 @@ export function uniteCapabilities(all: readonly Capabilities[]): Capabilities | 
   if (all.length === 1) return newest;
   const packagers = all.flatMap(({ packager }) => packager ?? []);
   const packager = packagers.find(({ ok }) => ok) ?? packagers[0];
+  const measurers = all.flatMap(({ vmaf }) => vmaf ?? []);
+  const vmaf = measurers.find(({ ok }) => ok) ?? measurers[0];
   return {
     ...newest,
     ...(packager === undefined ? {} : { packager }),
+    ...(vmaf === undefined ? {} : { vmaf }),
     encoders: unionOf(all.map(({ encoders }) => encoders)),
     filters: unionOf(all.map(({ filters }) => filters)),
     muxers: unionOf(all.map(({ muxers }) => muxers)),

@@ -7,6 +7,7 @@
 import type { ErrorDetail } from "../errors.ts";
 import { RendiffError } from "../errors.ts";
 import { isAllowedDemuxer } from "./input-formats.ts";
+import { analysisOf, compileAnalyze } from "./measure/compile-analyze.ts";
 import { checkInputLimits } from "./media-info-limits.ts";
 import { findProblems, fitsLimits } from "./operations/check.ts";
 import type { ConvertOptions } from "./operations/options.schema.ts";
@@ -70,12 +71,18 @@ export function checkInput(media: MediaInfo, limits: MediaLimits): void {
   }
 }
 
+/** Null: a package or an analysis, which has no file whose shape the operations give. */
+function checkProblems(request: CompileRequest): Shape | null {
+  const { invalid, unsupported, shape } = findProblems(request);
+  const whole = streamOf(request.operations) !== null || analysisOf(request.operations) !== null;
+  if (invalid.length > 0 || (shape === null && !whole)) throw refuse("plan.invalid", invalid);
+  if (unsupported.length > 0) throw refuse("plan.unsupported", unsupported);
+  return shape;
+}
+
 function contextOf(request: CompileRequest): PlanContext {
   const { operations, options, capabilities, limits } = request;
-  const { invalid, unsupported, shape } = findProblems(request);
-  const packaged = streamOf(operations) !== null;
-  if (invalid.length > 0 || (shape === null && !packaged)) throw refuse("plan.invalid", invalid);
-  if (unsupported.length > 0) throw refuse("plan.unsupported", unsupported);
+  const shape = checkProblems(request);
   const [input] = request.inputs;
   if (input === undefined) throw unsupportedInput("There is no input.");
   checkInput(input.media, limits);
@@ -166,6 +173,12 @@ function filesOf(context: PlanContext): PlanFile[] {
 
 /** Throws `plan.invalid`, `plan.unsupported`, `limit.exceeded`, `input.too_large` or `input.unsupported`. */
 export function compile(request: CompileRequest): Plan {
+  const analysis = analysisOf(request.operations);
+  if (analysis !== null) {
+    checkProblems(request);
+    for (const { media } of request.inputs) checkInput(media, request.limits);
+    return compileAnalyze(request, analysis);
+  }
   const context = contextOf(request);
   const stream = streamOf(request.operations);
   if (stream !== null) {

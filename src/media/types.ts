@@ -97,6 +97,11 @@ export interface MediaInfo {
   readonly warnings: readonly string[];
 }
 
+/** `options`: libvmaf was given its model by `model_path` before FFmpeg 5.0, by `model` since. */
+export type VmafAbility =
+  | { readonly ok: true; readonly program: "ffmpeg" | "vmaf"; readonly options: "old" | "new" }
+  | { readonly ok: false; readonly reason: string };
+
 export type Ability = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
 /** What one worker exercised at start. */
@@ -116,6 +121,8 @@ export interface Capabilities {
   readonly sandbox: Ability;
   /** Shaka Packager, started at least once; absent in what older workers wrote of themselves. */
   readonly packager?: Ability;
+  /** The FFmpeg that measures VMAF: the deployment's own, or the one that VMAF_FFMPEG_PATH names. */
+  readonly vmaf?: VmafAbility;
   /** The `-format_whitelist` for user inputs: allowed names that this FFmpeg has. */
   readonly inputFormats: readonly string[];
 }
@@ -154,7 +161,7 @@ export interface PlanStep {
   /** Unique in the plan, as shown to users: `encode`, `pass-1`, `thumbnails`. */
   readonly id: string;
   /** Absent: FFmpeg. */
-  readonly program?: "packager";
+  readonly program?: "packager" | "vmaf";
   /** Of the packager: it encrypts, and is told the key when it is started. */
   readonly encrypts?: boolean;
   /** Everything after the program's name and the fixed head (`-nostdin … -progress pipe:1`); see src/ffmpeg/step.ts. */
@@ -177,9 +184,26 @@ export interface PlanStep {
   readonly stdin?: string;
   /** Measurements of earlier steps that its arguments hold placeholders for; see measured.ts. */
   readonly needs?: readonly string[];
+  /** What it finds out, read when it has ended. */
+  readonly findings?: readonly Finding[];
   /** What it prints of the sound's loudness, in the order of the graph. */
   readonly measures?: readonly Measure[];
 }
+
+/** What a step finds out, and where it says so: in a text file that it writes, or in what it prints. */
+export interface Finding {
+  /** What the values are called among the job's results; unique in the plan. */
+  readonly name: string;
+  /** Which reader of `measure/parse.ts` takes it. */
+  readonly kind: FindingKind;
+  /** Relative to the work folder; null: the end of what FFmpeg prints on stderr. */
+  readonly file: string | null;
+  /** Of intervals: shorter ones do not count, and what has no end lasts to the end of the file. */
+  readonly minSeconds?: number;
+  readonly endSeconds?: number;
+}
+
+export type FindingKind = "vmaf" | "psnr" | "ssim" | "loudness" | "intervals" | "instants" | "moments";
 
 /** `before`: for a later step. `after`: of what was made, for the job's results. `again`: of what is measured elsewhere. */
 export interface Measure {
@@ -243,7 +267,15 @@ export interface PlannedOutput {
   readonly content?: Content;
 }
 
+/** A file of one line per frame (or tenth of a second, for loudness), as a step leaves it behind. */
+export interface FrameLog {
+  readonly kind: "vmaf" | "psnr" | "ssim" | "moments";
+  readonly file: string;
+}
+
 export type Content =
+  /** JSON of what was measured of each frame, merged by its number. */
+  | { readonly kind: "frames"; readonly logs: readonly FrameLog[] }
   | { readonly kind: "text"; readonly text: string }
   /** JSON of the lowest and highest of the 16-bit samples in `from`, of each of `parts` equal parts. */
   | { readonly kind: "peaks"; readonly from: string; readonly sampleRate: number; readonly parts: number };

@@ -29,6 +29,8 @@ export function sampleCapabilities(major: 5 | 9): Capabilities {
     accelerators: {},
     sandbox: { ok: true },
     packager: { ok: true },
+    // Debian's is built without libvmaf.
+    vmaf: major === 5 ? { ok: false, reason: "it is not there" } : { ok: true, program: "ffmpeg", options: "new" },
     inputFormats: demuxers,
   };
 }

@@ -76,6 +76,7 @@ async function runSteps(
   let done = 0;
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
+  const findings: Record<string, unknown> = {};
   for (const planned of plan.steps) {
     const step = resolveStep(planned, measured);
     const report = await runFed(ports, recorder, context, { step, contentKey }, signal, (progress) =>
@@ -89,6 +90,7 @@ async function runSteps(
     );
     measured = withMeasures(measured, step, report.loudness);
     loudness.push(...loudnessResults(step, report.loudness));
+    Object.assign(findings, report.findings);
     done += step.weight;
     wallMs += report.wallMs;
     cpuMs = cpuMs === null || report.cpuMs === null ? null : cpuMs + report.cpuMs;
@@ -96,7 +98,7 @@ async function runSteps(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return { wallMs, cpuMs, loudness, contentKey };
+  return { wallMs, cpuMs, loudness, findings, contentKey };
 }
 
 /**

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
 import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
+import { toResults } from "../../../src/media/measure/results.ts";
 import type { StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
 import { type AttemptContext, type EncodeReport, type Held, held, LEASE_LOST } from "../attempt.types.ts";
@@ -109,8 +110,14 @@ function toManifest(
   };
 }
 
-const resultsOf = (encode: EncodeReport | null): unknown =>
-  encode === null || encode.loudness.length === 0 ? null : { loudness: encode.loudness };
+function resultsOf(encode: EncodeReport | null): Readonly<Record<string, unknown>> | null {
+  if (encode === null) return null;
+  const results = {
+    ...toResults(encode.findings ?? {}),
+    ...(encode.loudness.length === 0 ? {} : { loudness: encode.loudness }),
+  };
+  return Object.keys(results).length === 0 ? null : results;
+}
 
 const asObject = (value: unknown): object => (typeof value === "object" && value !== null ? value : {});
 

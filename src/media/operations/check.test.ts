@@ -201,3 +201,13 @@ describe("checkOperations", () => {
     expect(refusal("a.mp4", [{ type: "flip" }, { type: "flip" }], { limits })?.details[0]?.path).toBe("operations");
   });
 });
+
+test("an analysis is refused by name where no FFmpeg has libvmaf, and where its report is none", () => {
+  const compared = { type: "analyze", reference: "b.mp4", metrics: ["psnr", "ms_ssim"] };
+  const { kind, publicMessage, details } = refusal("a.json", [compared], { capabilities: sampleCapabilities(5) }) ?? {};
+  expect([kind, details?.[0]?.path]).toEqual(["request.unsupported", "operations[0].metrics"]);
+  expect(publicMessage).toContain("VMAF cannot be measured here");
+  expect(refusal("a.json", [{ ...compared, metrics: ["psnr"] }], { capabilities: sampleCapabilities(5) })).toBeNull();
+  expect(refusal("a.mp4", [compared])?.details[0]?.path).toBe("output_path");
+  expect(refusal("a.json", [compared, { type: "rotate", angle: 90 }])?.publicMessage).toContain("stands alone");
+});

@@ -7,6 +7,8 @@ import { invalidRequest } from "../../validation/parse.ts";
 import type { Container } from "../containers.ts";
 import { chooseHardware } from "../encoders/hardware.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
+import { analysisOf } from "../measure/compile-analyze.ts";
+import { vmafMissing } from "../measure/compile-measure.ts";
 import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
 import {
@@ -273,6 +275,18 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
       path: "operations",
       message: `holds ${operations.length} operations; at most ${limits.maxOperations} are allowed`,
     });
+  }
+  const analysis = analysisOf(operations);
+  if (analysis !== null) {
+    const index = operations.indexOf(analysis);
+    if (operations.length > 1)
+      invalid.push({ path: `operations[${index}].type`, message: "stands alone: an analysis changes nothing" });
+    if (!/\.json$/i.test(request.outputName))
+      invalid.push({ path: "output_path", message: "is the report's name and ends in .json" });
+    const wantsVmaf = analysis.metrics.some((one) => one === "vmaf" || one === "ms_ssim");
+    if (wantsVmaf && capabilities !== null && capabilities.vmaf?.ok !== true)
+      unsupported.push({ path: `operations[${index}].metrics`, message: vmafMissing(capabilities) });
+    return { invalid, unsupported, shape: null };
   }
   const stream = streamOf(operations);
   if (stream !== null) {

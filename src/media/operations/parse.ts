@@ -8,6 +8,7 @@ import type { z } from "zod";
 import { type ErrorDetail, RendiffError } from "../../errors.ts";
 import { nearestName } from "../../validation/nearest.ts";
 import { formatPath, invalidRequest, quoteForMessage, unknownField } from "../../validation/parse.ts";
+import { type Analyze, analyzeSchema } from "./analyze.schema.ts";
 import { type Audio, audioSchema } from "./audio.schema.ts";
 import { type Concat, concatSchema } from "./concat.schema.ts";
 import { type FilterOperation, filterSchema } from "./filter.schema.ts";
@@ -54,6 +55,7 @@ export const operationSchemas = {
   concat: concatSchema,
   raw: rawSchema,
   stream: streamSchema,
+  analyze: analyzeSchema,
 } as const;
 
 export type OperationType = keyof typeof operationSchemas;
@@ -75,7 +77,8 @@ export type Operation =
   | Subtitle
   | Concat
   | Raw
-  | StreamOperation;
+  | StreamOperation
+  | Analyze;
 
 export const OPERATION_TYPES = Object.keys(operationSchemas) as readonly OperationType[];
 

@@ -31,6 +31,10 @@ function ofOperation(operation: Operation, index: number): Reference[] {
       }));
     case "subtitle":
       return [{ kind: "captions", uri: operation.path, index, path: path("path") }];
+    case "analyze":
+      return operation.reference === undefined
+        ? []
+        : [{ kind: "media", uri: operation.reference, index, path: path("reference") }];
     default:
       return [];
   }

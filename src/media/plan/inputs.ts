@@ -13,7 +13,10 @@ export interface Reading {
 const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
 
 /** By the one demuxer that it was found to need, which opens nothing but this file. */
-function opening({ capabilities, limits, threads }: PlanContext, { media }: PlanInput): Arg[] {
+export function opening(
+  { capabilities, limits, threads }: Pick<PlanContext, "capabilities" | "limits" | "threads">,
+  { media }: Pick<PlanInput, "media">,
+): Arg[] {
   const [demuxer] = media.demuxers;
   // Captions are of our own writing by now, and open as nothing else.
   if (demuxer !== undefined && media.streams.every(({ kind }) => kind === "subtitle"))
