@@ -60,8 +60,8 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer ffmpeg9 chromium openssl schemathesis stores deploy"
-      [ "$os" = Linux ] && needs="$needs bwrap"
+      needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl schemathesis stores deploy"
+      [ "$os" = Linux ] && needs="$needs bwrap faketime"
       ;;
   esac
 }
@@ -219,6 +219,8 @@ find_missing() {
       # Plays what is packaged.
       chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
+      nginx) have nginx || [ -x /usr/sbin/nginx ] || add nginx-light nginx nginx ;;
+      faketime) have faketime || add faketime libfaketime - ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9 | stores | deploy)
         { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/deploy/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {

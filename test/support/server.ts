@@ -169,15 +169,22 @@ async function startReplicas(site: Site, env: Readonly<Record<string, string>>):
   };
 }
 
-/** Resolves when it is ready. In the cluster profile without a role it is two processes. */
-export async function startServer(site: Site, env: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+/**
+ * Resolves when it is ready. In the cluster profile without a role it is two processes. `program`: the words that start
+ * another build than the one under test.
+ */
+export async function startServer(
+  site: Site,
+  env: Readonly<Record<string, string>> = {},
+  program: readonly string[] = PROGRAM,
+): Promise<RunningServer> {
   if (site.profile === "cluster" && env.RENDIFF_ROLE === undefined && site.env.RENDIFF_ROLE === undefined) {
     return startReplicas(site, env);
   }
   const port = freePort();
   const logPath = join(site.folder, `server-${++starts}.log`);
   const sink = openSync(logPath, "a");
-  const child = Bun.spawn([...PROGRAM, "serve"], {
+  const child = Bun.spawn([...program, "serve"], {
     cwd: site.folder,
     env: environment({ HOME: site.folder, ...site.env, API_PORT: `${port}`, ...env }),
     stdin: "ignore",

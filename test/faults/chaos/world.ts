@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly leaseTtlMs: number;
   /** How long the stand-in encodes, at most; null: real FFmpeg. */
   readonly encodeMsMax: number | null;
+  /** Settings of all replicas, over those that chaos has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A place for a replica, which is started in it again whenever it has ended. */
@@ -28,8 +30,8 @@ export interface Replica {
   readonly role: "worker" | "api";
   readonly tempDir: string;
   readonly server: RunningServer | null;
-  /** Until it is started again, nobody else starts it. */
-  start(): Promise<void>;
+  /** Until it is started again, nobody else starts it. With the words of another build, that one is started. */
+  start(program?: readonly string[]): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** SIGTERM; the exit code. */
@@ -94,9 +96,9 @@ function makeReplica(site: Site, role: Replica["role"], number: number): Replica
     get server() {
       return server;
     },
-    async start() {
+    async start(program) {
       await mkdir(home, { recursive: true });
-      server = await startServer(site, { RENDIFF_ROLE: role, DATA_DIR: home, TEMP_STORAGE: tempDir });
+      server = await startServer(site, { RENDIFF_ROLE: role, DATA_DIR: home, TEMP_STORAGE: tempDir }, program);
     },
     async kill() {
       const dying = server;
@@ -131,6 +133,7 @@ async function makeChaosSite(options: WorldOptions, databaseUrl: string, redisUr
       ...{ FFMPEG_PATH: ffmpeg, FFPROBE_PATH: testEnv().ffprobeStatic, WORKER_CONCURRENCY: "3" },
       ...{ LEASE_TTL: `${leaseTtlMs}ms`, DRAIN_DELAY: "0s", DRAIN_TIMEOUT: "2s", POISON_AFTER: "50" },
       ...{ MAX_ATTEMPTS: "50", RATE_LIMIT: "1000000/min", ADDRESS_RATE_LIMIT: "1000000/min" },
+      ...options.env,
     },
   };
 }
