@@ -7,6 +7,7 @@ import storageUsage from "./0015_storage_usage.sql" with { type: "text" };
 import queueRank from "./0016_queue_rank.sql" with { type: "text" };
 import traces from "./0023_traces.sql" with { type: "text" };
 import reuse from "./0025_access.sql" with { type: "text" };
+import routes from "./0026_routes.sql" with { type: "text" };
 
 export interface Migration {
   /** `NNNN_name`: the file's name, which orders it. */
@@ -23,4 +24,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0016_queue_rank", text: queueRank },
   { name: "0023_traces", text: traces },
   { name: "0025_access", text: reuse },
+  { name: "0026_routes", text: routes },
 ];

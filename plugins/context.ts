@@ -7,6 +7,7 @@ import type { Sql } from "../src/database/sql.ts";
 import type { EventHub } from "../src/events/hub.ts";
 import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
 import type { InsertTogether } from "../src/jobs/insert-together.ts";
+import type { Kind } from "../src/jobs/kinds.ts";
 import type { Job } from "../src/jobs/types.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
 import type { AuditTally } from "../src/security/audit-tally.ts";
@@ -55,8 +56,10 @@ export interface HttpServices {
   readonly media: MediaService;
   /** The one door to URLs that clients name. */
   readonly urlGuard: UrlGuard;
-  /** Whether a worker that lives could run such a job; true also where that is not known. */
-  served(job: Pick<Job, "type" | "priority">): boolean;
+  /** The kinds of workers that are known. */
+  kinds(): readonly Kind[];
+  /** Why no worker that lives would take such a job; null when one would, or that is not known. */
+  whyUnserved(job: Pick<Job, "type" | "priority" | "unfit">): string | null;
   /** A worker answers about its health and gives its metrics, and nothing else. */
   readonly statusOnly: boolean;
   /** Of tokens and signed URLs. */

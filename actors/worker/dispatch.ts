@@ -4,11 +4,14 @@
  */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Coordination, names, type ReadyHint } from "../../src/coordination/ports.ts";
+import { type Coordination, channels, names, type ReadyHint } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
-import { giveBack } from "../../src/jobs/finish.ts";
+import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
+import { giveBack, passOn } from "../../src/jobs/finish.ts";
+import { type Kind, kindOf, unfitKinds } from "../../src/jobs/kinds.ts";
 import { type Claim, JOB_TYPES, type JobId, type JobType, PRIORITIES, type Priority } from "../../src/jobs/types.ts";
+import type { Capabilities, MediaLimits } from "../../src/media/types.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { ServiceInput } from "./worker.machine.ts";
 
@@ -18,6 +21,11 @@ export interface DispatchPorts {
   readonly logger: Logger;
   readonly jobTypes: readonly JobType[];
   readonly priorities: readonly Priority[];
+  /** Of this worker. */
+  readonly capabilities: Capabilities;
+  /** All that are known, this worker's too once it has registered. */
+  kinds(): readonly Kind[];
+  readonly limits: MediaLimits;
   readonly leaseTtlMs: number;
   /** Between looks at the rows when no hint comes; default 5 s. */
   readonly pollIntervalMs?: number;
@@ -35,8 +43,8 @@ class Dispatch {
   readonly #service: ServiceInput;
   readonly #onClaim: (claim: Claim) => void;
   readonly #stopping = new AbortController();
-  /** Who does not would take hints away from those who do; it is only woken by them and looks at the rows. */
-  readonly #runsEverything: boolean;
+  readonly #kind: string;
+  readonly #servesEverything: boolean;
   #free: number;
   /** Ends the wait for a slot or for a hint. */
   #wake = (): void => {};
@@ -52,9 +60,18 @@ class Dispatch {
     this.#service = service;
     this.#onClaim = onClaim;
     this.#free = service.slots;
-    this.#runsEverything =
+    this.#kind = kindOf(ports.capabilities);
+    this.#servesEverything =
       JOB_TYPES.every((type) => ports.jobTypes.includes(type)) &&
       PRIORITIES.every((priority) => ports.priorities.includes(priority));
+  }
+
+  /**
+   * Who does not run everything would take hints away from those who do: it is only woken by them and looks at the rows.
+   * Where workers are of several kinds, nobody can tell from a hint who may run the job.
+   */
+  get #takesHints(): boolean {
+    return this.#servesEverything && this.#ports.kinds().length < 2;
   }
 
   slotFreed(): void {
@@ -71,7 +88,8 @@ class Dispatch {
   /** Resolves when it was stopped and no claim is under way. */
   async run(): Promise<void> {
     const { signal } = this.#stopping;
-    const listening = this.#runsEverything ? null : this.#listen();
+    const alone = this.#ports.coordination.kind === "memory";
+    const listening = alone && this.#servesEverything ? null : this.#listen();
     while (!signal.aborted) {
       try {
         await this.#round();
@@ -92,8 +110,10 @@ class Dispatch {
       await added;
       // Listens again before anybody looks.
       added = readyQueue.added(signal);
-      this.#worthALook = true;
-      this.#wake();
+      if (!this.#takesHints) {
+        this.#worthALook = true;
+        this.#wake();
+      }
       await delay(LOOK_MS, undefined, { signal }).catch(() => {});
     }
   }
@@ -105,7 +125,7 @@ class Dispatch {
     const hint = await this.#nextHint();
     if (!signal.aborted) {
       const claimed = await this.#fill(hint);
-      if (!claimed && !this.#runsEverything) await delay(FRUITLESS_DELAY_MS, undefined, { signal }).catch(() => {});
+      if (!claimed && !this.#takesHints) await delay(FRUITLESS_DELAY_MS, undefined, { signal }).catch(() => {});
     } else if (hint !== null) await this.#ports.coordination.readyQueue.add([hint]).catch(() => {});
   }
 
@@ -125,7 +145,7 @@ class Dispatch {
     const timer = setTimeout(this.#wake, this.#worthALook ? LOOK_MS : pollIntervalMs);
     const { readyQueue } = coordination;
     try {
-      if (this.#runsEverything) return await readyQueue.take(PRIORITIES, patience.signal);
+      if (this.#takesHints) return await readyQueue.take(PRIORITIES, patience.signal);
       await once(patience.signal, "abort");
       return null;
     } catch (error) {
@@ -152,6 +172,11 @@ class Dispatch {
         await giveBack(this.#ports.sql, claimed.lease);
         return true;
       }
+      if (this.#isBeyondUs(claimed)) {
+        await passOn(this.#ports.sql, claimed.lease, this.#kind);
+        await this.#ports.coordination.bus.publish(channels.ready, { count: 1 }).catch(() => {});
+        return true;
+      }
       this.#free -= 1;
       this.#onClaim(claimed);
       return true;
@@ -161,11 +186,28 @@ class Dispatch {
     }
   }
 
+  /** A job of before this kind of worker was known, which another kind can run. */
+  #isBeyondUs({ job }: Claim): boolean {
+    if (job.manifest !== null) return false;
+    try {
+      return unfitKinds(this.#ports.kinds(), job.spec as ConvertSpec, this.#ports.limits).includes(this.#kind);
+    } catch {
+      // Nobody can: the attempt says why.
+      return false;
+    }
+  }
+
   async #claim(hint: ReadyHint | null): Promise<Claim | null> {
     const { sql, coordination, jobTypes, priorities, leaseTtlMs } = this.#ports;
     const { workerId } = this.#service;
-    const request = { workerId, jobTypes, priorities };
-    if (hint === null) return claimJob(sql, request);
+    const takesHints = this.#takesHints;
+    const request = { workerId, jobTypes, priorities, kind: this.#kind, routed: !takesHints };
+    if (hint === null) {
+      const claimed = await claimJob(sql, request);
+      // Nobody else takes it away, where nobody takes hints.
+      if (claimed !== null && !takesHints) coordination.readyQueue.remove(claimed.job.id).catch(() => {});
+      return claimed;
+    }
     const lock = names.jobLock(hint.jobId);
     // So that replicas do not race for one hint; it never decides, and without it they race.
     const free = await coordination.locks.acquire(lock, workerId, leaseTtlMs).catch(() => true);

@@ -2,7 +2,6 @@
 import { names } from "../../src/coordination/ports.ts";
 import { parseProgressFields } from "../../src/events/messages.ts";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
-import { NOBODY_SERVES } from "../../src/jobs/fleet.ts";
 import type { JobOutput } from "../../src/jobs/store.ts";
 import type { Job, JobId, LiveProgress } from "../../src/jobs/types.ts";
 import type { HttpContext } from "../context.ts";
@@ -18,8 +17,8 @@ export interface Download {
 export interface JobViewParts {
   readonly baseUrl: string;
   readonly live: LiveProgress | null;
-  /** Nobody alive could run it. */
-  readonly unserved?: boolean;
+  /** Why nobody alive would take it. */
+  readonly unserved?: string | null;
   readonly outputs: readonly JobOutputView[];
 }
 
@@ -55,7 +54,7 @@ function toLinks(jobId: JobId, baseUrl: string): JobView["links"] {
 }
 
 /** Live figures count only while the row says that the job runs: what the cache has may be of an earlier attempt. */
-export function toJobView(job: Job, { baseUrl, live, outputs, unserved = false }: JobViewParts): JobView {
+export function toJobView(job: Job, { baseUrl, live, outputs, unserved = null }: JobViewParts): JobView {
   const spec = job.spec as ConvertSpec;
   const now = job.status === "processing" ? live : null;
   return {
@@ -83,7 +82,7 @@ export function toJobView(job: Job, { baseUrl, live, outputs, unserved = false }
     metrics: { ...job.metrics },
     results: job.results ?? null,
     error: job.error === null ? null : { ...job.error },
-    warnings: unserved ? [...job.warnings, NOBODY_SERVES] : [...job.warnings],
+    warnings: unserved === null ? [...job.warnings] : [...job.warnings, unserved],
     webhook_url: job.webhookUrl,
     batch_id: job.batchId,
     retry_of: job.retryOf,

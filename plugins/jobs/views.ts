@@ -24,19 +24,20 @@ export async function viewJob(context: HttpContext, request: Request, job: Job):
   return toJobView(job, {
     baseUrl: baseUrl(context, request),
     live: await liveProgress(context, job),
-    unserved: isUnserved(context, job),
+    unserved: whyUnserved(context, job),
     outputs: outputViews(context, request, outputs),
   });
 }
 
-const isUnserved = (context: HttpContext, job: Job): boolean => job.status === "queued" && !context.served(job);
+const whyUnserved = (context: HttpContext, job: Job): string | null =>
+  job.status === "queued" ? context.whyUnserved(job) : null;
 
 /** A job that was just made has nothing beside its row. */
 const newViews = new WeakMap<Job, JobView>();
 
 /** The same for the same row: what is stored for a repeated request is what is answered to the first. */
 export function viewNewJob(context: HttpContext, request: Request, job: Job): JobView {
-  const unserved = isUnserved(context, job);
+  const unserved = whyUnserved(context, job);
   const view =
     newViews.get(job) ?? toJobView(job, { baseUrl: baseUrl(context, request), live: null, outputs: [], unserved });
   newViews.set(job, view);
@@ -57,7 +58,7 @@ export async function viewJobs(
       toJobView(job, {
         baseUrl: base,
         live: await liveProgress(context, job),
-        unserved: isUnserved(context, job),
+        unserved: whyUnserved(context, job),
         outputs: outputViews(context, request, outputs.get(job.id) ?? []),
       }),
     ),

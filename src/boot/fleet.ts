@@ -1,6 +1,7 @@
 /** The fleet as this replica knows it, read anew every few seconds: what it validates against must cost no request. */
 import type { Sql } from "../database/sql.ts";
-import { type Fleet, isServed, readFleet } from "../jobs/fleet.ts";
+import { type Fleet, readFleet, whyUnserved } from "../jobs/fleet.ts";
+import type { Kind } from "../jobs/kinds.ts";
 import type { Job } from "../jobs/types.ts";
 import type { Capabilities } from "../media/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -9,8 +10,9 @@ const REFRESH_MS = 2_000;
 
 export interface FleetWatch {
   capabilities(): Capabilities | null;
-  /** True also where it is not known. */
-  serves(job: Pick<Job, "type" | "priority">): boolean;
+  kinds(): readonly Kind[];
+  /** Null where a worker that lives would take it. */
+  whyUnserved(job: Pick<Job, "type" | "priority" | "unfit">): string | null;
   readonly live: number;
   stop(): Promise<void>;
 }
@@ -36,7 +38,8 @@ export async function watchFleet(sql: Sql, ticks: number, logger: Logger): Promi
   timer.unref?.();
   return {
     capabilities: () => fleet.capabilities,
-    serves: (job) => isServed(fleet, job),
+    kinds: () => fleet.kinds,
+    whyUnserved: (job) => whyUnserved(fleet, job),
     get live() {
       return fleet.live.length;
     },

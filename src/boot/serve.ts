@@ -22,6 +22,7 @@ import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import { keepContentKey } from "../jobs/content-keys.ts";
+import { NOBODY_SERVES } from "../jobs/fleet.ts";
 import { processingAttempts } from "../jobs/processing.ts";
 import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
@@ -85,13 +86,15 @@ async function recover(parts: Parts, alone: boolean): Promise<void> {
   await offerReady(parts);
 }
 
-async function startActors(parts: Parts): Promise<RunningSystem> {
+type FleetView = Omit<FleetWatch, "stop">;
+
+async function startActors(parts: Parts, fleet: FleetView): Promise<RunningSystem> {
   const { config, logger, sql, coordination, metrics, tracer, media, urlGuard } = parts;
   const holder = Bun.randomUUIDv7();
   const reconcilerPorts = { ...parts, ...config.queue, holder };
   const sendWebhook = (message: Message) => sendMessage({ guard: urlGuard, version: VERSION }, message);
   const courier = makeCourierLogic({ ...{ sql, bus: coordination.bus, logger, metrics, tracer }, send: sendWebhook });
-  if (media !== null) return startWorker({ ...parts, media, courier, sendWebhook }, reconcilerPorts);
+  if (media !== null) return startWorker({ ...parts, media, courier, sendWebhook, fleet }, reconcilerPorts);
   const reconciler = makeReconcilerLogic({ ...reconcilerPorts, workFolders: null });
   return startSystem({ worker: null, reconciler, courier, slots: 0, logger });
 }
@@ -99,6 +102,7 @@ async function startActors(parts: Parts): Promise<RunningSystem> {
 interface WorkerParts extends Parts {
   readonly media: Media;
   readonly courier: CourierLogic;
+  readonly fleet: FleetView;
   sendWebhook(message: Message): ReturnType<typeof sendMessage>;
 }
 
@@ -106,7 +110,7 @@ async function startWorker(
   parts: WorkerParts,
   reconcilerPorts: Omit<ReconcilerPorts, "workFolders">,
 ): Promise<RunningSystem> {
-  const { config, logger, sql, coordination, metrics, tracer, media, courier, sendWebhook } = parts;
+  const { config, logger, sql, coordination, metrics, tracer, media, courier, sendWebhook, fleet } = parts;
   const { queue, worker } = config;
   const recorderPorts = {
     sql,
@@ -129,8 +133,8 @@ async function startWorker(
     role: config.process.role === "worker" ? "worker" : "combined",
     version: VERSION,
     capabilities: media.capabilities,
-    jobTypes: worker.jobTypes,
-    priorities: worker.priorities,
+    ...{ jobTypes: worker.jobTypes, priorities: worker.priorities },
+    ...{ kinds: fleet.kinds, limits: config.limits },
     drainTimeoutMs: config.process.drainTimeoutMs,
   });
   return startSystem({
@@ -146,17 +150,17 @@ async function startWorker(
 async function openFront(
   parts: Parts,
   opened: AsyncDisposableStack,
+  fleet: FleetView,
   state: () => "starting" | "draining" | null,
 ): Promise<Listening> {
   const { config, logger, sql, coordination, metrics, tracer, media, storage, urlGuard } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
-  const fleet = await openFleet(parts, opened);
   const readSql = makeReadDatabase(config, logger, sql);
   opened.defer(() => readSql.close());
   const app = makeApp({
     ...{ config, sql, readSql, coordination, storage, logger, metrics, tracer, version: VERSION },
     capabilities: fleet.capabilities,
-    served: fleet.serves,
+    ...{ kinds: fleet.kinds, whyUnserved: fleet.whyUnserved },
     statusOnly: config.process.role === "worker",
     media: await openMediaService(parts, opened, fleet),
     signingSecret: secret,
@@ -178,12 +182,14 @@ async function openFront(
 async function openFleet(
   { config, sql, logger, media, coordination }: Parts,
   opened: AsyncDisposableStack,
-): Promise<Omit<FleetWatch, "stop">> {
+): Promise<FleetView> {
   if (coordination.kind === "memory") {
     const { jobTypes, priorities } = config.worker;
     return {
       capabilities: () => media?.capabilities ?? null,
-      serves: ({ type, priority }) => jobTypes.includes(type) && priorities.includes(priority),
+      kinds: () => [],
+      whyUnserved: ({ type, priority }) =>
+        jobTypes.includes(type) && priorities.includes(priority) ? null : NOBODY_SERVES,
       live: 1,
     };
   }
@@ -265,8 +271,9 @@ export async function serve(config: Config, logger: Logger): Promise<Server> {
   await recover(parts, alone);
   let state: "starting" | "draining" | null = "starting";
   // Before any job is claimed: a port that is taken must not cost a running job.
-  const main = await openFront(parts, opened, () => state);
-  const system = await startActors(parts);
+  const fleet = await openFleet(parts, opened);
+  const main = await openFront(parts, opened, fleet, () => state);
+  const system = await startActors(parts, fleet);
   opened.defer(() => system.drain());
   state = null;
   const closing = opened.move();

@@ -104,6 +104,8 @@ export const channels = {
   tick: "tick",
   /** `{job_id}`: a job was put back until its `run_at`; whoever wakes due jobs should look when that is. */
   due: "due",
+  /** `{count}`: so many hints were added, or jobs put back without one; takers should look. */
+  ready: "ready",
   /** `{key_id}`: a key was revoked or changed; drop it from caches. */
   keys: "keys",
   /** `{}`: a webhook was stored; a courier should look. */

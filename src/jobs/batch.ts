@@ -11,7 +11,7 @@ import { IS_OPEN } from "./guards.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
 import { insertJobs, isUuid } from "./store.ts";
-import { CHECKS, type SubmitDeps } from "./submit.ts";
+import { CHECKS, type SubmitDeps, unfitFor } from "./submit.ts";
 import type { Job, JobId, JobStatus, KeyId } from "./types.ts";
 
 /** An item that was refused: where it stood, and why. */
@@ -146,6 +146,7 @@ export async function submitBatch(
           batchId: batch.id,
         },
         ...{ webhookUrl: webhook?.url ?? null, webhookEvents: webhook?.events ?? [] },
+        unfit: unfitFor(deps, spec),
       })),
     );
     await onCreated?.(tx, { batch, jobs });

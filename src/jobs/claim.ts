@@ -15,6 +15,7 @@
 import type { SqlParam, SqlRow, SqlRunner } from "../database/sql.ts";
 import {
   CLAIMER_HAS_NOT_LEFT,
+  FITS,
   IS_DUE,
   IS_PROCESSING,
   IS_QUEUED,
@@ -34,6 +35,13 @@ export interface ClaimRequest {
   /** Null: all. */
   readonly jobTypes: readonly JobType[] | null;
   readonly priorities: readonly Priority[] | null;
+  /** The worker's own, which jobs may say they cannot run on; absent: it runs anything. */
+  readonly kind?: string | null;
+  /**
+   * Looks at what is served only, route by route, which costs a look at each route: for a worker that would have to pass
+   * over jobs of others.
+   */
+  readonly routed?: boolean;
   /** A hint: this job or none. Without it, the next in the order of the queue. */
   readonly jobId?: JobId;
 }
@@ -71,19 +79,49 @@ const WITH_LIMITS: Look = {
   may: "(NOT n.is_limited OR n.key_id IN (SELECT u.id FROM under_limit u))",
 };
 
-function claimText({ before, columns, condition, after, may }: Look, which: string): string {
-  return `
-WITH ${before}
+const IS_SERVED =
+  "($2::text[] IS NULL OR j.type = ANY ($2::text[])) AND ($3::smallint[] IS NULL OR j.priority = ANY ($3::smallint[]))";
+const IN_ORDER = `ORDER BY ${QUEUE_CLASS}, j.queue_rank, j.id`;
+
+/** The first row that may be claimed, in the order of the queue. */
+const inOrder = ({ columns, condition }: Look, which: string): string => `
 next AS (
   SELECT ${columns} FROM jobs j
   WHERE ${IS_QUEUED} AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT} AND ${NOT_PAUSED}
-    AND ($2::text[] IS NULL OR j.type = ANY ($2::text[]))
-    AND ($3::smallint[] IS NULL OR j.priority = ANY ($3::smallint[]))
-    AND ${QUEUE_CLASS} <= $4::smallint
+    AND ${IS_SERVED} AND ${FITS} AND ${QUEUE_CLASS} <= $4::smallint
     ${condition} ${which}
-  ORDER BY ${QUEUE_CLASS}, j.queue_rank, j.id
+  ${IN_ORDER}
   LIMIT 1
-  FOR UPDATE SKIP LOCKED),
+  FOR UPDATE SKIP LOCKED),`;
+
+/**
+ * The same by routes: hops over the index from one (type, unfit, priority) that jobs wait in to the next, takes the first
+ * row of each that is served, and of those the first. The others are locked to the end of the statement, so that a rival
+ * takes the rows behind them.
+ */
+const byRoutes = ({ columns, condition }: Look): string => `
+routes AS (
+  (SELECT j.type, j.unfit, j.priority FROM jobs j WHERE ${IS_QUEUED} ORDER BY j.type, j.unfit, j.priority LIMIT 1)
+  UNION ALL
+  SELECT n.* FROM routes r CROSS JOIN LATERAL (
+    SELECT j.type, j.unfit, j.priority FROM jobs j
+    WHERE ${IS_QUEUED} AND (j.type, j.unfit, j.priority) > (r.type, r.unfit, r.priority)
+    ORDER BY j.type, j.unfit, j.priority LIMIT 1) n),
+heads AS (
+  SELECT h.* FROM (SELECT * FROM routes j WHERE ${IS_SERVED} AND ${FITS} AND ${NOT_PAUSED}) r CROSS JOIN LATERAL (
+    SELECT ${columns}, ${QUEUE_CLASS} AS class, j.queue_rank AS rank FROM jobs j
+    WHERE ${IS_QUEUED} AND j.type = r.type AND j.unfit = r.unfit AND j.priority = r.priority
+      AND ${IS_DUE} AND ${NOT_CANCELLED} AND ${CLAIMER_HAS_NOT_LEFT} 
+      AND ${QUEUE_CLASS} <= $4::smallint ${condition}
+    ${IN_ORDER}
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED) h),
+next AS (SELECT h.* FROM heads h ORDER BY h.class, h.rank, h.id LIMIT 1),`;
+
+function claimText({ before, after, may }: Look, next: string): string {
+  return `
+WITH RECURSIVE ${before}
+${next}
 ${after}
 claimed AS (
   UPDATE jobs j SET status = 'processing', worker_id = $1, lease_token = j.lease_token + 1, attempt = j.attempt + 1,
@@ -106,9 +144,13 @@ SELECT ${JOB_COLUMNS}, n.found FROM (SELECT EXISTS (SELECT FROM next) AS found) 
 /** Each time a rival was faster one job was claimed, so this many in a row means that others take them all. */
 const TRIES_MAX = 20;
 
-const THIS = "AND j.id = $5";
-const CLAIM_NEXT = { first: claimText(WITHOUT_LIMITS, ""), limited: claimText(WITH_LIMITS, "") };
-const CLAIM_THIS = { first: claimText(WITHOUT_LIMITS, THIS), limited: claimText(WITH_LIMITS, THIS) };
+const texts = (next: (look: Look) => string) => ({
+  first: claimText(WITHOUT_LIMITS, next(WITHOUT_LIMITS)),
+  limited: claimText(WITH_LIMITS, next(WITH_LIMITS)),
+});
+const CLAIM_NEXT = texts((look) => inOrder(look, ""));
+const CLAIM_ROUTED = texts(byRoutes);
+const CLAIM_THIS = texts((look) => inOrder(look, "AND j.id = $6"));
 
 /**
  * Takes one queued job that is due, not to be cancelled and not of a key that runs as many jobs as it may, and gives its
@@ -120,8 +162,9 @@ export async function claimJob(sql: SqlRunner, request: ClaimRequest): Promise<C
   // Waiting takes a job into a higher class and never into a lower one: where the index has passed the lowest priority
   // that is served there is nothing to find, however much waits behind it.
   const lowestClass = Math.max(...(served ?? PRIORITIES.map(priorityNumber)));
-  const params: SqlParam[] = [request.workerId, request.jobTypes, served, lowestClass];
-  const text = request.jobId === undefined ? CLAIM_NEXT : CLAIM_THIS;
+  const params: SqlParam[] = [request.workerId, request.jobTypes, served, lowestClass, request.kind ?? null];
+  const unhinted = request.routed === true ? CLAIM_ROUTED : CLAIM_NEXT;
+  const text = request.jobId === undefined ? unhinted : CLAIM_THIS;
   if (request.jobId !== undefined) params.push(request.jobId);
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const [row] = await sql.query<SqlRow>(tries === 0 ? text.first : text.limited, params);

@@ -235,6 +235,7 @@ changed AS (
     status = CASE WHEN ${CANCEL_WANTED} THEN 'cancelled' ELSE 'queued' END,
     completed_at = CASE WHEN ${CANCEL_WANTED} THEN now() END,
     run_at = CASE WHEN $4::double precision > 0 THEN now() + ${milliseconds("$4")} ELSE j.run_at END,
+    unfit = CASE WHEN $6::text = ANY (j.unfit) OR $6::text IS NULL THEN j.unfit ELSE j.unfit || $6::text END,
     ${RELEASED}
   FROM held h WHERE j.id = h.id
   RETURNING j.*),
@@ -246,8 +247,13 @@ ${appendEvent(
 )}
 SELECT status FROM changed`;
 
-async function putBack(sql: SqlRunner, lease: Lease, delayMs: number, outcome: string): Promise<boolean> {
-  const rows = await sql.query(PUT_BACK, [lease.jobId, lease.leaseToken, lease.workerId, delayMs, outcome]);
+async function putBack(
+  sql: SqlRunner,
+  lease: Lease,
+  { delayMs = 0, outcome, unfit = null }: { delayMs?: number; outcome: string; unfit?: string | null },
+): Promise<boolean> {
+  const params = [lease.jobId, lease.leaseToken, lease.workerId, delayMs, outcome, unfit];
+  const rows = await sql.query(PUT_BACK, params);
   return rows.length > 0;
 }
 
@@ -256,10 +262,15 @@ async function putBack(sql: SqlRunner, lease: Lease, delayMs: number, outcome: s
  * cancelled instead. False: the lease is lost.
  */
 export function snooze(sql: SqlRunner, lease: Lease, options: { readonly delayMs?: number } = {}): Promise<boolean> {
-  return putBack(sql, lease, options.delayMs ?? 0, "snoozed");
+  return putBack(sql, lease, { ...options, outcome: "snoozed" });
 }
 
 /** Gives back a claim whose reply was lost, without charge. False: somebody else has it by now. */
 export function giveBack(sql: SqlRunner, lease: Lease): Promise<boolean> {
-  return putBack(sql, lease, 0, "returned");
+  return putBack(sql, lease, { outcome: "returned" });
+}
+
+/** Leaves a job, without charge, to workers of other kinds than `kind`, which cannot run it. False: the lease is lost. */
+export function passOn(sql: SqlRunner, lease: Lease, kind: string): Promise<boolean> {
+  return putBack(sql, lease, { outcome: "returned", unfit: kind });
 }

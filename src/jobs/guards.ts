@@ -37,6 +37,9 @@ export const IS_FINAL = "j.status IN ('completed', 'failed', 'cancelled')";
 /** A worker that is known to have left takes no more jobs, however late its claim arrives. */
 export const CLAIMER_HAS_NOT_LEFT = "NOT EXISTS (SELECT FROM workers w WHERE w.id = $1 AND w.left_at IS NOT NULL)";
 
+/** The worker is not of a kind that cannot run the job, given as $5; null: it may run anything. */
+export const FITS = "($5::text IS NULL OR $5::text <> ALL (j.unfit))";
+
 /** The key of `j` has a limit on how many of its jobs run at once. */
 export const KEY_IS_LIMITED = `EXISTS (
   SELECT FROM api_keys k WHERE k.id = j.key_id AND k.max_concurrent_jobs IS NOT NULL)`;

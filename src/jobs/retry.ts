@@ -17,9 +17,9 @@ WITH old AS (
   SELECT j.* FROM jobs j WHERE j.id = $1 AND ($2::uuid IS NULL OR j.key_id = $2::uuid) AND ${IS_FINAL}),
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, retry_of, webhook_url,
-    webhook_events, request_id, traceparent, log_seq)
+    webhook_events, request_id, traceparent, unfit, log_seq)
   SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old", "old.priority")}, old.spec, old.metadata, old.id,
-    old.webhook_url, old.webhook_events, $4::text, $5::text, 1
+    old.webhook_url, old.webhook_events, $4::text, $5::text, old.unfit, 1
   FROM old
   RETURNING *),
 ${appendEvent(

@@ -49,6 +49,7 @@ const COLUMNS = [
   "webhook_events",
   "request_id",
   "traceparent",
+  "unfit",
   "created_at",
   "started_at",
   "completed_at",
@@ -98,6 +99,7 @@ export function toJob(row: SqlRow): Job {
     webhookEvents: row.webhook_events as string[],
     requestId: row.request_id as string | null,
     traceparent: row.traceparent as string | null,
+    unfit: row.unfit as string[],
     createdAt: row.created_at as Date,
     startedAt: row.started_at as Date | null,
     completedAt: row.completed_at as Date | null,
@@ -133,22 +135,25 @@ export interface NewJob {
   readonly requestId?: string | null;
   readonly traceparent?: string | null;
   readonly warnings?: readonly string[];
+  /** The kinds of workers that cannot run it. */
+  readonly unfit?: readonly string[];
 }
 
 const INSERT_JOBS = `
 WITH given AS MATERIALIZED (
   SELECT g.*, row_number() OVER (PARTITION BY g.key_id, g.priority ORDER BY g.id) - 1 AS before
   FROM jsonb_to_recordset($1::jsonb) AS g(id uuid, key_id uuid, type text, priority smallint, spec jsonb, metadata jsonb,
-    batch_id uuid, retry_of uuid, webhook_url text, webhook_events text[], request_id text, warnings jsonb, traceparent text)),
+    batch_id uuid, retry_of uuid, webhook_url text, webhook_events text[], request_id text, warnings jsonb, traceparent text,
+    unfit text[])),
 places AS MATERIALIZED (
   SELECT c.key_id, c.priority, ${queueRank("c", "c.priority")} AS rank,
     1 / coalesce((SELECT k.weight FROM api_keys k WHERE k.id = c.key_id), 1)::double precision AS step
   FROM (SELECT DISTINCT key_id, priority FROM given) c),
 created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, batch_id, retry_of, webhook_url,
-    webhook_events, request_id, warnings, traceparent, log_seq)
+    webhook_events, request_id, warnings, traceparent, unfit, log_seq)
   SELECT g.id, g.key_id, g.type, 'queued', g.priority, p.rank + p.step * g.before, g.spec, g.metadata, g.batch_id,
-    g.retry_of, g.webhook_url, g.webhook_events, g.request_id, g.warnings, g.traceparent, 1
+    g.retry_of, g.webhook_url, g.webhook_events, g.request_id, g.warnings, g.traceparent, g.unfit, 1
   FROM given g JOIN places p ON p.key_id = g.key_id AND p.priority = g.priority
   RETURNING *),
 ${appendEvent("created", "'job.queued'", `jsonb_build_object('type', u.type, 'priority', (ARRAY['${PRIORITIES.join("', '")}'])[u.priority + 1])`)}
@@ -168,6 +173,7 @@ const toInsert = (job: NewJob) => ({
   request_id: job.requestId ?? null,
   warnings: job.warnings ?? [],
   traceparent: job.traceparent ?? null,
+  unfit: job.unfit ?? [],
 });
 
 /**

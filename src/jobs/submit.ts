@@ -19,6 +19,7 @@ import { parseAnalyzeBody } from "./analyze.schema.ts";
 import { type AnnounceDeps, announceJob } from "./announce.ts";
 import { type ConvertRequest, type ConvertSpec, type FindPreset, parseConvertBody } from "./convert.schema.ts";
 import type { InsertTogether } from "./insert-together.ts";
+import { type Kind, unfitKinds } from "./kinds.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
 import { requireReusable } from "./reuse.ts";
@@ -27,6 +28,8 @@ import { parseStreamBody } from "./stream.schema.ts";
 import type { Job, JobId } from "./types.ts";
 
 export interface CheckDeps {
+  /** The kinds of workers that are known; absent: there is one. */
+  kinds?(): readonly Kind[];
   readonly config: Pick<Config, "limits">;
   readonly storage: StorageRegistry;
   readonly urlGuard: UrlGuard;
@@ -260,6 +263,10 @@ export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBod
   return place.ref;
 }
 
+/** Where a checked job cannot run. Throws `request.unsupported` when no single kind of worker can run it. */
+export const unfitFor = (deps: CheckDeps, spec: ConvertSpec): string[] =>
+  unfitKinds(deps.kinds?.() ?? [], spec, deps.config.limits);
+
 /** Stores a job and says that it can be claimed. What was committed stays, whatever becomes of the hint. */
 export async function submitJob(
   deps: SubmitDeps,
@@ -283,6 +290,7 @@ export async function submitJob(
     },
     webhookUrl: webhook?.url ?? null,
     webhookEvents: webhook?.events ?? [],
+    unfit: unfitFor(deps, spec),
   };
   // A transaction of its own is needed only where an answer is stored with the job.
   const job =

@@ -74,6 +74,8 @@ export interface Job {
   readonly requestId: string | null;
   /** Of the request that made it (W3C Trace Context); null where there was no trace. */
   readonly traceparent: string | null;
+  /** The kinds of workers that cannot run it. */
+  readonly unfit: readonly string[];
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;

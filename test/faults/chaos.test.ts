@@ -6,8 +6,8 @@ import { testEnv } from "../support/env.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 import { judge, judgeLeftovers } from "./chaos/checker.ts";
+import { FAULTS } from "./chaos/faults.ts";
 import { freezeCycles } from "./chaos/freeze.ts";
-import { FAULTS } from "./chaos/nemesis.ts";
 import { type RunResult, run } from "./chaos/run.ts";
 import { makeWorld, type World } from "./chaos/world.ts";
 
@@ -96,6 +96,7 @@ describe("chaos", () => {
       await using world = await makeWorld({
         ...{ folder: await makeTempDir("chaos"), workers: 2, apis: 2, leaseTtlMs: 1_500 },
         encodeMsMax: 400,
+        ...(long ? { outageMs: 60_000 } : {}),
       });
       const result = await run(world, { seed: SEED, jobs: JOBS, everyMs: 150, pauseMs: 300 });
       expect(result.found).toEqual([]);

@@ -13,7 +13,7 @@ import { JOB_TYPES, type JobId, type PublishManifest } from "../../src/jobs/type
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
 import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { manifestOf, type TestDatabase } from "../faults/protocol-harness.ts";
-import { sampleCapabilities } from "../support/capabilities.ts";
+import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 
@@ -106,6 +106,7 @@ export function startWorker(database: TestDatabase, options: WorkerOptions = {})
       tracer: makeTracer({ sink: null }),
     },
     ...{ attempt: attempts.logic, role: "combined", version: "test", capabilities: sampleCapabilities(5) },
+    ...{ kinds: () => [], limits: sampleLimits },
     ...{ jobTypes: JOB_TYPES, priorities: ["high", "normal", "low"], leaseTtlMs: 60_000 },
     // Neither happens by itself unless a test asks for it.
     ...{ tickIntervalMs: 3_600_000, reapAfterTicks: 3, drainTimeoutMs: 60_000, pollIntervalMs: 3_600_000 },

@@ -7,12 +7,10 @@
  * all of one process by one of them, so that a hint costs one pop per process and not one per slot.
  */
 import { RendiffError } from "../../errors.ts";
-import type { Bus, PriorityClass, ReadyHint, ReadyQueue } from "../ports.ts";
+import { type Bus, channels, type PriorityClass, type ReadyHint, type ReadyQueue } from "../ports.ts";
 import { answersOf, type Link } from "./link.ts";
 
 const CLASSES: readonly PriorityClass[] = ["high", "normal", "low"];
-/** The channel that says that hints were added. */
-const ADDED = "ready";
 const BATCH = 200;
 /** A message may be lost: so often a taker looks by itself. */
 const LOOK_EVERY_MS = 1_000;
@@ -69,12 +67,12 @@ async function pop(link: Link, keyOf: KeyOf, classes: readonly PriorityClass[]):
 export function makeRedisReadyQueue(link: Link, bus: Bus, prefix: string): ReadyQueue {
   const keyOf: KeyOf = (priority) => `${prefix}ready:${priority}`;
   const waits = new Waits();
-  const subscribed = bus.subscribe(ADDED, waits.wakeAll);
+  const subscribed = bus.subscribe(channels.ready, waits.wakeAll);
   return {
     async add(hints) {
       if (waits.closed) throw stopping();
       for (let at = 0; at < hints.length; at += BATCH) await addBatch(link, keyOf, hints.slice(at, at + BATCH));
-      if (hints.length > 0) await bus.publish(ADDED, { count: hints.length });
+      if (hints.length > 0) await bus.publish(channels.ready, { count: hints.length });
     },
     async take(classes, signal) {
       await subscribed;

@@ -6,6 +6,7 @@ import { run } from "./run.ts";
 import { makeWorld } from "./world.ts";
 
 const EVERY_MS = 400;
+const OUTAGE_MS = 60_000;
 
 function wholeNumber(text: string | undefined, otherwise: number): number {
   const number = text === undefined ? otherwise : Number(text);
@@ -27,6 +28,7 @@ async function main(): Promise<boolean> {
   );
   await using world = await makeWorld({
     ...{ folder: await makeTempDir("chaos"), workers: 3, apis: 2, leaseTtlMs: 1_500 },
+    outageMs: OUTAGE_MS,
     encodeMsMax: values.real ? null : 400,
   });
   const result = await run(world, { seed, jobs, everyMs: EVERY_MS, pauseMs: 1_000, atLeastMs: minutes * 60_000 });

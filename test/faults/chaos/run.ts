@@ -27,6 +27,12 @@ const SETTLE_MS = 60_000;
 /** Staged bytes get four leases of grace, and are looked for every four. */
 const CLEAN_LEASES = 12;
 
+/** Jobs that have a row and were never acknowledged, because the replica died in between: they are kept like the others. */
+const unheard = async (world: World): Promise<Submitted[]> => [
+  ...(await world.rows()<Submitted[]>`
+    SELECT id, 'unheard/' || (metadata ->> 'marker') || '.mp4' AS output FROM jobs WHERE metadata ? 'marker'`),
+];
+
 export async function run(world: World, options: RunOptions): Promise<RunResult> {
   const untilMs = performance.now() + (options.atLeastMs ?? 0);
   let submitting = true;
@@ -36,7 +42,7 @@ export async function run(world: World, options: RunOptions): Promise<RunResult>
   submissions.catch(() => {});
   const fired = await rage(world, options.seed, () => !submitting && performance.now() >= untilMs, options.pauseMs);
   const calmAtMs = performance.now();
-  const submitted = await submissions;
+  const submitted = [...(await submissions), ...(await unheard(world))];
   const settled = await until(async () => (await openJobs(world, submitted)) === 0, {
     ...{ timeoutMs: SETTLE_MS, intervalMs: 100 },
   }).catch(() => false);

@@ -9,6 +9,7 @@ import postgres from "postgres";
 import { type Api, makeApi } from "../../support/api.ts";
 import { testEnv } from "../../support/env.ts";
 import { makeClip } from "../../support/media.ts";
+import { type Relay, startRelay } from "../../support/relay.ts";
 import { makeKey, type RunningServer, type Site, startServer } from "../../support/server.ts";
 import { startPostgres, startRedis, type TestServer } from "../../support/servers.ts";
 import { until } from "../../support/until.ts";
@@ -21,6 +22,8 @@ export interface WorldOptions {
   readonly leaseTtlMs: number;
   /** How long the stand-in encodes, at most; null: real FFmpeg. */
   readonly encodeMsMax: number | null;
+  /** How long Postgres is away when it is away for long; default 4 s. */
+  readonly outageMs?: number;
   /** Settings of all replicas, over those that chaos has. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -30,8 +33,11 @@ export interface Replica {
   readonly role: "worker" | "api";
   readonly tempDir: string;
   readonly server: RunningServer | null;
-  /** Until it is started again, nobody else starts it. With the words of another build, that one is started. */
-  start(program?: readonly string[]): Promise<void>;
+  /**
+   * Until it is started again, nobody else starts it. With the words of another build, or around the one under test, those
+   * are started; `env` is for this start alone.
+   */
+  start(program?: readonly string[], env?: Readonly<Record<string, string>>): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** SIGTERM; the exit code. */
@@ -45,13 +51,18 @@ export interface World extends AsyncDisposable {
   readonly key: string;
   readonly database: TestServer;
   readonly redis: TestServer;
+  /** Between Redis and every other replica of a role. */
+  readonly relay: Relay;
   readonly replicas: readonly Replica[];
   readonly leaseTtlMs: number;
+  readonly outageMs: number;
   /** A client of a replica that may be down. */
   api(number: number): Api;
   rows(): postgres.Sql;
 }
 
+const OUTAGE_MS = 4_000;
+const DURABLE = { full_page_writes: "on", synchronous_commit: "on" };
 export const INPUT = "in.mp4";
 const ENCODE = [
   "-c:v",
@@ -86,9 +97,10 @@ async function writeStandIn(folder: string, clip: string, encodeMsMax: number): 
   return path;
 }
 
-function makeReplica(site: Site, role: Replica["role"], number: number): Replica {
+function makeReplica(site: Site, role: Replica["role"], number: number, relay: Relay): Replica {
   const home = join(site.folder, `${role}-${number}`);
   const tempDir = join(home, "tmp");
+  const redis = number % 2 === 0 ? {} : { REDIS_URL: `redis://127.0.0.1:${relay.port}` };
   let server: RunningServer | null = null;
   return {
     role,
@@ -96,9 +108,10 @@ function makeReplica(site: Site, role: Replica["role"], number: number): Replica
     get server() {
       return server;
     },
-    async start(program) {
-      await mkdir(home, { recursive: true });
-      server = await startServer(site, { RENDIFF_ROLE: role, DATA_DIR: home, TEMP_STORAGE: tempDir }, program);
+    async start(program, env) {
+      await mkdir(tempDir, { recursive: true });
+      const own = { RENDIFF_ROLE: role, DATA_DIR: home, TEMP_STORAGE: tempDir, ...redis };
+      server = await startServer(site, { ...own, ...env }, program);
     },
     async kill() {
       const dying = server;
@@ -140,29 +153,31 @@ async function makeChaosSite(options: WorldOptions, databaseUrl: string, redisUr
 
 /** Everything is running and ready. */
 export async function makeWorld(options: WorldOptions): Promise<World> {
-  const { folder, leaseTtlMs } = options;
+  const { folder, leaseTtlMs, outageMs = OUTAGE_MS } = options;
   // Postgres runs as another user and has its folder in here.
   await chmod(folder, 0o711);
   const [database, redis] = await Promise.all([
     // What was acknowledged must survive the immediate restart, which kills no operating system.
-    startPostgres(join(folder, "postgres"), { full_page_writes: "on", synchronous_commit: "on" }),
+    startPostgres(join(folder, "postgres"), { ...DURABLE, max_connections: "60" }),
     startRedis(join(folder, "redis")),
   ]);
   const site = await makeChaosSite(options, database.url, redis.url);
   const key = await makeKey(site);
+  const relay = startRelay(redis.port);
   const replicas = [
-    ...Array.from({ length: options.workers }, (_, number) => makeReplica(site, "worker", number)),
-    ...Array.from({ length: options.apis }, (_, number) => makeReplica(site, "api", number)),
+    ...Array.from({ length: options.workers }, (_, number) => makeReplica(site, "worker", number, relay)),
+    ...Array.from({ length: options.apis }, (_, number) => makeReplica(site, "api", number, relay)),
   ];
   await Promise.all(replicas.map((replica) => replica.start()));
   const rows = postgres(database.url, { max: 2, onnotice: () => {}, connect_timeout: 5 });
   const apis = replicas.filter(({ role }) => role === "api");
   return {
-    ...{ site, key, database, redis, replicas, leaseTtlMs },
+    ...{ site, key, database, redis, relay, replicas, leaseTtlMs, outageMs },
     api: (number) => makeApi(apis[number % apis.length]?.server?.url ?? "http://127.0.0.1:9", key),
     rows: () => rows,
     async [Symbol.asyncDispose]() {
       await Promise.all(replicas.map((replica) => replica.kill()));
+      relay.stop();
       await rows.end({ timeout: 1 }).catch(() => {});
       await Promise.all([database.stop(), redis.stop()]);
     },

@@ -1,0 +1,36 @@
+/** Machines that are not as they should be: their clocks are hours off, their disks are full. */
+import { existsSync } from "node:fs";
+import { PROGRAM } from "../../support/server.ts";
+import { again, type Fault, last, ofRole } from "./fault.ts";
+
+const LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"].map(
+  (folder) => `${folder}/faketime/libfaketimeMT.so.1`,
+);
+/** Room for an output or two. */
+const DISK_BYTES = 48 * 1024;
+
+/** A machine's clock is off; time still passes as it does. */
+function skewed(hours: number): Record<string, string> {
+  const library = LIBRARIES.find((path) => existsSync(path));
+  if (library === undefined) throw new Error("libfaketime is not installed: ./dev test installs it.");
+  const offset = `${hours < 0 ? "-" : "+"}${Math.abs(hours)}h`;
+  return { LD_PRELOAD: library, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: "1", FAKETIME_NO_CACHE: "1" };
+}
+
+export const MACHINE_FAULTS: Readonly<Record<string, Fault>> = {
+  // It goes on so until it is started anew for some other reason.
+  "a replica whose clock is hours off": async (world, random) => {
+    const victim = random.pick(ofRole(world, random.pick(["worker", "api"] as const)));
+    await victim.kill();
+    await again(victim, undefined, skewed(random.pick([-30, -5, 3, 26])));
+  },
+  "a worker whose disk is full": async (world, random) => {
+    const victim = random.pick(ofRole(world, "worker"));
+    await victim.kill();
+    const box = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--size", `${DISK_BYTES}`];
+    await again(victim, [...box, "--tmpfs", victim.tempDir, ...PROGRAM]);
+    await last(world.leaseTtlMs * 2);
+    await victim.kill();
+    await again(victim);
+  },
+};
