@@ -39,8 +39,8 @@ export const SUITES: readonly Suite[] = [
   suite("golden", 140),
   suite("property", 60),
   suite("deploy", 40),
-  suite("integration", 265, { testTimeoutSeconds: 60 }),
-  suite("faults", 245, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
+  suite("integration", 275, { testTimeoutSeconds: 60 }),
+  suite("faults", 285, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 490, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];

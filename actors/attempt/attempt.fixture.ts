@@ -17,7 +17,15 @@ export function claimOf(overrides: Partial<Job> = {}): Claim {
     ...{ results: null, error: null, warnings: [], metrics: {}, manifest: null },
     ...{ attempt: 1, failureCount: 0, crashCount: 0, leaseToken: 1, workerId: lease.workerId, logSeq: 0 },
     ...{ runAt: now, cancelRequestedAt: null, batchId: null, retryOf: null, webhookUrl: null, webhookEvents: [] },
-    ...{ requestId: null, traceparent: null, unfit: [], createdAt: now, startedAt: now, completedAt: null, updatedAt: now },
+    ...{
+      requestId: null,
+      traceparent: null,
+      unfit: [],
+      createdAt: now,
+      startedAt: now,
+      completedAt: null,
+      updatedAt: now,
+    },
     ...overrides,
   };
   return { lease, job };

@@ -1,8 +1,9 @@
 /** Several replicas of one deployment as processes: an API without FFmpeg, and workers that serve different things. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { copyFile } from "node:fs/promises";
+import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Api, makeApi } from "../support/api.ts";
+import { type Api, type JobEvent, makeApi } from "../support/api.ts";
+import { testEnv } from "../support/env.ts";
 import { makeClip } from "../support/media.ts";
 import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -11,10 +12,27 @@ const START_MS = 60_000;
 const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
 const WAITS = "No running worker serves jobs of this type and priority; the job waits until one does.";
 
+const BEYOND =
+  "No running worker has the encoder, filter or accelerator that this job needs; the job waits until one does.";
+
+/** An FFmpeg that was built without an encoder. */
+async function writeLacking(path: string, encoder: string): Promise<string> {
+  const { ffmpeg } = testEnv();
+  const lines = [
+    `case "$*" in *-encoders*) ${ffmpeg} "$@" | grep -v ' ${encoder} '; exit ;; *${encoder}*) exit 8 ;; esac`,
+    `exec ${ffmpeg} "$@"`,
+  ];
+  await Bun.write(path, `#!/bin/sh\n${lines.join("\n")}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
 const encode = (output: string, more: object = {}) => ({
   ...{ input: "in.mp4", output, ...more },
   operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
 });
+
+const isStart = ({ type }: JobEvent): boolean => type === "job.started";
 
 describe("replicas", () => {
   let site: Site;
@@ -120,6 +138,33 @@ describe("replicas", () => {
     const low = await startServer(site, { RENDIFF_ROLE: "worker", WORKER_PRIORITIES: "low" });
     expect((await first().ended(waiting.id)).status).toBe("completed");
     expect(await Promise.all([high.stop(), low.stop()])).toEqual([0, 0]);
+    await untilClean(site);
+  }, 120_000);
+
+  test("a job waits for a worker that has its encoder, says so, and is passed over by those that have not", async () => {
+    const h265 = (output: string) => ({
+      ...{ input: "in.mp4", output },
+      operations: [{ type: "transcode", video_codec: "h265", preset: "ultrafast" }],
+    });
+    const lackingPath = await writeLacking(join(site.folder, "lacking-ffmpeg"), "libx265");
+    const lacking = await startServer(site, { RENDIFF_ROLE: "worker", FFMPEG_PATH: lackingPath, SANDBOX: "off" });
+    const waiting = await until(
+      async () => {
+        const job = await first().convert(h265(`${Bun.randomUUIDv7()}.mp4`));
+        return job.warnings.includes(BEYOND) ? job : null;
+      },
+      { timeoutMs: 20_000, intervalMs: 500, what: "the replica to know both kinds of workers" },
+    );
+    const passed = await first().completed(encode("f.mp4"));
+    expect((await first().job(waiting.id)).status).toBe("queued");
+    const whole = await startServer(site, { RENDIFF_ROLE: "worker" });
+    const done = await first().ended(waiting.id);
+    expect([done.status, done.error]).toEqual(["completed", null]);
+    const workers = await Promise.all(
+      [passed.id, waiting.id].map(async (id) => (await first().logs(id)).find(isStart)),
+    );
+    expect(workers[0]?.data.worker_id).not.toBe(workers[1]?.data.worker_id);
+    expect(await Promise.all([lacking.stop(), whole.stop()])).toEqual([0, 0]);
     await untilClean(site);
   }, 120_000);
 });
