@@ -81,7 +81,8 @@ export function makeWorkerLogic(ports: WorkerPorts) {
         const { job, lease } = event.claim;
         metrics.workerActive(Object.keys(context.active).length);
         const readyAt = Math.max(job.runAt.getTime(), job.createdAt.getTime());
-        metrics.queueWaited((Date.now() - readyAt) / 1000);
+        // Both are the database's: the claim wrote the later one.
+        metrics.queueWaited({ priority: job.priority, seconds: (job.updatedAt.getTime() - readyAt) / 1000 });
         logger.info({ ...aboutClaim(event.claim), leaseToken: lease.leaseToken }, "attempt started");
       },
       noteOutcome: ({ context, event }) => {

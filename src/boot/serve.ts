@@ -41,7 +41,7 @@ import { makeHealthChecks } from "./health.ts";
 import { answerRequests, askWorkers } from "./media-remote.ts";
 import { makeMediaService } from "./media-service.ts";
 import { type Media, openMedia } from "./media-tools.ts";
-import { makeSampler } from "./sample.ts";
+import { disksOf, makeSampler } from "./sample.ts";
 import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
 import { openStorage } from "./storage.ts";
@@ -249,8 +249,13 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   if (sql.status === "rejected") throw sql.reason;
   if (media.status === "rejected") throw media.reason;
   const metrics = makeMetrics({
-    collect: makeSampler(sql.value),
-    onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
+    collect: makeSampler({
+      ...{ sql: sql.value, coordination: coordination.value, disks: disksOf(config) },
+      reapAfterTicks: config.queue.reapAfterTicks,
+      onError: (error) => logger.warn({ err: error }, "gauges could not be sampled"),
+    }),
+    build: { version: VERSION, role: config.process.role },
+    slots: media.value === null ? null : config.worker.concurrency,
   });
   const storage = await openStorage({ storage: config.storage, guard: urlGuard, metrics });
   opened.defer(() => storage.close());

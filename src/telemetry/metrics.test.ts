@@ -1,10 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { makeMetrics, type SampledState } from "./metrics.ts";
+import { type FleetState, makeMetrics, type SampledState } from "./metrics.ts";
 
-const sampled: SampledState = {
+const fleet: FleetState = {
   queueDepth: { high: 1, normal: 2, low: 0 },
-  queueBacklogSeconds: 12.5,
+  ...{ oldestWaitSeconds: 3, backlogSeconds: 12.5, liveWorkers: 2, liveSlots: 4 },
+  ...{ webhooksOverdue: 5, webhooksOverdueSeconds: 60 },
   storageBytes: { local: 1000, archive: 5 },
+};
+const sampled: SampledState = {
+  fleet,
+  dependencies: { database: true, redis: false },
+  disks: { data: { freeBytes: 10, sizeBytes: 100 } },
 };
 
 /** Sample lines without comments and buckets. */
@@ -15,10 +21,12 @@ describe("metrics", () => {
   test("count each business event under its documented name", async () => {
     const metrics = makeMetrics();
     metrics.jobFinished({ status: "completed", type: "convert", error: null, durationSeconds: 2 });
+    metrics.jobFinished({ status: "failed", type: "stream", error: "input.unreadable", durationSeconds: 1 });
+    metrics.jobFinished({ status: "failed", type: "stream", error: "auth.forbidden", durationSeconds: 1 });
     metrics.jobFinished({ status: "cancelled", type: "convert", error: null, durationSeconds: null });
     metrics.jobRetried("storage.unavailable");
-    metrics.queueWaited(3);
-    metrics.queueWaited(-1);
+    metrics.queueWaited({ priority: "high", seconds: 3 });
+    metrics.queueWaited({ priority: "high", seconds: -1 });
     metrics.leaseLost();
     metrics.workerActive(2);
     metrics.ffmpegFinished({ speedRatio: 4 });
@@ -31,9 +39,12 @@ describe("metrics", () => {
       'rendiff_jobs_total{status="cancelled",type="convert"} 1',
       'rendiff_job_duration_seconds_sum{type="convert"} 2',
       'rendiff_job_duration_seconds_count{type="convert"} 1',
+      'rendiff_job_failures_total{type="stream",fault="client",reason="input.unreadable"} 1',
+      'rendiff_job_failures_total{type="stream",fault="service",reason="internal"} 1',
+      'rendiff_job_failures_total{type="analyze",fault="service",reason="job.poisoned"} 0',
       'rendiff_job_retries_total{reason="storage.unavailable"} 1',
-      "rendiff_queue_wait_seconds_sum 3",
-      "rendiff_queue_wait_seconds_count 2",
+      'rendiff_queue_wait_seconds_sum{priority="high"} 3',
+      'rendiff_queue_wait_seconds_count{priority="high"} 2',
       "rendiff_leases_lost_total 1",
       "rendiff_worker_active 2",
       "rendiff_ffmpeg_speed_ratio_sum 4",
@@ -62,29 +73,28 @@ describe("metrics", () => {
     expect(first).toContain('rendiff_queue_depth{priority="low"} 0');
     expect(first).toContain("rendiff_queue_backlog_seconds 12.5");
     expect(first).toContain('rendiff_storage_bytes{backend="archive"} 5');
-    state = { ...sampled, storageBytes: { local: 7 } };
+    expect(first).toContain("rendiff_workers_live 2");
+    expect(first).toContain("rendiff_webhook_backlog_seconds 60");
+    expect(first).toContain('rendiff_dependency_up{dependency="redis"} 0');
+    expect(first).toContain('rendiff_disk_free_bytes{disk="data"} 10');
+    state = { ...sampled, fleet: { ...fleet, storageBytes: { local: 7 } } };
     const second = samplesOf(await metrics.render()).filter((line) => line.startsWith("rendiff_storage_bytes"));
     expect(second).toEqual(['rendiff_storage_bytes{backend="local"} 7']);
   });
 
-  test("what cannot be asked is left out for that scrape, and reported; the rest is still there", async () => {
-    const errors: unknown[] = [];
-    let broken = false;
-    const metrics = makeMetrics({
-      collect: async () => {
-        if (broken) throw new Error("no database");
-        return sampled;
-      },
-      onError: (error) => errors.push(error),
-    });
+  test("what is not known is left out for that scrape; the rest is still there", async () => {
+    let state: SampledState = sampled;
+    const metrics = makeMetrics({ collect: async () => state });
     metrics.leaseLost();
     await metrics.render();
-    broken = true;
+    state = { fleet: null, dependencies: { database: false }, disks: {} };
     const samples = samplesOf(await metrics.render());
-    expect(samples.filter((line) => /queue_depth|queue_backlog|storage_bytes/.test(line))).toEqual([]);
+    expect(samples.filter((line) => /queue_depth|queue_backlog|storage_bytes|_disk_|workers_live/.test(line))).toEqual(
+      [],
+    );
     expect(samples).toContain("rendiff_leases_lost_total 1");
-    expect(errors).toHaveLength(1);
-    broken = false;
+    expect(samples).toContain('rendiff_dependency_up{dependency="database"} 0');
+    state = sampled;
     expect(samplesOf(await metrics.render())).toContain("rendiff_queue_backlog_seconds 12.5");
   });
 

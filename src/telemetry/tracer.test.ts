@@ -40,7 +40,7 @@ describe("traceparent", () => {
 });
 
 describe("samplers", () => {
-  const parent = (sampled: boolean) => ({ traceId: "0".repeat(31) + "1", spanId: "1", sampled, parentSpanId: null });
+  const parent = (sampled: boolean) => ({ traceId: "1".repeat(32), spanId: "1", sampled, parentSpanId: null });
   const ids = Array.from({ length: 2_000 }, () => crypto.randomUUID().replaceAll("-", ""));
   const share = (name: Parameters<typeof makeSampler>[0], ratio: number) =>
     ids.filter((id) => makeSampler(name, ratio)(null, id)).length / ids.length;
