@@ -308,6 +308,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     logger: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") } as never,
     tracer: makeTracer({ sink: null }),
     metrics: {
+      jobFinished: () => undefined,
       requestFinished: (request: { route: string; status: number }) => void finished.push(request),
       contentType: "text/plain; version=0.0.4",
       render: async () => "# HELP rendiff_jobs_total Jobs\n",
