@@ -4,8 +4,8 @@
  * A key that is made is written to a file before its row exists: a crash between the two leaves a file that the next
  * start replaces, never a row whose key nobody knows.
  */
-import { open, rename, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, rename, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Sql } from "../database/sql.ts";
 import type { KeyId } from "../jobs/types.ts";
 import { sha256 } from "./digest.ts";
@@ -108,6 +108,8 @@ async function makeFirstKey(sql: Sql, dataDir: string): Promise<string | null> {
 /** Whole or not at all, and never readable by others, not even while it is written. */
 async function writePrivately(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.new`;
+  // A replica that runs no jobs and keeps no database has had no use for its DATA_DIR so far.
+  await mkdir(dirname(path), { recursive: true });
   const file = await open(temporary, "w", 0o600);
   try {
     await file.chmod(0o600);

@@ -18,7 +18,8 @@ describe.each([...ENGINES])("first keys on %s", async (engine) => {
   const roleOf = async (key: string) => (await findByDigest(sql, sha256(key)))?.role ?? null;
 
   test("the first start makes one key, keeps only its digest, and writes it where only the operator reads", async () => {
-    const dataDir = await makeTempDir("keys");
+    // An API replica has made nothing there.
+    const dataDir = join(await makeTempDir("keys"), "data");
     const { adminKeyPath } = await bootstrap(dataDir);
     expect(adminKeyPath).toBe(join(dataDir, "admin-key"));
     const text = await Bun.file(join(dataDir, "admin-key")).text();
