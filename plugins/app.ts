@@ -4,6 +4,7 @@ import { makeEventHub } from "../src/events/hub.ts";
 import { makeInsertTogether } from "../src/jobs/insert-together.ts";
 import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
+import { makeAddressBlocks } from "./address-blocks.ts";
 import { admin } from "./admin/admin.ts";
 import { adminKeys } from "./admin/admin-keys.ts";
 import { analyzePlugin } from "./analyze/analyze.ts";
@@ -75,6 +76,7 @@ export function makeApp(services: HttpServices): RendiffApp {
   const context: HttpContext = {
     ...services,
     connections,
+    addressBlocks: makeAddressBlocks(),
     audit: makeAuditTally({ sql, logger }),
     insertTogether: makeInsertTogether(services.sql),
     authenticator: makeAuthenticator({

@@ -17,6 +17,7 @@ import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { Metrics } from "../src/telemetry/metrics.ts";
 import type { Tracer } from "../src/telemetry/tracer.ts";
+import type { AddressBlocks } from "./address-blocks.ts";
 import type { Connections } from "./connections.ts";
 
 /** Answers that need FFmpeg: a request to a worker, with a deadline that the signal brings. */
@@ -70,6 +71,7 @@ export interface HttpServices {
 
 /** What the front end itself keeps beside that, one per app. */
 export interface HttpContext extends HttpServices {
+  readonly addressBlocks: AddressBlocks;
   readonly authenticator: Authenticator;
   readonly insertTogether: InsertTogether;
   readonly audit: AuditTally;

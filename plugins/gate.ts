@@ -58,15 +58,22 @@ function findRule(context: HttpContext, match: RouteMatcher, request: Request, s
   });
 }
 
-async function limitAddress(context: HttpContext, address: string): Promise<void> {
-  const limit = context.config.keys.addressRateLimitPerMinute;
-  const decision = await context.coordination.limiter.consume(`address:${addressBucket(address)}`, limit, WINDOW_MS);
-  if (decision.allowed) return;
-  throw new RendiffError({
+/** For `durationMs` more. */
+export function tooManyFromAddress(durationMs: number): RendiffError {
+  return new RendiffError({
     kind: "request.rate_limited",
     publicMessage: "Too many requests from this address; slow down.",
-    retryAfterSeconds: Math.max(1, Math.ceil(decision.resetMs / 1000)),
+    retryAfterSeconds: Math.max(1, Math.ceil(durationMs / 1000)),
   });
+}
+
+async function limitAddress(context: HttpContext, address: string): Promise<void> {
+  const limit = context.config.keys.addressRateLimitPerMinute;
+  const bucket = addressBucket(address);
+  const decision = await context.coordination.limiter.consume(`address:${bucket}`, limit, WINDOW_MS);
+  if (decision.allowed) return;
+  context.addressBlocks.add(bucket, decision.resetMs);
+  throw tooManyFromAddress(decision.resetMs);
 }
 
 /** `?token=` of POST /tokens, where a browser cannot send a header; null when there is none. */

@@ -4,9 +4,10 @@
 import { Elysia } from "elysia";
 import { nowMs } from "../src/telemetry/tracer.ts";
 import { type AddressTest, makeAddressTest } from "../src/validation/addresses.ts";
-import { clientAddress } from "./client-address.ts";
+import { addressBucket, clientAddress } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { answerThrown } from "./errors.ts";
+import { tooManyFromAddress } from "./gate.ts";
 import { peerOf, setPeer } from "./peers.ts";
 import { type RequestState, setState, stateOf } from "./state.ts";
 
@@ -134,8 +135,10 @@ export const outer = (context: HttpContext) => {
     const state = beginState(context, request, isTrusted);
     setState(request, state);
     const cors = corsHeaders(origins, request);
+    const blockedMs = context.addressBlocks.remainingMs(addressBucket(state.address));
     let response: Response;
     try {
+      if (blockedMs > 0) throw tooManyFromAddress(blockedMs);
       response =
         ("access-control-allow-origin" in cors ? preflight(request) : null) ??
         (await (request.method === "HEAD" ? answerHead(request, handle) : handle(request)));

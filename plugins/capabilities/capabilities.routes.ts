@@ -22,7 +22,7 @@ export const capabilitiesSchema = z.strictObject({
   input_formats: z.array(z.string()),
   storage: z.array(z.strictObject({ name: z.string(), type: z.string(), writable: z.boolean() })),
   operations: z.array(z.string()),
-  limits: z.record(z.string(), z.number()),
+  limits: z.record(z.string(), z.union([z.number(), z.boolean()])),
 });
 
 export const capabilitiesRoutes: readonly RouteRule[] = [

@@ -1,8 +1,9 @@
 /**
  * From the text of a key to who is calling, with a small cache in this process.
  *
- * The cache holds digests, never keys. A revoked key is dropped by a message on the `keys` channel; a message that is
- * lost costs at most `CACHE_TTL_MS`. A shared cache was rejected: it would cost a round trip for each request.
+ * The cache holds digests, never keys, also of keys that are none: a client that keeps on asking with one costs the database
+ * nothing. A key that was revoked or changed is dropped by a message on the `keys` channel; a message that is lost costs at
+ * most `CACHE_TTL_MS`. A shared cache was rejected: it would cost a round trip for each request.
  */
 import { type Bus, channels } from "../coordination/ports.ts";
 import type { SqlRunner } from "../database/sql.ts";
@@ -41,6 +42,11 @@ interface Entry {
   readonly untilMs: number;
 }
 
+function remember<Value>(cache: Map<string, Value>, name: string, value: Value): void {
+  if (cache.size >= CACHE_ENTRIES_MAX) cache.clear();
+  cache.set(name, value);
+}
+
 export function makeAuthenticator({
   sql,
   bus,
@@ -49,11 +55,15 @@ export function makeAuthenticator({
   onChanged,
 }: AuthenticatorOptions): Authenticator {
   const entries = new Map<string, Entry>();
+  // Apart from those that work, so that an attack does not push them out.
+  const refusedUntilMs = new Map<string, number>();
   // Grows with every invalidation, so that a look-up that began before one is not cached after it.
   let generation = 0;
   const drop = (keyId: unknown): void => {
     generation++;
-    for (const [digest, entry] of entries) if (entry.principal.keyId === keyId) entries.delete(digest);
+    for (const [name, { principal }] of entries) if (principal.keyId === keyId) entries.delete(name);
+    // One that did not work may do so from now on, and nobody knows which it was.
+    refusedUntilMs.clear();
     onChanged?.(keyId);
   };
   const subscribed = bus.subscribe(channels.keys, (message) => drop(message.key_id));
@@ -66,12 +76,13 @@ export function makeAuthenticator({
       const { expiresAt } = cached.principal;
       return expiresAt !== null && expiresAt.getTime() <= now() ? null : cached.principal;
     }
+    if ((refusedUntilMs.get(name) ?? 0) > now()) return null;
     const startedIn = generation;
     const principal = await find();
-    if (principal !== null && startedIn === generation) {
-      if (entries.size >= CACHE_ENTRIES_MAX) entries.clear();
-      entries.set(name, { principal, untilMs: now() + CACHE_TTL_MS });
-    }
+    if (startedIn !== generation) return principal;
+    const untilMs = now() + CACHE_TTL_MS;
+    if (principal === null) remember(refusedUntilMs, name, untilMs);
+    else remember(entries, name, { principal, untilMs });
     return principal;
   };
 

@@ -218,6 +218,38 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
     await authenticator.close();
   });
 
+  test("a key that is none is looked up now and then, however often it is tried, and pushes out none that works", async () => {
+    let [nowMs, lookUps, knowsAny] = [Date.now(), 0, true];
+    const { bus } = fakeCoordination();
+    const good = await http.key();
+    const authenticator = makeAuthenticator({
+      ...{ bus, keysEnabled: true, now: () => nowMs },
+      sql: {
+        async query(text, params) {
+          lookUps += 1;
+          return knowsAny ? await sql.query(text, params) : [];
+        },
+      },
+    });
+    const lookUpsOf = async (key: string, found: boolean): Promise<number> => {
+      const before = lookUps;
+      for (let tries = 0; tries < 3; tries += 1) expect((await authenticator.authenticate(key)) !== null).toBe(found);
+      return lookUps - before;
+    };
+    await lookUpsOf(good.key, true);
+    knowsAny = false;
+    expect([await lookUpsOf(good.key, true), await lookUpsOf("wrong", false)]).toEqual([0, 1]);
+    for (let n = 0; n < 10_001; n += 1) await authenticator.authenticate(`wrong ${n}`);
+    expect(await lookUpsOf(good.key, true)).toBe(0);
+    // What did not work may work from now on: a change of any key says so, or the time.
+    await lookUpsOf("wrong", false);
+    await bus.publish(channels.keys, { key_id: "any" });
+    expect(await lookUpsOf("wrong", false)).toBe(1);
+    nowMs += 5_001;
+    expect(await lookUpsOf("wrong", false)).toBe(1);
+    await authenticator.close();
+  });
+
   test("a lost message delays a revocation by no more than the cache's time, and an expiry by nothing", async () => {
     let nowMs = Date.now();
     const authenticator = makeAuthenticator({

@@ -2,11 +2,13 @@
 import { expect, test } from "bun:test";
 import { errorAnswerSchema, HTTP_ERRORS } from "../../plugins/errors.ts";
 import { ROUTES } from "../../plugins/routes.ts";
+import type { Limiter } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { JOB_ERROR_KINDS, REQUEST_ERROR_KINDS, RendiffError } from "../../src/errors.ts";
 import { openTestDatabase } from "../faults/protocol-harness.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
-import { makeTestHttp, type TestConfig, testConfig } from "./http-harness.ts";
+import { until } from "../support/until.ts";
+import { fakeCoordination, makeTestHttp, type TestConfig, testConfig } from "./http-harness.ts";
 
 const { sql } = await openTestDatabase("pglite");
 const root = await makeTempDir("http-limits");
@@ -56,6 +58,33 @@ test("an address is limited before its key is looked at, and a valid key does no
   }
   expect(lookups).toBe(before);
   expect((await guess("203.0.113.10", key)).status).toBe(200);
+  await guarded.app.close();
+});
+
+test("what an address sends beyond its limit is not even counted, until the window ends", async () => {
+  const config = withKeys({ addressRateLimitPerMinute: 2 });
+  const counted: string[] = [];
+  const coordination = fakeCoordination();
+  const limiter: Limiter = {
+    ...coordination.limiter,
+    async consume(name, limit, windowMs) {
+      counted.push(name);
+      const decision = await coordination.limiter.consume(name, limit, windowMs);
+      return { ...decision, resetMs: 50 };
+    },
+  };
+  const guarded = makeTestHttp({ sql, root, config, services: { coordination: { ...coordination, limiter } } });
+  const guess = async () => await guarded.call("GET", "/jobs", { key: "wrong" });
+  const statuses = [];
+  for (let tries = 0; tries < 10; tries += 1) statuses.push((await guess()).status);
+  expect([statuses.slice(0, 3), statuses.at(-1), counted.length]).toEqual([[401, 401, 429], 429, 3]);
+  const refused = await guess();
+  expect(Number(refused.headers.get("retry-after"))).toBe(1);
+  expect([refused.headers.get("x-content-type-options"), refused.headers.get("x-request-id")]).not.toContain(null);
+  await until(async () => {
+    await guess();
+    return counted.length > 3;
+  });
   await guarded.app.close();
 });
 
