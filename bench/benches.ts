@@ -1,4 +1,5 @@
 /** Every bench, in the order of a whole run. */
+import { attackBench } from "./attack.ts";
 import { claimBench } from "./claim.ts";
 import { controlBench } from "./control.ts";
 import { dispatchBench } from "./dispatch.ts";
@@ -17,6 +18,7 @@ export const BENCHES: readonly Bench[] = [
   dispatchBench,
   sandboxBench,
   submitBench,
+  attackBench,
   claimBench,
   footprintBench,
   thumbnailsBench,
