@@ -48,6 +48,9 @@ function isQuick(expect: Expectation): boolean {
   return rate * expect.durationSeconds <= FULL_DECODE_PIXELS_MAX;
 }
 
+/** Of a decode that nothing hurries: a tenth of the film's own speed. */
+const decodeTimeoutMs = ({ durationSeconds }: Expectation): number => (durationSeconds ?? 0) * 10_000;
+
 function invalid(
   output: PlannedOutput,
   problems: readonly string[],
@@ -113,13 +116,13 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
   // A text file (a map, a report) is no media: that it is there is all there is to know.
   if (expect.demuxers.length === 0) return parseMediaInfo({ format: { size: info.size } });
 
-  const full = isQuick(expect);
+  const full = expect.fullDecode === true || isQuick(expect);
   const run = {
     ...{ runner, ffprobePath: tools.ffprobePath, file, inputFormats: ALLOWED_DEMUXERS, pixelsMax: null },
     ...{ niceness: request.niceness ?? 0, signal: request.signal, threads: DECODE_THREADS },
     // By its extension FFmpeg would take a picture for a numbered series.
     ...(expect.still && expect.demuxers.length === 1 ? { demuxer: expect.demuxers[0] as string } : {}),
-    timeoutMs: readTimeoutMs(info.size),
+    timeoutMs: readTimeoutMs(info.size) + (full ? decodeTimeoutMs(expect) : 0),
   };
   const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];
   const decode = ["-count_frames", "-show_entries", FRAME_ENTRIES];

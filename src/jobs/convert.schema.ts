@@ -98,15 +98,11 @@ export interface ConvertRequest {
 type Body = Omit<z.output<typeof convertBodySchema>, "operations">;
 
 /** Asked for but not built: named, never accepted and ignored. Null and absent ask for nothing. */
-export function refuseMissing(body: Body, takesPreset: boolean): void {
-  const asked: readonly (readonly [string, unknown, string])[] = [
-    ["options.preset", takesPreset ? undefined : body.options.preset, "options.preset"],
-    ["options.verify", body.options.verify, "options.verify"],
-    ["options.target", body.options.target, "options.target"],
-  ];
+export function refuseMissing(body: Body, names: readonly (keyof Body["options"] & string)[]): void {
   const details: ErrorDetail[] = [];
-  for (const [path, value, feature] of asked) {
-    if (value !== undefined && value !== null) details.push({ path, message: `${feature} is not built yet` });
+  for (const name of names) {
+    const path = `options.${name}`;
+    if (body.options[name] != null) details.push({ path, message: `${path} is not built yet` });
   }
   const [first] = details;
   if (first === undefined) return;
@@ -157,11 +153,11 @@ export const findBuiltIn: FindPreset = ({ name }) => builtInPreset(name);
 /** Throws `request.invalid` or `request.unsupported`; what depends on the deployment is `submitConvert`'s to check. */
 export function parseConvertBody(value: unknown, findPreset: FindPreset = findBuiltIn): ConvertRequest {
   const body = withPreset(parseRequest(convertBodySchema, value), findPreset);
-  refuseMissing(body, true);
+  refuseMissing(body, ["target"]);
   const details: ErrorDetail[] = [];
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);
-  const { priority: optionsPriority, verify: _v, target: _t, ...options } = body.options;
+  const { priority: optionsPriority, target: _t, ...options } = body.options;
   if (body.priority !== undefined && optionsPriority !== undefined && body.priority !== optionsPriority) {
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
   }

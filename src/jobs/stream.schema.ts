@@ -66,7 +66,7 @@ function described(body: Body, details: ErrorDetail[]): void {
 /** Throws `request.invalid` or `request.unsupported`. */
 export function parseStreamBody(value: unknown): ConvertRequest {
   const body = parseRequest(streamBodySchema, value);
-  refuseMissing(body, false);
+  refuseMissing(body, ["preset", "verify", "target"]);
   const details: ErrorDetail[] = [];
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);

@@ -27,6 +27,7 @@ import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
 import type { Window } from "./plan/timeline.ts";
+import { policedOutputs, policyOf, withPolicy } from "./plan/verify-policy.ts";
 import { draftWaveform } from "./plan/waveform.ts";
 import { streamOf } from "./streaming/check-stream.ts";
 import { compileStream } from "./streaming/compile-stream.ts";
@@ -193,12 +194,16 @@ export function compile(request: CompileRequest): Plan {
   checkNames(drafts, request.outputName);
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
   const { pieces, reasons } = piecesOf(context, drafts);
+  const policed = policyOf(context, first[0]);
+  const { files, steps } = pieces?.plan ?? { files: filesOf(context), steps: stepsOf(drafts, context) };
   const told = drafts.flatMap(({ warnings }) => warnings);
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
-    ...(pieces?.plan ?? { files: filesOf(context), steps: stepsOf(drafts, context) }),
-    outputs: drafts.flatMap(({ files }) => files),
+    files,
+    steps: withPolicy(steps, policed),
+    ...(policed === null ? {} : { policy: policed.policy }),
+    outputs: policedOutputs(drafts, context),
     warnings: [...new Set([...source.media.warnings, ...(joined?.warnings ?? []), ...told, ...reasons])],
     copiesOnly: drafts.every(({ copies }) => copies),
     workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs + (pieces?.bytes ?? 0))),

@@ -7,6 +7,7 @@
  */
 
 import type { CaptionsTask } from "./captions/print.ts";
+import type { VerifyPolicy } from "./operations/quality.schema.ts";
 
 export interface Rational {
   readonly num: number;
@@ -235,6 +236,8 @@ export interface Expectation {
   readonly subtitles: number;
   /** A still picture: no duration, one frame. */
   readonly still: boolean;
+  /** Every frame is decoded, however long that takes. */
+  readonly fullDecode?: boolean;
 }
 
 export type OutputRole =
@@ -328,6 +331,13 @@ export interface PlannedTransfer {
   readonly reason: string;
 }
 
+/** What `options.verify` holds the first output to, beside its expectation. */
+export interface PolicyPlan {
+  readonly policy: VerifyPolicy;
+  /** Of the input after all operations; null when unknown. */
+  readonly durationSeconds: number | null;
+}
+
 export interface Plan {
   readonly version: 1;
   /** The preset that the spec was made with, and its version: `web@1`. */
@@ -337,6 +347,7 @@ export interface Plan {
   readonly outputs: readonly PlannedOutput[];
   /** What a packaging job makes instead of `outputs`. */
   readonly package?: PackagePlan;
+  readonly policy?: PolicyPlan;
   /** One for each input; see transfers.ts. */
   readonly transfers?: readonly PlannedTransfer[];
   readonly warnings: readonly string[];

@@ -1,4 +1,6 @@
 /** FFmpeg's exit code proves nothing: every output is read and held against the plan before anyone can see it. */
+import { RendiffError } from "../../../src/errors.ts";
+import { missesOf } from "../../../src/media/measure/policy.ts";
 import type { Plan } from "../../../src/media/types.ts";
 import { requireUnchanged } from "../../../src/storage/same-object.ts";
 import { type AttemptContext, type Held, held, type VerifiedOutput } from "../attempt.types.ts";
@@ -6,6 +8,18 @@ import type { AttemptPorts } from "../ports.ts";
 
 import { workDirOf } from "../scope.ts";
 import { NICENESS } from "./encode.ts";
+
+/** Throws `output.invalid` with the numbers that `options.verify` does not allow. */
+function requirePolicy({ policy }: Plan, encode: AttemptContext["encode"], [first]: readonly VerifiedOutput[]): void {
+  if (policy === undefined || first === undefined) return;
+  const misses = missesOf(policy, encode?.findings ?? {}, first.media);
+  if (misses.length === 0) return;
+  throw new RendiffError({
+    kind: "output.invalid",
+    publicMessage: `The output is not what options.verify asks for: ${misses.join("; ")}.`,
+    hint: "Encode with a higher quality, look at the input, or ask for less in options.verify.",
+  });
+}
 
 export async function verify(
   ports: AttemptPorts,
@@ -27,6 +41,7 @@ export async function verify(
         : await ports.tools.writeContent(output, content, workDir);
     verified.push({ output, media });
   }
+  requirePolicy(plan as Plan, encode, verified);
   if (packaged !== undefined) {
     const key = encode?.contentKey ?? null;
     verified.push(...(await ports.tools.finishPackage(packaged, { workDir, niceness, signal, key })));

@@ -17,23 +17,31 @@ import type {
 import { align } from "./align.ts";
 import { COMPARING, LISTENING, LOOKING, type Metric, type VmafModel } from "./metrics.ts";
 
-/** A part of the reference, where the distorted file holds only that. */
-export interface Part {
-  readonly startSeconds: number;
-  readonly durationSeconds: number;
+/** A reference that is made on the way: inputs, counted from 0, and chains that end in `pad`. */
+export interface Prepared {
+  readonly args: readonly Arg[];
+  readonly inputs: number;
+  readonly chains: readonly Chain[];
+  readonly pad: string;
+  readonly video: VideoStream;
+  /** Of all that is needed to make it. */
+  readonly memoryBytes: number;
 }
 
 export interface MeasureRequest {
   readonly distorted: PlanInput;
   readonly reference: PlanInput | null;
-  readonly referencePart?: Part;
+  /** Instead of a reference; for a single metric that compares. */
+  readonly prepared?: Prepared | null;
   readonly metrics: readonly Metric[];
   readonly vmafModel: VmafModel;
   readonly subsample: number;
   /** Folder of the logs, relative to the work folder. */
   readonly folder: string;
   /** From what length on black, freezes and silence count. */
-  readonly minSeconds?: number;
+  readonly minSeconds?: Readonly<Partial<Record<keyof typeof MIN_SECONDS, number | undefined>>>;
+  /** Before the names of what is found. */
+  readonly findingPrefix?: string;
   readonly capabilities: Capabilities;
   readonly limits: MediaLimits;
   readonly threads: number;
@@ -46,6 +54,8 @@ export interface MeasurePlan {
 
 /** What counts as black, frozen, silent, a new scene: FFmpeg's own thresholds, which its documentation describes. */
 const MIN_SECONDS = { blackdetect: 0.1, freezedetect: 2, silence: 0.5 } as const;
+/** Shorter ones are a frame or two, which no filter tells from chance. */
+const DETECTED_SECONDS_MIN = 0.05;
 const BLACK_PIXEL = 0.1;
 const FREEZE_NOISE = 0.001;
 const SILENCE_DB = "-60dB";
@@ -60,6 +70,8 @@ const MB = 1_000_000;
 const VMAF_MEGAPIXELS_MAX = 24;
 
 interface Branch {
+  /** Both sides of a comparison. */
+  readonly before: readonly Chain[];
   readonly chain: Chain;
   readonly findings: readonly Finding[];
   readonly logs: readonly FrameLog[];
@@ -78,34 +90,36 @@ function printing(kind: "metadata" | "ametadata", file: string, key?: string): F
 /** One filter that looks or listens, whose metadata goes to a file. */
 function detector(request: MeasureRequest, metric: Metric, pad: string, endSeconds: number): Branch {
   const file = `${request.folder}/${metric}.txt`;
-  const minSeconds = request.minSeconds ?? 0;
+  const name = `${request.findingPrefix ?? ""}${metric}`;
   const branch = (filters: readonly Filter[], finding: Finding, logs: readonly FrameLog[] = []): Branch => ({
+    before: [],
     chain: { inputs: [pad], filters, outputs: [metric] },
     ...{ findings: [finding], logs, writes: [file] },
   });
   const intervals = (shortest: number): Finding => ({
-    ...{ name: metric, kind: "intervals", file, endSeconds },
-    minSeconds: Math.max(minSeconds, shortest),
+    ...{ name, kind: "intervals", file, endSeconds, minSeconds: shortest },
   });
+  const least = (kind: keyof typeof MIN_SECONDS): number =>
+    Math.max(DETECTED_SECONDS_MIN, request.minSeconds?.[kind] ?? MIN_SECONDS[kind]);
   switch (metric) {
     case "blackdetect":
       return branch(
-        [filter("blackdetect", { d: MIN_SECONDS.blackdetect, pix_th: BLACK_PIXEL }), printing("metadata", file)],
-        intervals(MIN_SECONDS.blackdetect),
+        [filter("blackdetect", { d: least("blackdetect"), pix_th: BLACK_PIXEL }), printing("metadata", file)],
+        intervals(least("blackdetect")),
       );
     case "freezedetect":
       return branch(
-        [filter("freezedetect", { n: FREEZE_NOISE, d: MIN_SECONDS.freezedetect }), printing("metadata", file)],
-        intervals(MIN_SECONDS.freezedetect),
+        [filter("freezedetect", { n: FREEZE_NOISE, d: least("freezedetect") }), printing("metadata", file)],
+        intervals(least("freezedetect")),
       );
     case "scenes":
       return branch([filter("scdet", { t: SCENE_THRESHOLD }), printing("metadata", file, "lavfi.scd.time")], {
-        ...{ name: metric, kind: "instants", file },
+        ...{ name, kind: "instants", file },
       });
     case "silence":
       return branch(
-        [filter("silencedetect", { n: SILENCE_DB, d: MIN_SECONDS.silence }), printing("ametadata", file)],
-        intervals(MIN_SECONDS.silence),
+        [filter("silencedetect", { n: SILENCE_DB, d: least("silence") }), printing("ametadata", file)],
+        intervals(least("silence")),
       );
     default:
       return branch(
@@ -113,7 +127,7 @@ function detector(request: MeasureRequest, metric: Metric, pad: string, endSecon
           filter("ebur128", { peak: "true", framelog: "verbose", metadata: 1 }),
           printing("ametadata", file, "lavfi.r128.M"),
         ],
-        { name: metric, kind: "loudness", file: null },
+        { name, kind: "loudness", file: null },
         [{ kind: "moments", file }],
       );
   }
@@ -135,29 +149,55 @@ function vmafFilter(request: MeasureRequest, file: string): Filter {
   });
 }
 
+/** Where a step finds the two sides. */
+interface Sides {
+  readonly args: readonly Arg[];
+  /** FFmpeg's number of the distorted file. */
+  readonly distorted: number;
+  /** Of the reference, its picture; empty where nothing is compared. */
+  readonly reference: string;
+  readonly chains: readonly Chain[];
+}
+
+function sidesOf(request: MeasureRequest, compares: boolean): Sides {
+  const { distorted, reference, prepared } = request;
+  const input = (one: PlanInput): Arg[] => [...opening(request, one), "-i", { file: one.file }];
+  if (!compares) return { args: input(distorted), distorted: 0, reference: "", chains: [] };
+  if (prepared != null) {
+    const { args, inputs, chains, pad } = prepared;
+    return { args: [...args, ...input(distorted)], distorted: inputs, reference: pad, chains };
+  }
+  const video = reference === null ? undefined : mainVideo(reference.media);
+  return {
+    args: [...input(distorted), ...(reference === null ? [] : input(reference))],
+    ...{ distorted: 0, reference: `1:${video?.index ?? 0}`, chains: [] },
+  };
+}
+
+const referenceVideo = ({ reference, prepared }: MeasureRequest): VideoStream | undefined =>
+  prepared?.video ?? (reference === null ? undefined : mainVideo(reference.media));
+
 /** Two pictures on their way into one filter: labels are the metric's. */
-function comparison(
-  metric: "vmaf" | "psnr" | "ssim",
-  request: MeasureRequest,
-  pictures: { readonly distorted: VideoStream; readonly reference: VideoStream },
-): { readonly chains: readonly Chain[]; readonly branch: Branch } {
-  const { distorted, reference } = pictures;
+function comparison(metric: "vmaf" | "psnr" | "ssim", request: MeasureRequest, sides: Sides): readonly Branch[] {
+  const distorted = mainVideo(request.distorted.media);
+  const reference = referenceVideo(request);
+  if (distorted === undefined || reference === undefined) return [];
   const aligned = align(distorted, reference);
   const file = `${request.folder}/${metric}.log`;
   const own = metric === "vmaf" ? vmafFilter(request, file) : filter(metric, { stats_file: file });
-  const finding: Finding = { name: metric, kind: metric, file: metric === "vmaf" ? file : null };
-  return {
-    chains: [
-      { inputs: [`0:${distorted.index}`], filters: aligned.distorted, outputs: [`${metric}_d`] },
-      { inputs: [`1:${reference.index}`], filters: aligned.reference, outputs: [`${metric}_r`] },
-    ],
-    branch: {
+  const name = `${request.findingPrefix ?? ""}${metric}`;
+  return [
+    {
+      before: [
+        { inputs: [`${sides.distorted}:${distorted.index}`], filters: aligned.distorted, outputs: [`${metric}_d`] },
+        { inputs: [sides.reference], filters: aligned.reference, outputs: [`${metric}_r`] },
+      ],
       chain: { inputs: [`${metric}_d`, `${metric}_r`], filters: [own], outputs: [metric] },
-      findings: [finding],
+      findings: [{ name, kind: metric, file: metric === "vmaf" ? file : null }],
       logs: [{ kind: metric, file }],
       writes: [file],
     },
-  };
+  ];
 }
 
 const megapixels = (video: VideoStream | undefined): number =>
@@ -167,9 +207,9 @@ const megapixels = (video: VideoStream | undefined): number =>
 const weighed = (video: VideoStream | undefined): number => megapixels(video) * ((video?.bitDepth ?? 8) > 8 ? 2 : 1);
 
 /** Each of libvmaf's threads holds its own floating-point pictures, so that a large picture gets fewer of them. */
-function vmafThreads({ reference, threads }: MeasureRequest): number {
-  const pixels = reference === null ? 0 : megapixels(mainVideo(reference.media));
-  return Math.max(1, Math.min(threads, Math.floor(VMAF_MEGAPIXELS_MAX / Math.max(pixels, 0.1))));
+function vmafThreads(request: MeasureRequest): number {
+  const pixels = megapixels(referenceVideo(request));
+  return Math.max(1, Math.min(request.threads, Math.floor(VMAF_MEGAPIXELS_MAX / Math.max(pixels, 0.1))));
 }
 
 /**
@@ -178,41 +218,30 @@ function vmafThreads({ reference, threads }: MeasureRequest): number {
  * sixteen frames back.
  */
 function memoryBytes(request: MeasureRequest, comparisons: number, vmaf: boolean): number {
-  const { distorted, reference, threads } = request;
-  const target = reference === null || comparisons === 0 ? undefined : mainVideo(reference.media);
+  const { distorted, prepared, threads } = request;
+  const target = comparisons === 0 ? undefined : referenceVideo(request);
   const decoded = weighed(mainVideo(distorted.media)) + weighed(target);
   const compared = weighed(target) * (20 * comparisons + (vmaf ? 60 + 85 * vmafThreads(request) : 0));
-  return Math.ceil((420 + 45 * threads + 60 * decoded + compared) * 1.25) * MB;
+  const made = comparisons === 0 ? 0 : (prepared?.memoryBytes ?? 0);
+  return Math.ceil((420 + 45 * threads + 60 * decoded + compared) * 1.25) * MB + made;
 }
 
-const fixed = (seconds: number): string => String(Number(seconds.toFixed(6)));
+type Step = Omit<PlanStep, "weight">;
 
-function stepOf(
-  request: MeasureRequest,
-  id: string,
-  chains: readonly Chain[],
-  branches: readonly Branch[],
-): Omit<PlanStep, "weight"> {
-  const { distorted, reference, referencePart: part, limits, threads } = request;
-  const comparisons = branches.filter(({ chain }) => chain.inputs.length > 1).length;
+function stepOf(request: MeasureRequest, id: string, sides: Sides, branches: readonly Branch[]): Step {
+  const { distorted, limits, threads } = request;
+  const comparisons = branches.filter(({ before }) => before.length > 0).length;
   const vmaf = branches.some(({ findings }) => findings.some(({ kind }) => kind === "vmaf"));
+  const chains = [...sides.chains, ...branches.flatMap(({ before, chain }) => [...before, chain])];
   const filterGraph = printGraph({ chains });
   const { durationSeconds } = distorted.media;
-  const input = (one: PlanInput, seek: readonly string[]): Arg[] => [
-    ...opening(request, one),
-    ...seek,
-    "-i",
-    { file: one.file },
-  ];
-  const seek = part === undefined ? [] : ["-ss", fixed(part.startSeconds), "-t", fixed(part.durationSeconds)];
   return {
     id,
     args: [
       // The filters say their sums at this level, when all is done.
       ...["-v", "level+info"],
       ...["-filter_complex_threads", String(threads)],
-      ...input(distorted, []),
-      ...(comparisons > 0 && reference !== null ? input(reference, seek) : []),
+      ...sides.args,
       ...["-filter_complex", filterGraph],
       ...branches.flatMap(({ chain }) => ["-map", `[${chain.outputs[0]}]`]),
       ...["-f", "null", "-"],
@@ -228,10 +257,10 @@ function stepOf(
 }
 
 function requireInputs(request: MeasureRequest): void {
-  const { metrics, distorted, reference, capabilities } = request;
+  const { metrics, distorted, capabilities } = request;
   const compares = metrics.some((one) => COMPARING.includes(one));
-  const pictures = [mainVideo(distorted.media), ...(compares ? [reference && mainVideo(reference.media)] : [])];
-  if (metrics.some((one) => LOOKING.includes(one)) && pictures.some((one) => one === undefined || one === null))
+  const pictures = [mainVideo(distorted.media), ...(compares ? [referenceVideo(request)] : [])];
+  if (metrics.some((one) => LOOKING.includes(one)) && pictures.includes(undefined))
     throw invalidPlan("There is no picture to measure in one of the inputs.");
   if (metrics.some((one) => LISTENING.includes(one)) && mainAudio(distorted.media) === undefined)
     throw invalidPlan("There is no sound to measure in the input.");
@@ -248,49 +277,44 @@ function requireInputs(request: MeasureRequest): void {
 export const vmafMissing = ({ vmaf }: Capabilities): string =>
   `VMAF cannot be measured here: ${vmaf?.ok === false ? vmaf.reason : "this FFmpeg was built without libvmaf"}.`;
 
+/** The branches of the metrics that one step measures. */
+function branchesOf(request: MeasureRequest, metrics: readonly Metric[], sides: Sides): Branch[] {
+  const { media } = request.distorted;
+  const [video, audio] = [mainVideo(media), mainAudio(media)];
+  const both = metrics.includes("vmaf") || metrics.includes("ms_ssim");
+  const compared = (["psnr", "ssim"] as const).filter((metric) => metrics.includes(metric));
+  const comparing = [...(both ? (["vmaf"] as const) : []), ...compared];
+  return [
+    ...comparing.flatMap((metric) => comparison(metric, request, sides)),
+    ...metrics
+      .filter((metric) => !COMPARING.includes(metric))
+      .map((metric) => {
+        const stream = LISTENING.includes(metric) ? audio : video;
+        return detector(request, metric, `${sides.distorted}:${stream?.index ?? 0}`, media.durationSeconds ?? 0);
+      }),
+  ];
+}
+
 /** Throws `plan.invalid` or `plan.unsupported`. */
 export function compileMeasure(request: MeasureRequest): MeasurePlan {
   requireInputs(request);
-  const { metrics, distorted, reference, capabilities } = request;
-  const video = mainVideo(distorted.media);
-  const audio = mainAudio(distorted.media);
-  const end = distorted.media.durationSeconds ?? 0;
-  const own: { chains: readonly Chain[]; branch: Branch }[] = [];
-  const elsewhere: { chains: readonly Chain[]; branch: Branch }[] = [];
-  const target = reference === null ? undefined : mainVideo(reference.media);
-  if (video !== undefined && target !== undefined) {
-    const pictures = { distorted: video, reference: target };
-    const apart = capabilities.vmaf?.ok === true && capabilities.vmaf.program === "vmaf";
-    if (metrics.includes("vmaf") || metrics.includes("ms_ssim"))
-      (apart ? elsewhere : own).push(comparison("vmaf", request, pictures));
-    for (const metric of ["psnr", "ssim"] as const)
-      if (metrics.includes(metric)) own.push(comparison(metric, request, pictures));
-  }
-  for (const metric of metrics) {
-    if (COMPARING.includes(metric)) continue;
-    const stream = LISTENING.includes(metric) ? audio : video;
-    const branch = detector(request, metric, `0:${stream?.index ?? 0}`, end);
-    own.push({ chains: [], branch });
-  }
-  const steps = [
-    ...(own.length === 0 ? [] : [stepFor(request, "measure", own)]),
-    ...(elsewhere.length === 0 ? [] : [{ ...stepFor(request, "vmaf", elsewhere), program: "vmaf" as const }]),
-  ];
+  const { vmaf } = request.capabilities;
+  const isElsewhere = (metric: Metric): boolean =>
+    vmaf?.ok === true && vmaf.program === "vmaf" && (metric === "vmaf" || metric === "ms_ssim");
+  const groups = [
+    { id: "measure", metrics: request.metrics.filter((metric) => !isElsewhere(metric)) },
+    { id: "vmaf", metrics: request.metrics.filter(isElsewhere), program: "vmaf" as const },
+  ].filter(({ metrics }) => metrics.length > 0);
+  const parts = groups.map(({ id, metrics, ...program }) => {
+    const sides = sidesOf(
+      request,
+      metrics.some((one) => COMPARING.includes(one)),
+    );
+    const branches = branchesOf(request, metrics, sides);
+    return { step: { ...stepOf(request, id, sides, branches), ...program, weight: 1 / groups.length }, branches };
+  });
   return {
-    steps: steps.map((step) => ({ ...step, weight: 1 / steps.length })),
-    logs: [...own, ...elsewhere].flatMap(({ branch }) => branch.logs),
+    steps: parts.map(({ step }) => step),
+    logs: parts.flatMap(({ branches }) => branches.flatMap(({ logs }) => logs)),
   };
-}
-
-function stepFor(
-  request: MeasureRequest,
-  id: string,
-  parts: readonly { readonly chains: readonly Chain[]; readonly branch: Branch }[],
-): Omit<PlanStep, "weight"> {
-  return stepOf(
-    request,
-    id,
-    parts.flatMap(({ chains, branch }) => [...chains, branch.chain]),
-    parts.map(({ branch }) => branch),
-  );
 }

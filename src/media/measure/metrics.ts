@@ -68,10 +68,11 @@ export interface Interval {
   readonly end: number;
 }
 
-/** Where something is the case: black, frozen, silent. The list is cut at 1,000; count and seconds are of all. */
+/** Where something is the case: black, frozen, silent. The list is cut at 1,000; all else is of all. */
 export interface Found {
   readonly count: number;
   readonly seconds: number;
+  readonly longest: number;
   readonly intervals: readonly Interval[];
 }
 

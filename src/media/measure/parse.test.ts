@@ -76,6 +76,7 @@ frame:50   pts:25600   pts_time:2
 lavfi.black_start=2`;
   expect(parseFinding("intervals", text, { minSeconds: 0.5, endSeconds: 3 })).toEqual({
     count: 2,
+    longest: 1.2,
     seconds: 2.2,
     intervals: [
       { start: 0, end: 1.2 },

@@ -161,7 +161,7 @@ const HEAD = /^frame:(\d+)\s+pts:\S+\s+pts_time:(\S+)/;
 /** `…_start=1.2` and `…_end=3.4`; what has no end lasts to the end, which the caller knows. */
 function intervalsReader(minSeconds: number, endSeconds: number): Reader<Found> {
   const intervals: Interval[] = [];
-  const sum = { count: 0, seconds: 0 };
+  const sum = { count: 0, seconds: 0, longest: 0 };
   let start: number | null = null;
   const close = (end: number) => {
     if (start === null) return;
@@ -169,6 +169,7 @@ function intervalsReader(minSeconds: number, endSeconds: number): Reader<Found> 
     if (end - start >= minSeconds - 0.001) {
       sum.count += 1;
       sum.seconds += end - start;
+      sum.longest = Math.max(sum.longest, end - start);
       if (intervals.length < LISTED_MAX) intervals.push({ start: round6(start), end: round6(end) });
     }
     start = null;
@@ -184,7 +185,7 @@ function intervalsReader(minSeconds: number, endSeconds: number): Reader<Found> 
     },
     end() {
       close(Math.max(endSeconds, start ?? 0));
-      return { count: sum.count, seconds: round6(sum.seconds), intervals };
+      return { count: sum.count, seconds: round6(sum.seconds), longest: round6(sum.longest), intervals };
     },
   };
 }

@@ -20,6 +20,7 @@ import {
   videoChoice,
 } from "./check-codec.ts";
 import { checkConcat } from "./check-concat.ts";
+import { checkQuality } from "./check-quality.ts";
 import { checkRaw, checkRawAllowed } from "./check-raw.ts";
 import { changesSoundToo, changesTime, FILTERS_OF } from "./filter.schema.ts";
 import type { ConvertOptions } from "./options.schema.ts";
@@ -296,7 +297,9 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
       path: /^(operations|options)/.test(path) ? path : `${prefix}${path}`,
       message,
     });
-    return { invalid: [...invalid, ...found.invalid.map(full)], unsupported: found.unsupported.map(full), shape: null };
+    const all = { invalid: [...invalid, ...found.invalid.map(full)], unsupported: found.unsupported.map(full) };
+    checkQuality(request.options, null, capabilities, all);
+    return { ...all, shape: null };
   }
   checkRawAllowed(operations, limits, { invalid, unsupported });
   const shape = toShape(request, invalid);
@@ -317,6 +320,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
   checkRaw(operations, shape, { video, audio }, { invalid, unsupported });
   for (const side of shape.sides) checkSide(side, invalid);
   checkNames(shape, request.outputName, limits, invalid);
+  checkQuality(request.options, shape, capabilities, { invalid, unsupported });
   if (capabilities !== null) {
     requireEncoders(shape, video, audio, capabilities, unsupported);
     checkAbilities(request, shape, capabilities, unsupported);

@@ -1,6 +1,6 @@
 /** `options` of a conversion: what holds for the job as a whole. */
 import { z } from "zod";
-import { notBuilt } from "./scalars.ts";
+import { type QualityTarget, targetSchema, type VerifyPolicy, verifySchema } from "./quality.schema.ts";
 
 const TAG_NAME_LENGTH_MAX = 64;
 const TAG_VALUE_LENGTH_MAX = 1_024;
@@ -33,8 +33,8 @@ export const optionsSchema = z.strictObject({
     .max(80)
     .optional()
     .describe("A named part of a spec, such as web or web@1; what the request says itself wins."),
-  verify: notBuilt,
-  target: notBuilt,
+  verify: verifySchema.optional().describe("What the output has to keep to be published; a miss fails the job."),
+  target: targetSchema.optional().describe("The score that the encode is to reach, instead of a crf."),
   reuse: z
     .boolean()
     .optional()
@@ -51,6 +51,8 @@ export interface ConvertOptions {
   readonly faststart?: boolean | undefined;
   readonly strip_metadata?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
+  readonly verify?: VerifyPolicy | undefined;
+  readonly target?: QualityTarget | undefined;
   readonly reuse?: boolean | undefined;
   /** The preset that is merged in already, with its version: `web@1`. */
   readonly preset?: string | undefined;

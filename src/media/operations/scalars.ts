@@ -189,6 +189,3 @@ export const reference = z
   .string("must be a URI")
   .min(1, "must not be empty")
   .max(URI_LENGTH_MAX, `must have at most ${URI_LENGTH_MAX} characters`);
-
-/** Parsed only to be refused by name. */
-export const notBuilt = z.unknown().optional();

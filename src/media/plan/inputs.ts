@@ -65,6 +65,7 @@ export interface Use {
 export interface Further {
   readonly args: readonly Arg[];
   readonly megapixels: number;
+  readonly count: number;
   /** FFmpeg's number of a plan's input. */
   inputOf(planInput: number): number;
   /** The chains with those inputs in them. */
@@ -82,6 +83,7 @@ export function furtherInputs(context: PlanContext, chains: readonly Chain[], us
   const inputOf = (planInput: number): number => numbers.indexOf(planInput) + 1;
   return {
     args: inputs.flatMap((input) => [...opening(context, input), "-i", { file: input.file }]),
+    count: inputs.length,
     megapixels: inputs.reduce((sum, input) => sum + megapixelsOf(input), 0),
     inputOf,
     unfold: (all) => unfold(all, inputOf),

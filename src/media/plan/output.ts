@@ -2,7 +2,7 @@
 import type { Container } from "../containers.ts";
 import type { MemoryModel } from "../encoders/video-encoder.ts";
 import type { Chain } from "../filtergraph.ts";
-import type { Arg, Measure, PlannedOutput } from "../types.ts";
+import type { Arg, Measure, PlannedOutput, VideoStream } from "../types.ts";
 import type { Use } from "./inputs.ts";
 import type { Window } from "./timeline.ts";
 
@@ -40,6 +40,18 @@ export interface Preparation {
   build(context: GraphContext): OutputArgs;
 }
 
+/** The picture that an encoder is given, as far as it can be compared with what is made of it. */
+export interface GivenPicture {
+  /** As the output's own first stream will be. */
+  readonly video: VideoStream;
+  /** Streams of film in the output, before its sound. */
+  readonly films: number;
+  /** Where the chains end: a label, or the input's own stream. */
+  readonly pad: string;
+  readonly heldBytes: number;
+  chains(context: GraphContext): readonly Chain[];
+}
+
 /** An output that the compiler has decided on, still to be put into a step. */
 export interface OutputDraft {
   /** Unique within the plan; makes labels and file names. */
@@ -63,6 +75,8 @@ export interface OutputDraft {
   readonly files: readonly PlannedOutput[];
   readonly warnings: readonly string[];
   readonly copies: boolean;
+  /** Absent: it has no film, or its pictures are not one by one those of the input. */
+  readonly given?: GivenPicture;
   /** Arguments before the inputs, and what of the machine the encoder has to see. */
   readonly hardware?: { readonly head: readonly string[]; readonly devices: readonly string[] };
   /** In this order, before it. */

@@ -9,6 +9,7 @@ import { isGuessed, toleranceSeconds } from "./expect.ts";
 import { type GraphContext, type MemoryUse, type OutputArgs, type OutputDraft, workFile } from "./output.ts";
 import { type Passengers, passengersOf } from "./passengers.ts";
 import { pictureAfter } from "./picture.ts";
+import { givenOf, type Picture, videoStreamsOf } from "./picture-way.ts";
 import { picturePreparations, soundPreparations } from "./preparation.ts";
 import { rawArgs } from "./raw.ts";
 import { invalidPlan, unsupportedPlan } from "./refuse.ts";
@@ -20,7 +21,6 @@ import { muxerArgs, needsKeyedTags, soundTagArgs, tagArgs } from "./tags.ts";
 import { lengthOf, type Window, windowOf } from "./timeline.ts";
 import { encoderForSize, encodeVideo, HDR_WARNING, obstacleToCopy } from "./video-choice.ts";
 import {
-  type EncodedVideo,
   encodedVideoArgs,
   expectedVideo,
   finishPicture,
@@ -30,11 +30,6 @@ import {
 } from "./video-part.ts";
 
 const PASS_LOG = "pass";
-
-type Picture =
-  | { readonly kind: "none" }
-  | { readonly kind: "copy"; readonly video: VideoStream; readonly further: readonly VideoStream[] }
-  | { readonly kind: "encode"; readonly part: EncodedVideo };
 
 /** Why the picture cannot simply be copied; null when it can. */
 function reasonToEncode(context: PlanContext, video: VideoStream, choice: VideoChoice, exact: boolean): string | null {
@@ -302,11 +297,6 @@ function outputOf(context: PlanContext, decided: Decided): PlannedOutput {
   };
 }
 
-function videoStreamsOf(picture: Picture): number {
-  if (picture.kind === "none") return 0;
-  return picture.kind === "copy" ? 1 + picture.further.length : 1;
-}
-
 function preparationsOf(picture: Picture, sound: Sound, window: Window) {
   const heard = soundPreparations(sound.tracks, window);
   const seen = picture.kind === "encode" ? picturePreparations(picture.part.video, picture.part.picture, window) : [];
@@ -367,6 +357,7 @@ export function draftPrimary(context: PlanContext): OutputDraft {
       ? { hardware: picture.part.encode.hardware }
       : {}),
     ...preparationsOf(picture, sound, window),
+    ...givenOf(picture, trimmed),
     twoPass: picture.kind === "encode" && transcode?.two_pass === true,
     build: (graph, pass) => build(context, { picture, sound, passengers, stopSeconds }, graph, pass),
   };

@@ -109,10 +109,13 @@ function stepOf(context: PlanContext, group: Group, pass: 1 | 2 | null): Omit<Pl
 }
 
 /** With the chains that join files before them, where some are joined. */
-const joinedBefore = ({ joined }: PlanContext, chains: readonly Chain[], inputOf: (planInput: number) => number) =>
-  joined === null ? chains : joined.before(chains, inputOf);
+export const joinedBefore = (
+  { joined }: PlanContext,
+  chains: readonly Chain[],
+  inputOf: (planInput: number) => number,
+) => (joined === null ? chains : joined.before(chains, inputOf));
 
-function joinMemory({ joined }: PlanContext): MemoryUse[] {
+export function joinMemory({ joined }: PlanContext): MemoryUse[] {
   if (joined === null) return [];
   return [
     ...Array.from({ length: joined.files - 1 }, () => openedMemory(joined.fadedMegapixels)),

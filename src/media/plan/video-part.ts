@@ -131,6 +131,22 @@ function chainsOf(part: EncodedVideo, { seekSeconds, input }: GraphContext, extr
   return [{ ...head, filters: [...filters, filter("format", { pix_fmts: encode.pixelFormat }), ...upload] }];
 }
 
+/** The same without what only a card takes. */
+export function comparedChains(part: EncodedVideo, context: GraphContext): Chain[] {
+  const { hardware: _, ...encode } = part.encode;
+  return chainsOf({ ...part, encode }, context, []);
+}
+
+/** The output's picture as it will be probed, as far as it is planned. */
+export const comparedVideo = (part: EncodedVideo): VideoStream => ({
+  ...part.video,
+  ...{ index: 0, codec: part.encode.encoder.probed, rotation: 0, width: part.picture.width },
+  ...{ height: part.picture.height, codedWidth: part.picture.width, codedHeight: part.picture.height },
+  pixelFormat: part.encode.pixelFormat,
+  bitDepth: /1[02](le|be)?$/.test(part.encode.pixelFormat) ? 10 : 8,
+  ...{ averageFps: outputFps(part), nominalFps: outputFps(part) },
+});
+
 /** Codecs whose encoders take times as fine as the input's; others get the input's base rate as their clock. */
 const FINE_CLOCK = new Set(["h264", "h265", "vp8", "vp9"]);
 

@@ -1,0 +1,98 @@
+/** What an output has to keep to be published, through a whole server. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { testEnv } from "../support/env.ts";
+import { copyClip } from "../support/media.ts";
+import { type Answer, type Bench, openBench } from "./quality-harness.ts";
+
+let bench: Bench;
+
+beforeAll(async () => {
+  const video = { width: 128, height: 96 };
+  bench = await openBench("quality", (files) =>
+    Promise.all([
+      copyClip(join(files, "in.mp4"), { durationSeconds: 2, video, audio: { frequency: 1_000 } }),
+      copyClip(join(files, "dull.mp4"), {
+        ...{ durationSeconds: 3, video: { source: "color=black" }, audio: { frequency: 0 } },
+      }),
+    ]),
+  );
+}, 60_000);
+
+const convert = (body: object, query = ""): Promise<Answer> =>
+  bench.call("POST", `/convert${query}`, { input_path: "in.mp4", ...body });
+const encode = (crf: number) => ({ type: "transcode", video_codec: "h264", preset: "ultrafast", crf });
+
+describe("options.verify", () => {
+  test("lets pass what keeps it, and says what was measured", async () => {
+    const operations = [{ type: "crop", x: 8, y: 8, width: 96, height: 80 }, { type: "trim", start: 0.4 }, encode(12)];
+    const verify = {
+      ...{ vmaf_min: 80, duration_drift_max: 0.2, black_max: 0.5, freeze_max: 1, silence_max: 0.5, full_decode: true },
+      loudness: { min: -40, max: 0, true_peak_max: 0 },
+    };
+    const job = await bench.finished(await convert({ output_path: "kept.mp4", operations, options: { verify } }));
+    expect([job.status, job.error]).toEqual(["completed", null]);
+    const { vmaf, loudness, blackdetect } = job.results.verify;
+    // Against the input itself a crop would be another picture altogether.
+    expect(vmaf.score).toBeWithin(80, 100.1);
+    expect(loudness.integrated).toBeWithin(-40, 0);
+    expect(blackdetect.count).toBe(0);
+    const args = ["-i", "kept.mp4", "-ss", "0.4", "-i", "in.mp4", "-lavfi"];
+    const graph = "[1:v]crop=96:80:8:8,setpts=PTS-STARTPTS[r];[0:v]setpts=PTS-STARTPTS[d];[d][r]libvmaf";
+    const said = await bench.say(testEnv().ffmpeg9, ...args, graph);
+    expect(Math.abs(Number(/VMAF score: (\S+)/.exec(said)?.[1]) - vmaf.score)).toBeLessThan(0.5);
+  }, 60_000);
+
+  const missed: readonly [string, object, object, RegExp][] = [
+    ["a score", { operations: [encode(51)] }, { vmaf_min: 95 }, /VMAF is \d+\.\d+, below 95/],
+    ["a loudness", {}, { loudness: { min: -6 } }, /loudness is -\d+(\.\d+)? LUFS, below -6/],
+    ["what is black", { input_path: "dull.mp4" }, { black_max: 1 }, /black for 3 s at a stretch, more than 1/],
+    ["what stands", { input_path: "dull.mp4" }, { freeze_max: 1 }, /frozen for \d(\.\d+)? s at a stretch/],
+    ["what is silent", { input_path: "dull.mp4" }, { silence_max: 1 }, /silent for \d(\.\d+)? s at a stretch/],
+  ];
+  for (const [name, body, verify, sentence] of missed) {
+    test(`fails a job for ${name}, with the number, and publishes nothing`, async () => {
+      const output = `missed-${missed.findIndex(([one]) => one === name)}.mp4`;
+      const created = await convert({ output_path: output, operations: [encode(20)], ...body, options: { verify } });
+      const job = await bench.finished(created);
+      expect(job).toMatchObject({ status: "failed", error: { kind: "output.invalid", retryable: false } });
+      expect(job.error.message).toMatch(sentence);
+      expect(existsSync(join(bench.files, output))).toBe(false);
+    }, 60_000);
+  }
+
+  test("shows its steps in the plan, each beside what it encodes", async () => {
+    const verify = { vmaf_min: 90, silence_max: 1 };
+    const { status, json } = await convert(
+      { output_path: "x.mp4", operations: [encode(20)], options: { verify } },
+      "?dry_run=true",
+    );
+    expect(status).toBe(200);
+    expect(json.steps.map(({ id }: { id: string }) => id)).toEqual(["encode", "verify", "verify-vmaf"]);
+  });
+
+  const refused: readonly [string, object, number, string][] = [
+    ["nothing", { options: { verify: {} } }, 400, "options.verify"],
+    ["a score beyond all", { options: { verify: { vmaf_min: 101 } } }, 400, "options.verify.vmaf_min"],
+    ["a name that is none", { options: { verify: { vmaff: 1 } } }, 400, "options.verify.vmaff"],
+    [
+      "a picture of sound",
+      { output_path: "a.mp3", options: { verify: { vmaf_min: 1 } } },
+      400,
+      "options.verify.vmaf_min",
+    ],
+    [
+      "a package",
+      { output_path: "p", operations: [{ type: "stream" }], options: { verify: { silence_max: 1 } } },
+      422,
+      "options.verify",
+    ],
+  ];
+  for (const [name, body, status, path] of refused) {
+    test(`is not of ${name}`, async () => {
+      const { status: answered, json } = await convert({ output_path: "x.mp4", operations: [], ...body });
+      expect([answered, json.error?.details[0].path]).toEqual([status, path]);
+    });
+  }
+});
