@@ -5,6 +5,7 @@
 import { closeSync, openSync } from "node:fs";
 import { chmod, mkdir, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
 import { createDatabase } from "../support/postgres.ts";
@@ -34,7 +35,9 @@ export interface Session {
   readonly folder: string;
 }
 
+/** A signal to end waits for what runs, so that a server's drain is over when its shell is. */
 const shell = (folder: string, text: string): string => `
+trap : TERM
 set -euo pipefail
 [ ! -f '${folder}/.session/variables' ] || . '${folder}/.session/variables'
 cd "$(cat '${folder}/.session/folder')"
@@ -59,10 +62,13 @@ async function makeFolder(): Promise<string> {
 
 /** What is new in the environment of a reader: programs, a home, and defaults that a busy machine needs. */
 function environmentOf(folder: string, port: number): Record<string, string> {
+  const packager = findPackager(null);
   return {
     PATH: `${folder}/.session/bin:${dirname(process.execPath)}:${Bun.env.PATH ?? ""}`,
     ...{ HOME: folder, TMPDIR: Bun.env.TMPDIR ?? "/tmp", LANG: "C.UTF-8", API_PORT: `${port}` },
     ...{ DRAIN_DELAY: "0s", LOG_FORMAT: "json" },
+    // Beside the sources it is found; a compiled binary needs one that is installed.
+    ...(packager === null ? {} : { PACKAGER_PATH: packager }),
   };
 }
 
