@@ -10,6 +10,7 @@ import { healthCommand } from "./health.ts";
 import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
 import { openapiCommand } from "./openapi.ts";
+import { verifyOutputsCommand } from "./outputs.ts";
 import { probeCommand } from "./probe.ts";
 import { serveCommand } from "./serve.ts";
 
@@ -94,6 +95,14 @@ function addArchive(program: Command, context: CommandContext): void {
     .option("--check", "only read the file and say whether it is whole")
     .option("--json", "print the counts as JSON")
     .action((file, options) => importCommand(context, file, options));
+  program
+    .command("outputs")
+    .description("what jobs have made (with an embedded database: while no server runs)")
+    .command("verify")
+    .description("hold every recorded output against the storage; exit with 1 where they do not agree")
+    .option("--repair", "make copies with the recorded bytes the outputs, and record what is gone as deleted")
+    .option("--json", "print the counts as JSON")
+    .action((options) => verifyOutputsCommand(context, options));
 }
 
 export function makeProgram(context: CommandContext): Command {

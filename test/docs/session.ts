@@ -45,6 +45,7 @@ set -a
 ${text}
 set +a
 export -p | grep -v -E '^declare -x (OLDPWD|PWD|SHLVL|_)=' > '${folder}/.session/variables'
+declare -f >> '${folder}/.session/variables'
 pwd > '${folder}/.session/folder'
 `;
 
