@@ -2,6 +2,7 @@
 
 import { apiDocument } from "../src/boot/api-document.ts";
 import { configurationMarkdown, envExample } from "../src/config/document.ts";
+import { upgradingMarkdown } from "./upgrading.ts";
 
 export interface Generator {
   /** From the checkout's root. */
@@ -12,6 +13,7 @@ export interface Generator {
 
 export const GENERATORS: readonly Generator[] = [
   { path: "docs/configuration.md", make: configurationMarkdown },
+  { path: "docs/upgrading.md", make: upgradingMarkdown },
   { path: ".env.example", make: envExample },
   // What a client is generated from; a change of the wire shows in its diff.
   { path: "docs/openapi.json", make: () => `${JSON.stringify(apiDocument(), null, 2)}\n` },

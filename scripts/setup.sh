@@ -60,7 +60,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl schemathesis stores deploy"
+      needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl guides schemathesis stores deploy"
       [ "$os" = Linux ] && needs="$needs bwrap faketime"
       ;;
   esac
@@ -216,6 +216,13 @@ find_missing() {
       redis) have redis-server || add redis-server redis redis ;;
       postgres) have_postgres || add postgresql postgresql-server postgresql@15 ;;
       openssl) have openssl || add openssl openssl openssl ;;
+      # What readers of the guides have.
+      guides)
+        have curl || add curl curl curl
+        have jq || add jq jq jq
+        have python3 || add python3 python3 python3
+        { have pg_dump && have psql; } || add postgresql-client postgresql postgresql@15
+        ;;
       # Plays what is packaged.
       chromium) have chromium || have chromium-browser || have google-chrome || add chromium chromium chromium ;;
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;

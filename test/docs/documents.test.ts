@@ -1,6 +1,8 @@
 /** What holds for every document, without running it. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { ERROR_CODES } from "../../plugins/errors.ts";
 import { makeProgram } from "../../src/cli/program.ts";
+import { SECRET_FILE_NAMES, SETTING_NAMES } from "../../src/config/schema.ts";
 import { type Block, blocksOf, documentBlocks, ROOT, readDocument, where } from "./blocks.ts";
 import { DOCUMENTS, isRunElsewhere, isRunHere } from "./documents.ts";
 import { brokenLinks } from "./links.ts";
@@ -9,6 +11,9 @@ import { NO_RUN_REASONS, WORDS } from "./reasons.ts";
 const LANGUAGES = ["sh", "ts", "python", "json", "yaml", "text", ""];
 /** Those that a session runs; the others are compared or only read. */
 const RUN_LANGUAGES = ["sh", "ts", "python", "json"];
+
+/** What looks like a setting and is none: variables of the examples' own. */
+const OTHER_NAMES = new Set(["WEBHOOK_SECRET", "KEY_ID", "MINIO_KEY", "MINIO_SECRET", "API_PRT"]);
 
 const documents = ["*.md", "docs/**/*.md", "deploy/**/*.md", "k8s/**/*.md"]
   .flatMap((glob) => [...new Bun.Glob(glob).scanSync(ROOT)])
@@ -95,6 +100,18 @@ describe("blocks", () => {
     );
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter(({ name }) => !commands.has(name))).toEqual([]);
+  });
+
+  test("every setting that a document names exists", async () => {
+    const settings = new Set<string>([...SETTING_NAMES, ...SECRET_FILE_NAMES, ...ERROR_CODES]);
+    const texts = await Promise.all(
+      documents.filter(isRunHere).map(async (document) => ({ document, text: await readDocument(document) })),
+    );
+    const named = texts.flatMap(({ document, text }) =>
+      [...text.matchAll(/\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b/g)].map(([name]) => `${document}: ${name}`),
+    );
+    const known = (one: string) => settings.has(one.split(": ")[1] ?? "") || OTHER_NAMES.has(one.split(": ")[1] ?? "");
+    expect([...new Set(named)].filter((one) => !known(one))).toEqual([]);
   });
 
   test("a fence that is left open, and words behind a language, are read", () => {

@@ -27,13 +27,14 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function problemOf(document: string, target: string): Promise<string | null> {
+async function problemOf(document: string, markdown: string, target: string): Promise<string | null> {
   if (/^(https?:|mailto:)/.test(target)) return URL.canParse(target) ? null : `${target} is no URL`;
   const [path = "", anchor] = target.split("#");
   const file = path === "" ? document : normalize(join(dirname(document), path));
   if (file.startsWith("..") || !(await exists(join(ROOT, file)))) return `${target}: there is no ${file}`;
   if (anchor === undefined || !file.endsWith(".md")) return null;
-  return anchorsOf(await readDocument(file)).has(anchor) ? null : `${target}: ${file} has no heading #${anchor}`;
+  const text = file === document ? markdown : await readDocument(file);
+  return anchorsOf(text).has(anchor) ? null : `${target}: ${file} has no heading #${anchor}`;
 }
 
 /** One sentence for each link that leads nowhere. Addresses elsewhere are only read, not asked. */
@@ -41,6 +42,6 @@ export async function brokenLinks(document: string, markdown: string): Promise<s
   const targets = [...prose(markdown).matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g)].map(
     ([, target = ""]) => target,
   );
-  const problems = await Promise.all(targets.map((target) => problemOf(document, target)));
+  const problems = await Promise.all(targets.map((target) => problemOf(document, markdown, target)));
   return problems.filter((problem) => problem !== null).map((problem) => `${document}: ${problem}`);
 }

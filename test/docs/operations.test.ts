@@ -2,6 +2,6 @@
 import { test } from "bun:test";
 import { FOLLOW_TIMEOUT_MS, followDocument } from "./session.ts";
 
-for (const document of ["docs/operations.md"]) {
+for (const document of ["docs/operations.md", "docs/upgrading.md"]) {
   test(`${document} works as it stands`, () => followDocument(document), FOLLOW_TIMEOUT_MS);
 }

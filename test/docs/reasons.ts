@@ -1,9 +1,7 @@
 /** Why a block is not run by the test of its document: `no-run reason=NAME` may name one of these and nothing else. */
 export const NO_RUN_REASONS: Readonly<Record<string, string>> = {
   gate: "`.ci/run` runs this very command, and takes minutes for it.",
-  traffic: "It reaches a service that is not this machine's: a mirror, a cloud, a domain.",
   system: "It changes the machine itself: packages, users, units, mounts.",
-  choice: "One of several ways that exclude each other; the document's test goes another.",
 };
 
 /** What else a block's words may say. */

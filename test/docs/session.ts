@@ -35,19 +35,24 @@ export interface Session {
   readonly folder: string;
 }
 
-/** A signal to end waits for what runs, so that a server's drain is over when its shell is. */
-const shell = (folder: string, text: string): string => `
-trap : TERM
+const begin = (folder: string): string => `
 set -euo pipefail
 [ ! -f '${folder}/.session/variables' ] || . '${folder}/.session/variables'
 cd "$(cat '${folder}/.session/folder')"
+`;
+
+/** Variables, functions and the folder are there in the next block. */
+const shell = (folder: string, text: string): string => `${begin(folder)}
 set -a
 ${text}
 set +a
 export -p | grep -v -E '^declare -x (OLDPWD|PWD|SHLVL|_)=' > '${folder}/.session/variables'
-declare -f >> '${folder}/.session/variables'
+declare -f >> '${folder}/.session/variables' || true
 pwd > '${folder}/.session/folder'
 `;
+
+/** Another terminal: what it sets stays there. A signal to end waits for what runs, so that a server's drain is over too. */
+const terminal = (folder: string, text: string): string => `trap : TERM${begin(folder)}${text}`;
 
 async function makeFolder(): Promise<string> {
   const folder = await makeTempDir("guide");
@@ -158,7 +163,7 @@ export async function openSession(): Promise<Session> {
   const serve = async (block: Block, text: string): Promise<void> => {
     const log = join(folder, `.session/server-${servers.length}-${block.line}.log`);
     const sink = openSync(log, "a");
-    const child = Bun.spawn(["bash", "-c", shell(folder, text)], {
+    const child = Bun.spawn(["bash", "-c", terminal(folder, text)], {
       ...{ cwd: folder, env, stdin: "ignore", stdout: sink, stderr: sink, detached: true },
     });
     closeSync(sink);

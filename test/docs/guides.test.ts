@@ -1,0 +1,7 @@
+/** The other guides, each by a reader of its own. */
+import { test } from "bun:test";
+import { FOLLOW_TIMEOUT_MS, followDocument } from "./session.ts";
+
+for (const document of ["docs/setup.md", "docs/storage.md", "docs/performance.md", "docs/security.md"]) {
+  test(`${document} works as it stands`, () => followDocument(document), FOLLOW_TIMEOUT_MS);
+}
