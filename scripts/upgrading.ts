@@ -16,7 +16,7 @@ export interface MigrationEffect {
 }
 
 const BREAKING: readonly RegExp[] = [
-  /\bDROP (?:TABLE|FUNCTION|VIEW|INDEX|TRIGGER)\b[^;]*/gi,
+  /\bDROP (?:TABLE|FUNCTION|VIEW|TRIGGER)\b[^;]*/gi,
   /\bDROP COLUMN\b[^;,]*/gi,
   /\bRENAME (?:COLUMN\b|TO\b|CONSTRAINT\b)[^;,]*/gi,
   /\bALTER COLUMN \w+ (?:SET NOT NULL|(?:SET DATA )?TYPE\b[^;,]*)/gi,

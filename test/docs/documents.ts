@@ -13,8 +13,8 @@ export const DOCUMENTS: readonly DocumentRule[] = [
   { files: /^docs\/configuration\.md$/, run: "scripts/generators.ts" },
   { files: /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|SECURITY)\.md$/, run: "none: they hold nothing to run" },
   // Their parts are images, clusters and alerts, which tests of their own start.
-  { files: /^docs\/deployment\.md$/, run: "test/deploy/" },
-  { files: /^docs\/runbooks\/[a-z0-9-]+\.md$/, run: "test/deploy/" },
+  { files: /^docs\/(deployment|monitoring)\.md$/, run: "test/deploy/" },
+  { files: /^docs\/runbooks\/[A-Za-z0-9-]+\.md$/, run: "test/deploy/" },
   { files: /^(deploy|k8s)\/.*\.md$/, run: "test/deploy/" },
 ];
 
