@@ -17,8 +17,8 @@ export function notFound(what: string): RendiffError {
   return new RendiffError({ kind: "request.not_found", publicMessage: `There is no such ${what}.` });
 }
 
-export function conflict(message: string): RendiffError {
-  return new RendiffError({ kind: "request.conflict", publicMessage: message });
+export function conflict(message: string, cause?: unknown): RendiffError {
+  return new RendiffError({ kind: "request.conflict", publicMessage: message, cause });
 }
 
 /**

@@ -28,6 +28,7 @@ import { probe } from "./probe/probe.ts";
 import { queues } from "./queues/queues.ts";
 import { streamPlugin } from "./stream/stream.ts";
 import { tokens } from "./tokens/tokens.ts";
+import { uploads } from "./uploads/uploads.ts";
 import { webhooks } from "./webhooks/webhooks.ts";
 
 function makeElysia(context: HttpContext) {
@@ -48,6 +49,7 @@ function makeElysia(context: HttpContext) {
       .use(tokens(context))
       .use(webhooks(context))
       .use(files(context))
+      .use(uploads(context))
       .use(keys(context))
       .use(health(context))
       .use(capabilities(context))

@@ -17,6 +17,7 @@ import type { ObjectRef, StorageRegistry } from "../src/storage/port.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { Metrics } from "../src/telemetry/metrics.ts";
 import type { Tracer } from "../src/telemetry/tracer.ts";
+import type { Uploads } from "../src/uploads/uploads.ts";
 import type { AddressBlocks } from "./address-blocks.ts";
 import type { Connections } from "./connections.ts";
 
@@ -55,6 +56,7 @@ export interface HttpServices {
   /** What any worker was last known to do; null before the first one said so. */
   capabilities(): Capabilities | null;
   readonly media: MediaService;
+  readonly uploads: Uploads;
   /** The one door to URLs that clients name. */
   readonly urlGuard: UrlGuard;
   /** The kinds of workers that are known. */

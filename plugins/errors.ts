@@ -117,6 +117,11 @@ export function errorResponse(error: RendiffError, requestId: string): Response 
   return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
 }
 
+/** In the shape of all errors, under a status that a protocol of others asks for. */
+export function refusal(status: number, code: ErrorCode, message: string, requestId: string): Response {
+  return Response.json({ error: { code, message, details: [], request_id: requestId } }, { status });
+}
+
 /** The answer to whatever was thrown; what is our fault goes to the log with the request's id. */
 export function answerThrown(context: HttpContext, request: Request, thrown: unknown): Response {
   const error = translate(thrown);

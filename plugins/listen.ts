@@ -32,15 +32,15 @@ export interface Listening {
 
 /** Rejects when the port is taken. */
 export function listen(app: RendiffApp, { host, port, metricsOnly = false }: ListenOptions): Listening {
-  const { config } = app.context;
   const server = Bun.serve<SocketData>({
     hostname: host,
     port,
     reusePort: false,
     development: false,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
-    // Each route has a limit of its own; this one is for what no route reads.
-    maxRequestBodySize: Math.max(config.http.bodyLimitBytes, config.http.uploadLimitBytes),
+    // Each route has a limit of its own, and says so in the shape of all errors, which the server would not. What no route
+    // reads stays in the socket: 500 MB that nobody asked for leave the process at 35 MB.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     websocket: {
       idleTimeout: SOCKET_IDLE_TIMEOUT_SECONDS,
       sendPings: true,

@@ -22,6 +22,31 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
 };
 
+/** Of resumable uploads, which browsers make. */
+const TUS_HEADERS = [
+  "Tus-Resumable",
+  "Tus-Version",
+  "Tus-Extension",
+  "Tus-Max-Size",
+  "Upload-Defer-Length",
+  "Upload-Expires",
+  "Upload-Length",
+  "Upload-Metadata",
+  "Upload-Offset",
+];
+
+const ALLOWED_HEADERS = [
+  "Authorization",
+  "X-API-Key",
+  "Content-Type",
+  "Idempotency-Key",
+  "X-Request-Id",
+  "Last-Event-ID",
+  "Range",
+  "If-Range",
+  ...TUS_HEADERS,
+].join(", ");
+
 const EXPOSED_HEADERS = [
   "X-Request-Id",
   "X-RateLimit-Limit",
@@ -32,6 +57,7 @@ const EXPOSED_HEADERS = [
   "Location",
   "ETag",
   "Content-Range",
+  ...TUS_HEADERS,
 ].join(", ");
 
 function corsHeaders(origins: ReadonlySet<string>, request: Request): Record<string, string> {
@@ -53,8 +79,7 @@ function preflight(request: Request): Response | null {
     status: 204,
     headers: {
       "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-      "access-control-allow-headers":
-        "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id, Last-Event-ID, Range, If-Range",
+      "access-control-allow-headers": ALLOWED_HEADERS,
       "access-control-max-age": "600",
     },
   });

@@ -9,7 +9,7 @@ export const API_PREFIX = "/api/v1";
  * needs a key with that role or a higher one.
  */
 export type Access = "public" | "metrics" | "signed" | Role;
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+export type Method = "OPTIONS" | "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface Answer {
   readonly description: string;
@@ -33,6 +33,10 @@ export interface RouteRule {
   readonly description?: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** The body is bytes of this type instead. */
+  readonly bodyType?: string;
+  /** Headers that a client may send, and what each says. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly answers: Readonly<Record<number, Answer>>;
   /** Takes `Idempotency-Key`. */
   readonly idempotent?: boolean;

@@ -21,6 +21,7 @@ import type { RouteRule } from "./route-rule.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { tokensRoutes } from "./tokens/tokens.routes.ts";
 import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
+import { uploadsRoutes } from "./uploads/uploads.routes.ts";
 import { webhooksRoutes } from "./webhooks/webhooks.routes.ts";
 
 export const ROUTES: readonly RouteRule[] = [
@@ -35,6 +36,7 @@ export const ROUTES: readonly RouteRule[] = [
   ...tokensRoutes,
   ...webhooksRoutes,
   ...filesRoutes,
+  ...uploadsRoutes,
   ...keysRoutes,
   ...healthRoutes,
   ...capabilitiesRoutes,

@@ -14,6 +14,7 @@ import type { StorageRegistry } from "../../src/storage/port.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Tracer } from "../../src/telemetry/tracer.ts";
+import type { Uploads } from "../../src/uploads/uploads.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
 import { reconcilerMachine } from "./reconciler.machine.ts";
 import { tidy } from "./tidy.ts";
@@ -22,6 +23,7 @@ export interface ReconcilerPorts {
   readonly sql: Sql;
   readonly coordination: Coordination;
   readonly storage: StorageRegistry;
+  readonly uploads: Pick<Uploads, "sweep">;
   /** Null where no jobs run. */
   readonly workFolders: WorkFolders | null;
   readonly logger: Logger;

@@ -14,6 +14,7 @@ export type TidyPorts = Pick<
   | "sql"
   | "coordination"
   | "storage"
+  | "uploads"
   | "logger"
   | "tickIntervalMs"
   | "reapAfterTicks"
@@ -45,5 +46,9 @@ async function sweepStaging(ports: TidyPorts, backend: StorageBackend): Promise<
 export async function tidy(ports: TidyPorts): Promise<void> {
   const { storage } = ports;
   const backends = storage.names.map((name) => storage.backend(name)).filter(({ properties }) => properties.writable);
-  await settleAll([...backends.map((backend) => sweepStaging(ports, backend)), expire(ports, ports).then(() => {})]);
+  await settleAll([
+    ...backends.map((backend) => sweepStaging(ports, backend)),
+    expire(ports, ports).then(() => {}),
+    ports.uploads.sweep(BATCH),
+  ]);
 }

@@ -40,6 +40,21 @@ function queryParameters(rule: RouteRule): JsonObject[] {
   }));
 }
 
+function headerParameters(rule: RouteRule): JsonObject[] {
+  return Object.entries(rule.headers ?? {}).map(([name, description]) => ({
+    ...{ name, in: "header", required: false, description, schema: { type: "string" } },
+  }));
+}
+
+function requestBody({ body, bodyType }: RouteRule): JsonObject {
+  if (bodyType !== undefined) {
+    const bytes = { schema: { type: "string", format: "binary" } };
+    return { requestBody: { required: false, content: { [bodyType]: bytes } } };
+  }
+  if (body === undefined) return {};
+  return { requestBody: { required: true, content: { "application/json": { schema: toSchema(body, "input") } } } };
+}
+
 const idempotencyParameter: JsonObject = {
   name: "Idempotency-Key",
   in: "header",
@@ -79,18 +94,16 @@ function operation(rule: RouteRule): JsonObject {
   const parameters = [
     ...pathParameters(rule.path),
     ...queryParameters(rule),
+    ...headerParameters(rule),
     ...(rule.idempotent === true ? [idempotencyParameter] : []),
   ];
-  const body = rule.body;
   return {
     operationId: rule.id.replaceAll(/[.-](\w)/g, (_, letter: string) => letter.toUpperCase()),
     tags: [rule.tag],
     summary: rule.summary,
     ...(rule.description === undefined ? {} : { description: rule.description }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { "application/json": { schema: toSchema(body, "input") } } } }),
+    ...requestBody(rule),
     responses: answers(rule),
     security: security(rule.access),
   };

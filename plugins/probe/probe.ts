@@ -18,7 +18,7 @@ export const probe = (context: HttpContext) =>
     async ({ request }) => {
       const { value } = await readJson(request, context.config.http.bodyLimitBytes);
       const body = parseRequest(probeBodySchema, value);
-      const ref = checkProbe(context, principalOf(request), body);
+      const ref = await checkProbe(context, principalOf(request), body);
       const media = await withDeadline(request, PROBE_TIMEOUT_MS, (signal) => context.media.probe(ref, signal));
       return answer(200, toSnakeCase(media, ["tags"]));
     },

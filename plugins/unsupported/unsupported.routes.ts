@@ -15,13 +15,4 @@ function missing(feature: string, access: Access, routes: readonly (readonly [Me
   }));
 }
 
-export const unsupportedRoutes: readonly RouteRule[] = [
-  ...missing("estimates", "user", [["POST", "/estimate"]]),
-  ...missing("uploads", "user", [
-    ["POST", "/uploads"],
-    ["HEAD", "/uploads/:id"],
-    ["PATCH", "/uploads/:id"],
-    ["DELETE", "/uploads/:id"],
-    ["PUT", "/uploads/:name"],
-  ]),
-];
+export const unsupportedRoutes: readonly RouteRule[] = [...missing("estimates", "user", [["POST", "/estimate"]])];

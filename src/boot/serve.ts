@@ -31,6 +31,7 @@ import type { StorageRegistry } from "../storage/port.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
+import type { Uploads } from "../uploads/uploads.ts";
 import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
 import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
@@ -46,6 +47,7 @@ import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
 import { openStorage } from "./storage.ts";
 import { openTracer } from "./traces.ts";
+import { openUploads } from "./uploads.ts";
 
 export interface Server {
   readonly url: string;
@@ -68,6 +70,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly urlGuard: UrlGuard;
+  readonly uploads: Uploads;
 }
 
 /**
@@ -83,6 +86,7 @@ async function recover(parts: Parts, alone: boolean): Promise<void> {
     if (reaped.length > 0) await tellReaped(parts, reaped);
     if (reaped.length < limit) break;
   }
+  if (alone) await parts.uploads.recover();
   await offerReady(parts);
 }
 
@@ -153,7 +157,7 @@ async function openFront(
   fleet: FleetView,
   state: () => "starting" | "draining" | null,
 ): Promise<Listening> {
-  const { config, logger, sql, coordination, metrics, tracer, media, storage, urlGuard } = parts;
+  const { config, logger, sql, coordination, metrics, tracer, media, storage, urlGuard, uploads } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const readSql = makeReadDatabase(config, logger, sql);
   opened.defer(() => readSql.close());
@@ -164,7 +168,7 @@ async function openFront(
     statusOnly: config.process.role === "worker",
     media: await openMediaService(parts, opened, fleet),
     signingSecret: secret,
-    urlGuard,
+    ...{ urlGuard, uploads },
     readiness: () => {
       const reason = state();
       return { ready: reason === null, reasons: reason === null ? [] : [reason] };
@@ -175,6 +179,8 @@ async function openFront(
   const main = open(opened, port, () => listen(app, { host, port }));
   if (metricsPort !== null)
     open(opened, metricsPort, () => listen(app, { host, port: metricsPort, metricsOnly: true }));
+  // Before the server waits for its requests: what is being sent is recorded, and its client told to go on elsewhere.
+  opened.defer(() => uploads.close());
   return main;
 }
 
@@ -259,11 +265,8 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   });
   const storage = await openStorage({ storage: config.storage, guard: urlGuard, metrics });
   opened.defer(() => storage.close());
-  return {
-    ...{ config, logger, sql: sql.value, media: media.value, storage, coordination: coordination.value, metrics },
-    urlGuard,
-    tracer,
-  };
+  const shared = { config, logger, sql: sql.value, coordination: coordination.value, storage };
+  return { ...shared, media: media.value, metrics, urlGuard, tracer, uploads: openUploads(shared) };
 }
 
 export async function serve(config: Config, logger: Logger): Promise<Server> {

@@ -1,5 +1,6 @@
 /** The backends of a deployment, opened at once; an SDK is loaded only where one of its backends is configured. */
 import type { BackendConfig, StorageConfig } from "../config/config.ts";
+import { UPLOAD_BACKEND } from "../jobs/uploads.ts";
 import type { UrlGuard } from "../security/outbound/url-guard.ts";
 import { withDeadlines } from "../storage/decorators/deadline.ts";
 import { withMetrics } from "../storage/decorators/measure.ts";
@@ -9,6 +10,7 @@ import { openLocalBackend } from "../storage/local/local-backend.ts";
 import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { uploadFolder } from "./uploads.ts";
 
 /** What a store elsewhere needs that a folder does not: its calls fail now and then, hang, and are worth measuring. */
 const seasoned = (backend: StorageBackend, metrics: Metrics): StorageBackend =>
@@ -45,7 +47,11 @@ export interface StorageParts {
 /** Reaches no server: a store that is away must not keep the service from starting. */
 export async function openStorage({ storage, guard, metrics }: StorageParts): Promise<OpenStorage> {
   const local: BackendConfig = { type: "local", name: "local", path: storage.path, readable: true, writable: true };
-  const results = await Promise.allSettled([local, ...storage.backends].map(openBackend));
+  // Written by `/uploads` alone.
+  const uploads: BackendConfig = {
+    ...{ type: "local", name: UPLOAD_BACKEND, path: uploadFolder(storage), readable: true, writable: false },
+  };
+  const results = await Promise.allSettled([local, uploads, ...storage.backends].map(openBackend));
   const backends = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   const close = async (): Promise<void> => {
     await Promise.all(backends.map((backend) => backend.close()));

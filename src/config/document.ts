@@ -1,5 +1,4 @@
 /** The documentation of every setting, made from the schema: it cannot say other than the code does. */
-import { notBuiltNote } from "./not-built.ts";
 import { isSettingName, type SettingName, settingGroups, settingInfo } from "./schema.ts";
 
 const TITLES: Readonly<Record<keyof typeof settingGroups, string>> = {
@@ -78,9 +77,7 @@ function toTableRow(name: SettingName): string {
   const info = settingInfo(name);
   const kind = info.secret ? `${info.kind}, **secret**` : info.kind;
   const without = info.default === null ? info.without : `\`${info.default}\``;
-  const note = notBuiltNote(name);
-  const meaning = note === null ? info.meaning : `${info.meaning} (${note})`;
-  return `| ${[`\`${name}\``, kind, without, meaning].map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  return `| ${[`\`${name}\``, kind, without, info.meaning].map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
 }
 
 /** .env.example: everything is commented out, so the file as it stands changes nothing. */
@@ -95,14 +92,10 @@ export function envExample(): string {
 
 function toExample(name: SettingName): string[] {
   const info = settingInfo(name);
-  const missing = notBuiltNote(name);
   const notes = [
     ...(info.default === null ? [`default: ${info.without}`] : []),
     ...(info.secret ? [`secret; or ${name}_FILE`] : []),
-    ...(missing === null ? [] : [missing]),
   ];
   const comment = [info.meaning, ...(notes.length === 0 ? [] : [`(${notes.join("; ")})`])].join(" ");
-  // What is not built is refused as soon as it is given, its default as well.
-  const value = missing === null ? info.default : null;
-  return ["", `# ${comment.replaceAll("`", "")}`, `# ${name}=${value ?? ""}`];
+  return ["", `# ${comment.replaceAll("`", "")}`, `# ${name}=${info.default ?? ""}`];
 }

@@ -223,22 +223,6 @@ describe("unknown names", () => {
   });
 });
 
-describe("what is not built", () => {
-  test.each([
-    ["UPLOAD_LIMIT", "1GB"],
-    ["RETENTION_UPLOADS", "1h"],
-  ])("%s=%s is refused by name, once", (name, text) => {
-    const problems = problemsOf({ [name]: text });
-    expect(problems).toHaveLength(1);
-    expect(problems[0]).toStartWith(name);
-    expect(problems[0]).toEndWith("is not available in this version");
-  });
-
-  test("does not refuse what it already is", () => {
-    expect(load({ RENDIFF_ROLE: "combined", ALLOW_RAW_OPTIONS: "false", REDIS_URL: "" }).redis.url).toBeNull();
-  });
-});
-
 const CLUSTER = { DATABASE_URL: "postgres://x/y", REDIS_URL: "redis://x", STORAGE_PATH: "/srv" };
 
 describe("the mix", () => {

@@ -5,7 +5,6 @@ import type { Config } from "./config.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { toAbsolute } from "./kinds.ts";
 import { type Machine, readMachine } from "./machine.ts";
-import { findNotBuilt } from "./not-built.ts";
 import { configSchema, type SettingName, type SettingValues } from "./schema.ts";
 import { readSources } from "./sources.ts";
 import { readStorageFile, type StorageFile } from "./storage-file.ts";
@@ -33,8 +32,7 @@ export function loadConfig(options: LoadOptions = {}): Config {
     overrides: role === undefined ? overrides : { ...overrides, RENDIFF_ROLE: role },
   });
   const problems = [...sources.problems, ...findUnknownNames(sources.everything)];
-  const { values, given } = parseSettings(sources.given, problems);
-  problems.push(...findNotBuilt(given));
+  const values = parseSettings(sources.given, problems);
   const file = readBackends(values, cwd, Object.fromEntries(sources.everything));
   problems.push(...file.problems);
   const config = buildConfig(values, { cwd, machine, backends: file.backends });
@@ -51,16 +49,10 @@ function readBackends(values: SettingValues, cwd: string, env: Readonly<Record<s
   return readStorageFile({ path: toAbsolute(cwd, values.STORAGE_CONFIG), env });
 }
 
-interface Parsed {
-  /** Complete: a setting that does not parse has its default here, and its problem beside it. */
-  readonly values: SettingValues;
-  /** The parsed values of what was given and is sound. */
-  readonly given: Partial<SettingValues>;
-}
-
-function parseSettings(texts: Partial<Record<SettingName, string>>, problems: ConfigProblem[]): Parsed {
+/** Complete: a setting that does not parse has its default here, and its problem beside it. */
+function parseSettings(texts: Partial<Record<SettingName, string>>, problems: ConfigProblem[]): SettingValues {
   const first = configSchema.safeParse(texts);
-  if (first.success) return { values: first.data, given: onlyGiven(first.data, texts) };
+  if (first.success) return first.data;
   const wrong = new Set<string>();
   for (const issue of first.error.issues) {
     const name = String(issue.path[0]);
@@ -68,10 +60,5 @@ function parseSettings(texts: Partial<Record<SettingName, string>>, problems: Co
     problems.push({ name, message: issue.message });
   }
   const sound = Object.fromEntries(Object.entries(texts).filter(([name]) => !wrong.has(name)));
-  const values = configSchema.parse(sound);
-  return { values, given: onlyGiven(values, sound) };
-}
-
-function onlyGiven(values: SettingValues, texts: Readonly<Record<string, string>>): Partial<SettingValues> {
-  return Object.fromEntries(Object.entries(values).filter(([name]) => texts[name] !== undefined));
+  return configSchema.parse(sound);
 }

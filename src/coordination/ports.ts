@@ -108,6 +108,8 @@ export const channels = {
   ready: "ready",
   /** `{key_id}`: a key was revoked or changed; drop it from caches. */
   keys: "keys",
+  /** `{id}`: somebody wants to write this upload; whoever writes it should come to an end. */
+  uploads: "uploads",
   /** `{}`: a webhook was stored; a courier should look. */
   webhooks: "webhooks",
   /** `{id, reply_to, method, argument}`: a probe or a plan is wanted from any worker. */

@@ -13,6 +13,7 @@ import { requireQuota } from "./quota.ts";
 import { insertJobs, isUuid } from "./store.ts";
 import { CHECKS, type SubmitDeps, unfitFor } from "./submit.ts";
 import type { Job, JobId, JobStatus, KeyId } from "./types.ts";
+import { requireUploads } from "./uploads.ts";
 
 /** An item that was refused: where it stood, and why. */
 export interface RejectedItem {
@@ -58,19 +59,28 @@ interface Sorted {
 }
 
 /** What a client did wrong belongs to its item; a bug or an outage is nobody's item. */
-const OF_ITEM: ReadonlySet<ErrorKind> = new Set(["request.invalid", "request.unsupported", "auth.forbidden"]);
+const OF_ITEM: ReadonlySet<ErrorKind> = new Set([
+  "request.invalid",
+  "request.unsupported",
+  "auth.forbidden",
+  // Of an upload that an item reads.
+  "request.not_found",
+  "request.conflict",
+]);
 
-function sortItems(
+async function sortItems(
   deps: SubmitDeps,
   principal: Principal,
   body: BatchBody,
   { keyBase, findPreset }: { readonly keyBase: string; readonly findPreset: FindPreset },
-): Sorted {
+): Promise<Sorted> {
   const accepted: Accepted[] = [];
   const rejected: RejectedItem[] = [];
   for (const [index, { type, ...item }] of body.items.entries()) {
     try {
-      accepted.push({ type, request: CHECKS[type](deps, principal, item, keyBase, findPreset) });
+      const request = CHECKS[type](deps, principal, item, keyBase, findPreset);
+      await requireUploads(deps.sql, principal.keyId, request.spec.inputs);
+      accepted.push({ type, request });
     } catch (error) {
       if (!(error instanceof RendiffError) || !OF_ITEM.has(error.kind)) throw error;
       rejected.push({ index, kind: error.kind, message: error.publicMessage, details: error.details });
@@ -118,7 +128,7 @@ export async function submitBatch(
   const url = body.webhook_url ?? null;
   const webhookUrl = url === null ? null : checkWebhookUrl(deps.urlGuard, url, "webhook_url");
   const findPreset = await presetFinder(deps.sql, principal.keyId, body.items);
-  const { accepted, rejected } = sortItems(deps, principal, body, { keyBase, findPreset });
+  const { accepted, rejected } = await sortItems(deps, principal, body, { keyBase, findPreset });
   if (accepted.length === 0) refuseAll(rejected, "None of the batch's items can run.");
   if (rejected.length > 0 && body.mode === "atomic") refuseAll(rejected, "Some of the batch's items cannot run.");
   const { keyId } = principal;

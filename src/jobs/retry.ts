@@ -9,6 +9,7 @@ import { appendEvent, queueRank } from "./statements.ts";
 import { type ChangeResult, getJob, isUuid, JOB_COLUMNS, toJob } from "./store.ts";
 import { checkAgain, type SubmitDeps, type SubmitOptions } from "./submit.ts";
 import { type JobId, type KeyId, PRIORITIES } from "./types.ts";
+import { requireUploads } from "./uploads.ts";
 
 const PRIORITY_NAME = `(ARRAY[${PRIORITIES.map((priority) => `'${priority}'`).join(", ")}])[u.priority + 1]`;
 
@@ -62,7 +63,9 @@ export async function resubmitJob(
   const keyId = visibleKey(principal);
   const old = await getJob(deps.sql, { jobId, keyId });
   if (old === null) return { outcome: "not_found", job: null };
-  checkAgain(deps, principal, old.spec as ConvertSpec);
+  const spec = old.spec as ConvertSpec;
+  checkAgain(deps, principal, spec);
+  await requireUploads(deps.sql, old.keyId, spec.inputs);
   await requireQuota(deps.sql, principal);
   const newId = Bun.randomUUIDv7() as JobId;
   const result = await deps.sql.transaction(async (tx) => {

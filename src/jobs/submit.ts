@@ -26,6 +26,7 @@ import { requireReusable } from "./reuse.ts";
 import { insertJob, type NewJob } from "./store.ts";
 import { parseStreamBody } from "./stream.schema.ts";
 import type { Job, JobId } from "./types.ts";
+import { requireUploads } from "./uploads.ts";
 
 export interface CheckDeps {
   /** The kinds of workers that are known; absent: there is one. */
@@ -208,7 +209,10 @@ export async function checkJob(
   type: keyof typeof CHECKS,
   { body, keyBase }: { readonly body: unknown; readonly keyBase: string },
 ): Promise<ConvertRequest> {
-  return CHECKS[type](deps, principal, body, keyBase, await presetFinder(deps.sql, principal.keyId, [body]));
+  const { sql } = deps;
+  const request = CHECKS[type](deps, principal, body, keyBase, await presetFinder(sql, principal.keyId, [body]));
+  await requireUploads(sql, principal.keyId, request.spec.inputs);
+  return request;
 }
 
 function requirePlaces(deps: CheckDeps, principal: Principal, inputs: readonly Place[], output: Place): void {
@@ -251,7 +255,11 @@ function checkRequest(deps: CheckDeps, principal: Principal, request: ConvertReq
 }
 
 /** The place that a probe may read. */
-export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBody): ObjectRef {
+export async function checkProbe(
+  deps: CheckDeps & Pick<SubmitDeps, "sql">,
+  principal: Principal,
+  body: ProbeBody,
+): Promise<ObjectRef> {
   if (body.input !== undefined && body.input_path !== undefined && body.input !== body.input_path) {
     throw invalidRequest([{ path: "input_path", message: "is another name of input; give one of them" }]);
   }
@@ -260,6 +268,7 @@ export function checkProbe(deps: CheckDeps, principal: Principal, body: ProbeBod
   const place = resolve(deps, uri, "input");
   requireReadable(principal, place.ref.backend, place.path);
   requireReadableBackend(deps, place);
+  await requireUploads(deps.sql, principal.keyId, [place.ref.uri]);
   return place.ref;
 }
 

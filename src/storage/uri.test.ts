@@ -116,7 +116,7 @@ describe("refused", () => {
   });
 
   test.each([
-    ["upload://0190", "upload://"],
+    ["upload://0190", '"upload"'],
     ["file:///etc/passwd", '"file"'],
     ["s3://bucket/key", '"s3"'],
     [`${"x".repeat(100)}://a`, '"xxx'],

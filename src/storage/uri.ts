@@ -27,8 +27,6 @@ export interface StorageUri extends ObjectRef {
 const URI_LENGTH_MAX = 4096;
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 const ALIASES: Readonly<Record<string, string>> = { gs: "gcs" };
-/** Known, and said so by name, but not a place that this deployment can use. */
-const NOT_YET = new Set(["upload"]);
 /** Their keys are URLs without the scheme, and stay as they were written: percent signs, queries and all. */
 const WEB = new Set(["http", "https"]);
 const ENCODED_AGAIN = /%(?:25)*(?:2e|2f|5c|00)/i;
@@ -49,12 +47,6 @@ function decodeOnce(text: string): string {
 function backendOf(scheme: string, { backends }: StorageUriOptions): string {
   const lower = scheme.toLowerCase();
   const name = ALIASES[lower] ?? lower;
-  if (NOT_YET.has(name)) {
-    throw new RendiffError({
-      kind: "request.unsupported",
-      publicMessage: `This deployment does not read or write ${name}:// yet.`,
-    });
-  }
   if (backends !== undefined && !backends.includes(name)) throw noBackend(name, backends);
   return name;
 }

@@ -79,7 +79,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "services",
-    files: /^src\/(work-folders|ffmpeg|transfer)\//,
+    files: /^src\/(work-folders|ffmpeg|transfer|uploads)\//,
     may: DOMAIN,
     types: ["config"],
     why: "A service of one process, used by actors; it knows ports, not adapters.",
@@ -173,6 +173,7 @@ export const PACKAGE_HOMES: readonly { readonly packages: RegExp; readonly home:
     home: /^src\/ffmpeg\/package\//,
     why: "What was packaged is read by parsers that had no part in it, in one place.",
   },
+  { packages: /^@tus\//, home: /^plugins\/uploads\//, why: "What a protocol's library wants is adapted in one place." },
   { packages: /^commander$/, home: /^src\/(cli\/|main\.ts$)/, why: "Arguments are read in src/cli." },
   {
     packages: /^(pino|prom-client|@opentelemetry)($|\/)/,

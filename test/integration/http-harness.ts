@@ -8,7 +8,7 @@ import { type HttpServices, makeApp, type RendiffApp } from "../../plugins/app.t
 import { makeRouteMatcher } from "../../plugins/match.ts";
 import { ROUTES } from "../../plugins/routes.ts";
 import type { Config } from "../../src/config/config.ts";
-import type { BusMessage, Coordination, ReadyHint } from "../../src/coordination/ports.ts";
+import type { Bus, BusMessage, Coordination, ReadyHint } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { RendiffError } from "../../src/errors.ts";
 import type { Capabilities, MediaInfo, Plan } from "../../src/media/types.ts";
@@ -17,6 +17,10 @@ import { type CreatedKey, createKey } from "../../src/security/keys.ts";
 import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import type { StorageBackend, StorageRegistry } from "../../src/storage/port.ts";
 import { makeTracer } from "../../src/telemetry/tracer.ts";
+import { makeUploadBytes } from "../../src/uploads/bytes.ts";
+import { makeUploads, type Uploads, type UploadsPorts } from "../../src/uploads/uploads.ts";
+import { afterFile } from "../support/cleanup.ts";
+import { silentLogger } from "../support/silent-logger.ts";
 
 export interface FakeCoordination extends Coordination {
   readonly hints: ReadyHint[];
@@ -131,10 +135,12 @@ export function fakeStorage(
     close: async () => undefined,
   };
   const readOnly: StorageBackend = { ...local, name: "archive", properties: { ...local.properties, writable: false } };
+  const upload: StorageBackend = { ...readOnly, name: "upload" };
   return {
-    names: ["local", "archive"],
+    names: ["local", "archive", "upload"],
     backend(name) {
       if (name === "local") return local;
+      if (name === "upload") return upload;
       if (name === "archive") return readOnly;
       throw new RendiffError({ kind: "request.unsupported", publicMessage: `There is no storage named ${name} here.` });
     },
@@ -283,6 +289,24 @@ async function holdToSchema(method: string, url: string, answer: Response): Prom
   if (result?.success === false) throw new Error(`${found.rule.id} ${answer.status}: ${result.error.message}`);
 }
 
+export interface UploadsFor {
+  readonly sql: Sql;
+  readonly root: string;
+  readonly bus: Bus;
+  readonly config?: TestConfig;
+  readonly changes?: Partial<UploadsPorts>;
+}
+
+export function testUploads({ sql, root, bus, config = testConfig(), changes = {} }: UploadsFor): Uploads {
+  const uploads = makeUploads({
+    ...{ sql, bus, logger: silentLogger(), bytes: makeUploadBytes(join(root, "uploads")), freeBytes: async () => null },
+    ...{ limitBytes: config.http.uploadLimitBytes, keepMs: config.queue.retentionUploadsMs },
+    ...changes,
+  });
+  afterFile(() => uploads.close());
+  return uploads;
+}
+
 export interface HarnessOptions {
   readonly sql: Sql;
   readonly root: string;
@@ -320,6 +344,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     capabilities: () => CAPABILITIES,
     media: { probe: async () => MEDIA, plan: async () => PLAN },
     urlGuard: makeUrlGuard({ allowNetworks: [] }),
+    uploads: testUploads({ sql, root, bus: coordination.bus, config }),
     signingSecret: "a secret of the tests",
     readiness: () => ({ ready: true, reasons: [] }),
     healthChecks: [{ name: "database", vital: true, run: async () => null }],
