@@ -1,4 +1,6 @@
+import { openCoordination } from "../boot/coordination.ts";
 import { openMigratedDatabase } from "../boot/database.ts";
+import { channels } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
 import { appendAudit } from "../security/audit.ts";
@@ -74,6 +76,24 @@ export async function listKeysCommand(context: CommandContext, options: { json?:
   }
 }
 
+/**
+ * Replicas drop what they remember of a key. Without Redis, or while it is away, they forget it by themselves in seconds.
+ * False where nobody was told.
+ */
+async function tellReplicas(keyId: string): Promise<boolean> {
+  const config = configFor();
+  if (config.redis.url === null) return false;
+  const coordination = await openCoordination(config, quietLoggerFor(config));
+  try {
+    await coordination.bus.publish(channels.keys, { key_id: keyId });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await coordination.close();
+  }
+}
+
 export async function revokeKeyCommand(context: CommandContext, id: string): Promise<void> {
   const revoked = await withDatabase((sql) =>
     sql.transaction(async (tx) => {
@@ -83,5 +103,6 @@ export async function revokeKeyCommand(context: CommandContext, id: string): Pro
     }),
   );
   if (revoked === null) throw new RendiffError({ kind: "request.not_found", publicMessage: `There is no key ${id}.` });
-  context.out(`Revoked ${id}.`);
+  const told = await tellReplicas(revoked.id);
+  context.out(told ? `Revoked ${id}.` : `Revoked ${id}. A running server may take it for some seconds more.`);
 }

@@ -137,7 +137,8 @@ describe("a Redis that does not answer", () => {
     expect(performance.now() - startedAtMs).toBeLessThan(1_500);
     const decisions = [];
     for (let request = 0; request < 50; request++) decisions.push(await coordination.limiter.consume("a", 3, 60_000));
-    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(3);
+    // One was let through before, in the same window.
+    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(2);
     // Fifty times the deadline of a command would be 25 s.
     expect(performance.now() - startedAtMs).toBeLessThan(5_000);
     process.kill(server.pid, "SIGCONT");

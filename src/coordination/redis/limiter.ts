@@ -1,15 +1,18 @@
 /**
  * Fixed windows by rate-limiter-flexible, counted for all replicas together. While Redis does not answer each replica
- * counts for itself, so that neither everybody nor nobody is let through.
+ * counts for itself, so that neither everybody nor nobody is let through; what it let through before counts too.
  */
 import { RateLimiterRedis } from "rate-limiter-flexible";
-import { makeMemoryLimiter } from "../memory/limiter.ts";
 import type { LimitDecision, Limiter } from "../ports.ts";
 import type { RedisClient } from "./connect.ts";
 import type { Link } from "./link.ts";
+import { makeOwnCounts } from "./own-counts.ts";
+
+/** How old Redis's answer about the rest of a window may be. */
+const LATENCY_MS_MAX = 500;
 
 export function makeRedisLimiter(link: Link, prefix: string): Limiter {
-  const local = makeMemoryLimiter();
+  const own = makeOwnCounts();
   const counters = new Map<number, RateLimiterRedis>();
   const counterFor = (client: RedisClient, windowMs: number): RateLimiterRedis => {
     const known = counters.get(windowMs);
@@ -22,10 +25,12 @@ export function makeRedisLimiter(link: Link, prefix: string): Limiter {
   };
   const consume = async (name: string, limit: number, windowMs: number): Promise<LimitDecision> => {
     const count = await link.run((client) => counterFor(client, windowMs).consume(prefix + name));
+    // Never later than Redis's window, so that this refuses only what Redis has forgotten.
+    const mine = own.count(name, limit, count.msBeforeNext - LATENCY_MS_MAX);
     return {
-      allowed: count.consumedPoints <= limit,
+      allowed: count.consumedPoints <= limit && mine.allowed,
       limit,
-      remaining: Math.max(0, limit - count.consumedPoints),
+      remaining: Math.min(mine.remaining, Math.max(0, limit - count.consumedPoints)),
       resetMs: count.msBeforeNext,
     };
   };
@@ -38,9 +43,9 @@ export function makeRedisLimiter(link: Link, prefix: string): Limiter {
       try {
         return await consume(name, limit, windowMs);
       } catch {
-        return local.consume(name, limit, windowMs);
+        return own.count(name, limit, windowMs);
       }
     },
-    close: () => local.close(),
+    close: async () => {},
   };
 }
