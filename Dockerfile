@@ -78,6 +78,8 @@ LABEL org.opencontainers.image.title="Rendiff" \
 COPY --from=assemble /rootfs /
 # A new volume takes its owner from here.
 COPY --from=assemble --chown=10001:10001 /empty /data
+# Where a storage that is shared is mounted.
+COPY --from=assemble --chown=10001:10001 /empty /storage
 ENV PATH=/usr/local/bin:/usr/bin \
     RENDIFF_ENV=production \
     API_HOST=0.0.0.0 \

@@ -59,6 +59,7 @@ needs_of() {
   case "$1" in
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
+    image) needs="containers deploy" ;;
     test | bench | chaos)
       needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl guides schemathesis stores deploy"
       [ "$os" = Linux ] && needs="$needs bwrap faketime"
@@ -199,6 +200,9 @@ have_postgres() {
   return 1
 }
 
+# Some helpers of podman are no commands.
+have_anywhere() { have "$1" || [ -x "/usr/sbin/$1" ] || [ -x "/usr/lib/podman/$1" ]; }
+
 # add NAME-ON-APT NAME-ON-DNF NAME-ON-BREW: `-` where there is none.
 add() {
   case "$manager" in apt) name="$1" ;; dnf) name="$2" ;; brew) name="$3" ;; *) name="$1" ;; esac
@@ -228,6 +232,7 @@ find_missing() {
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
       nginx) have nginx || [ -x /usr/sbin/nginx ] || add nginx-light nginx nginx ;;
       faketime) have faketime || add faketime libfaketime - ;;
+      containers) for program in buildah podman runc debootstrap netavark aardvark-dns; do have_anywhere "$program" || add "$program" - -; done ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9 | stores | deploy)
         { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/deploy/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
