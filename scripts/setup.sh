@@ -40,6 +40,7 @@ setup() {
   case " $needs " in *" ffmpeg9 "*) install_ffmpeg9 ;; esac
   case " $needs " in *" stores "*) install_stores ;; esac
   case " $needs " in *" deploy "*) install_deploy ;; esac
+  case " $needs " in *" compose "*) install_compose ;; esac
   case " $needs " in *" schemathesis "*) install_schemathesis ;; esac
   install_packages
   [ -z "${schemathesis_pid:-}" ] || wait "$schemathesis_pid" ||
@@ -60,6 +61,7 @@ needs_of() {
     check | build) needs="" ;;
     demo | serve) needs="ffmpeg" ;;
     image) needs="containers deploy" ;;
+    compose) needs="containers compose openssl" ;;
     test | bench | chaos)
       needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl guides schemathesis stores deploy"
       [ "$os" = Linux ] && needs="$needs bwrap faketime"

@@ -155,7 +155,9 @@ function readEvents(body: ReadableStream<Uint8Array>, abort: AbortController): E
   };
 }
 
-export function makeApi(url: string, key: string): Api {
+/** `tls.ca`: the certificate that an https `url` is trusted by. */
+export function makeApi(url: string, key: string, tls?: { readonly ca: string }): Api {
+  const trust = tls === undefined ? {} : { tls };
   async function call<T>(
     method: string,
     path: string,
@@ -167,6 +169,7 @@ export function makeApi(url: string, key: string): Api {
       headers: { "x-api-key": key, ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+      ...trust,
     });
     const text = await response.text();
     const json = response.headers.get("content-type")?.includes("json") === true;
