@@ -34,7 +34,8 @@ export function startSystem({ worker, reconciler, courier, slots, logger }: Syst
   return {
     ended,
     drain() {
-      actor.send({ type: "drain" });
+      // What has ended hears nothing any more, and would say so in the log.
+      if (actor.getSnapshot().status === "active") actor.send({ type: "drain" });
       return ended;
     },
   };
