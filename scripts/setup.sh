@@ -234,9 +234,9 @@ find_missing() {
       pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] || add pgbouncer pgbouncer pgbouncer ;;
       nginx) have nginx || [ -x /usr/sbin/nginx ] || add nginx-light nginx nginx ;;
       faketime) have faketime || add faketime libfaketime - ;;
-      containers) for program in buildah podman runc debootstrap netavark aardvark-dns; do have_anywhere "$program" || add "$program" - -; done ;;
+      containers) for program in buildah podman runc debootstrap netavark aardvark-dns iptables; do have_anywhere "$program" || add "$program" - -; done ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
-      ffmpeg9 | stores | deploy)
+      ffmpeg9 | stores | deploy | compose)
         { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/deploy/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
           have python3 || add python3 python3 python3
           add python3-pip python3-pip -
