@@ -63,7 +63,7 @@ needs_of() {
     image) needs="containers deploy" ;;
     compose) needs="containers compose openssl" ;;
     test | bench | chaos)
-      needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl guides schemathesis stores deploy"
+      needs="ffmpeg redis postgres pgbouncer nginx ffmpeg9 chromium openssl guides schemathesis stores deploy monitoring"
       [ "$os" = Linux ] && needs="$needs bwrap faketime"
       ;;
   esac
@@ -235,6 +235,11 @@ find_missing() {
       nginx) have nginx || [ -x /usr/sbin/nginx ] || add nginx-light nginx nginx ;;
       faketime) have faketime || add faketime libfaketime - ;;
       containers) for program in buildah podman runc debootstrap netavark aardvark-dns iptables; do have_anywhere "$program" || add "$program" - -; done ;;
+      # Judges rules and fires alerts; the programs for it come with the servers.
+      monitoring)
+        { have promtool && have prometheus; } || add prometheus golang-github-prometheus prometheus
+        have amtool || add prometheus-alertmanager golang-github-prometheus-alertmanager alertmanager
+        ;;
       bwrap) have bwrap || add bubblewrap bubblewrap - ;;
       ffmpeg9 | stores | deploy | compose)
         { [ -x "$cache/ffmpeg-9/ffmpeg" ] && [ -e "$cache/stores/from" ] && [ -e "$cache/deploy/from" ] && [ -e "$cache/schemathesis/from" ]; } || python3 -m pip --version >/dev/null 2>&1 || {
