@@ -10,6 +10,7 @@ import type { Bench } from "./lib/bench.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
+import { togetherBench } from "./together.ts";
 import { transferBench } from "./transfer.ts";
 import { trimBench } from "./trim.ts";
 
@@ -26,4 +27,5 @@ export const BENCHES: readonly Bench[] = [
   trimBench,
   transferBench,
   controlBench,
+  togetherBench,
 ];

@@ -21,6 +21,7 @@ import { claimOf, turn } from "./attempt.fixture.ts";
 import { type AttemptLogic, makeAttemptLogic } from "./attempt.logic.ts";
 import type { AttemptEvent } from "./attempt.types.ts";
 import type { AttemptPorts } from "./ports.ts";
+import { makeProcessors } from "./processors.ts";
 import type { Recorder } from "./recorder.ts";
 import { makeTerminalRecorder } from "./terminal-recorder.ts";
 
@@ -92,7 +93,11 @@ async function prepare(setup: Setup = {}) {
     keepKey: null,
     workFolders: { ...folders, remove: note("work folder removed", folders.remove) },
     memory: async () => ({ release() {} }),
-    ...{ capabilities: sampleCapabilities(5), limits: { ...sampleLimits, jobTimeoutMs: 60_000 }, threads: 1 },
+    ...{
+      capabilities: sampleCapabilities(5),
+      limits: { ...sampleLimits, jobTimeoutMs: 60_000 },
+      processors: makeProcessors(1, 1),
+    },
     ...{ publishTimeoutMs: 60_000, logger: silentLogger(), metrics: makeMetrics(), tracer: makeTracer({ sink: null }) },
     ...setup.ports,
   };

@@ -22,6 +22,7 @@ import type { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Tracer } from "../../src/telemetry/tracer.ts";
 import type { WorkFolders } from "../../src/work-folders/work-folders.ts";
 import type { ContentKey, VerifiedOutput } from "./attempt.types.ts";
+import type { Processors } from "./processors.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Reservation } from "./scope.ts";
 
@@ -88,7 +89,7 @@ export interface AttemptPorts {
   readonly memory: (bytes: number, signal: AbortSignal) => Promise<Reservation>;
   readonly capabilities: Capabilities;
   readonly limits: MediaLimits & { readonly jobTimeoutMs: number };
-  readonly threads: number;
+  readonly processors: Processors;
   readonly publishTimeoutMs: number;
   readonly logger: Logger;
   readonly metrics: Metrics;

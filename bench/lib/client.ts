@@ -4,6 +4,7 @@ import { ADMIN_KEY, type Subject } from "./subject.ts";
 export interface JobAnswer {
   readonly id: string;
   readonly status: string;
+  readonly stage: string | null;
   readonly error: { readonly kind: string; readonly message: string } | null;
   readonly outputs: readonly { readonly uri: string; readonly sha256: string }[];
 }
@@ -36,6 +37,9 @@ export const createJob = (subject: Subject, body: unknown): Promise<JobAnswer> =
 
 export const getJob = (subject: Subject, id: string): Promise<JobAnswer> =>
   call<JobAnswer>(subject, "GET", `/jobs/${id}`);
+
+export const cancelJob = (subject: Subject, id: string): Promise<JobAnswer> =>
+  call<JobAnswer>(subject, "DELETE", `/jobs/${id}`);
 
 /** Resolves when the job's last event arrives, with its name. */
 export async function untilFinal(subject: Subject, id: string): Promise<string> {

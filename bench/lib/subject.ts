@@ -27,6 +27,8 @@ export interface SubjectOptions {
   /** Made if missing; a server started there again is warm. */
   readonly folder: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words in front of the program, such as what pins it to a processor. */
+  readonly under?: readonly string[];
 }
 
 async function untilReady(url: string, exited: () => boolean): Promise<void> {
@@ -40,7 +42,7 @@ async function untilReady(url: string, exited: () => boolean): Promise<void> {
   throw new Error(`it was not ready within ${READY_TIMEOUT_MS} ms`);
 }
 
-export async function startSubject({ folder, env = {} }: SubjectOptions): Promise<Subject> {
+export async function startSubject({ folder, env = {}, under = [] }: SubjectOptions): Promise<Subject> {
   const storage = join(folder, "storage");
   await mkdir(storage, { recursive: true });
   const port = freePort();
@@ -48,7 +50,7 @@ export async function startSubject({ folder, env = {} }: SubjectOptions): Promis
   const sink = openSync(log, "a");
   const startedAt = performance.now();
   // The working folder is its own: a .env file of the checkout does not count.
-  const server = Bun.spawn([programs.rendiff, "serve"], {
+  const server = Bun.spawn([...under, programs.rendiff, "serve"], {
     cwd: folder,
     env: {
       PATH: Bun.env.PATH ?? "",

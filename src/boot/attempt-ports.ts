@@ -1,7 +1,7 @@
 /** What attempts run on in this process, for the server and for `rendiff convert` alike. */
-import { availableParallelism } from "node:os";
 import { makeMemoryBudget } from "../../actors/attempt/memory-budget.ts";
 import type { AttemptPorts } from "../../actors/attempt/ports.ts";
+import { makeProcessors } from "../../actors/attempt/processors.ts";
 import type { Config } from "../config/config.ts";
 import { killStrays } from "../process/strays.ts";
 import type { StorageRegistry } from "../storage/port.ts";
@@ -9,12 +9,6 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { makeWorkFolders } from "../work-folders/work-folders.ts";
 import type { Media } from "./media-tools.ts";
-
-/** `auto` shares the processors out to the slots: two jobs with one thread each beat two with all of them. */
-export function threadsOf({ worker }: Config): number {
-  if (worker.ffmpegThreads !== "auto") return worker.ffmpegThreads;
-  return Math.max(1, Math.floor(availableParallelism() / worker.concurrency));
-}
 
 export interface AttemptParts {
   readonly config: Config;
@@ -41,7 +35,7 @@ export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPort
     memory: makeMemoryBudget(memoryLimitBytes),
     capabilities: media.capabilities,
     limits: config.limits,
-    threads: threadsOf(config),
+    processors: makeProcessors(config.worker.cpuCount, config.worker.ffmpegThreads),
     publishTimeoutMs: config.queue.publishTimeoutMs,
     logger,
     metrics,

@@ -34,7 +34,7 @@ import type { Tracer } from "../telemetry/tracer.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { VERSION } from "../version.ts";
 import { type Message, sendMessage } from "../webhooks/send.ts";
-import { makeAttemptPorts, threadsOf } from "./attempt-ports.ts";
+import { makeAttemptPorts } from "./attempt-ports.ts";
 import { openCoordination } from "./coordination.ts";
 import { makeReadDatabase, openMigratedDatabase } from "./database.ts";
 import { type FleetWatch, watchFleet } from "./fleet.ts";
@@ -216,7 +216,10 @@ async function openMediaService(
     opened.defer(() => remote.close());
     return remote;
   }
-  const own = makeMediaService({ media, storage, limits: config.limits, threads: threadsOf(config) });
+  const { ffmpegThreads, cpuCount } = config.worker;
+  // As for a job that is alone.
+  const threads = ffmpegThreads === "auto" ? cpuCount : ffmpegThreads;
+  const own = makeMediaService({ media, storage, limits: config.limits, threads });
   if (coordination.kind === "redis") {
     const stop = await answerRequests({ bus, locks, media: own, logger });
     opened.defer(stop);

@@ -120,6 +120,7 @@ function buildWorker(values: SettingValues, { cwd, machine }: Surroundings, data
   const tempDir = values.TEMP_STORAGE === null ? join(dataDir, "tmp") : toAbsolute(cwd, values.TEMP_STORAGE);
   const program = (path: string | null): string | null => (path === null ? null : toAbsolute(cwd, path));
   return {
+    cpuCount: machine.cpuCount,
     concurrency: values.WORKER_CONCURRENCY === "auto" ? slotsFor(machine.cpuCount) : values.WORKER_CONCURRENCY,
     ffmpegThreads: values.FFMPEG_THREADS,
     memoryLimitBytes: resolveShare(values.MEMORY_LIMIT, () => machine.memoryBytes),

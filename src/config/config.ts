@@ -77,6 +77,8 @@ export interface LimitsConfig {
 }
 
 export interface WorkerConfig {
+  /** What this process may use, by affinity and quota. */
+  readonly cpuCount: number;
   /** Jobs at the same time. */
   readonly concurrency: number;
   /** `auto`: shared out by what else runs. */

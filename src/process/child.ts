@@ -5,7 +5,7 @@
  * alone (bubblewrap itself would die of it and take the program along without a trailer), and SIGKILL goes to it first, so
  * that bubblewrap reaps it and no zombie is left to whatever runs as init in a container.
  */
-import { closeSync, readSync } from "node:fs";
+import { closeSync, readSync, writeFileSync } from "node:fs";
 import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
 import type { ProcessExit, ProcessHandle, ProcessInput, ProcessRequest } from "./port.ts";
@@ -26,6 +26,19 @@ function spawnChild(command: Command, request: ProcessRequest) {
     cwd: request.workDir ?? "/",
     detached: true,
   });
+}
+
+/**
+ * Linux can share the processors out between sessions before it does between their processes (autogroup). There the niceness
+ * of a program that has a session of its own counts for nothing, and the session's does.
+ */
+function beNice({ pid }: Child, niceness: number): void {
+  if (niceness === 0) return;
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, `${niceness}`);
+  } catch {
+    // This system does not share so, or the program has ended already.
+  }
 }
 
 /** Sends to a pid or, negative, to a group; never to 0, 1 or -1, which mean other processes altogether. */
@@ -115,6 +128,7 @@ function outcomeOf(child: Child, wrapper: Command["wrapper"]): Pick<ProcessExit,
 export function startChild(command: Command, request: ProcessRequest): ProcessHandle {
   const startedAt = performance.now();
   const child = spawnChild(command, request);
+  beNice(child, request.niceness);
   const program = makeProgramPid(child, command.wrapper);
   const tail = makeTail(request.stderrBytesMax);
   const cut = Promise.withResolvers<void>();

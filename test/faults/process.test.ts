@@ -1,6 +1,6 @@
 /** Children that will not end, parents that end too early, and output without end. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessHandle, ProcessRequest } from "../../src/process/port.ts";
 import { testEnv } from "../support/env.ts";
@@ -53,6 +53,20 @@ for (const kind of RUNNER_KINDS) {
       const exit = await within(handle.stop(5_000), 5_000, "stop");
       expect({ code: exit.exitCode, signal: exit.signal }).toEqual({ code: 255, signal: null });
       expect(await Bun.file(join(workDir, "out.mp4")).text()).toContain("moov");
+    });
+
+    test("is nice, and so is the session that it leads", async () => {
+      const runner = await runnerOf(kind);
+      const workDir = await makeTempDir("nice");
+      const handle = await startAndHear(runner.start, endless(workDir, "out.mp4", { niceness: 7 }));
+      const [program] = mediaProcessesWith(workDir).filter(({ name }) => name.startsWith("ffmpeg"));
+      // Behind the name in brackets: the state is the first field, and niceness the 17th.
+      const fields = readFileSync(`/proc/${program?.pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+      expect(fields[16]).toBe("7");
+      const session = `/proc/${program?.pid}/autogroup`;
+      if (existsSync(session)) expect(readFileSync(session, "utf8")).toContain("nice 7");
+      handle.kill();
+      await handle.exited;
     });
 
     test("is killed at once by kill(), and both can be called again and together", async () => {

@@ -19,6 +19,7 @@ export async function download(
   signal: AbortSignal,
 ): Promise<Held<readonly PreparedInput[]>> {
   const { inputs } = runnableOf(claim.job, ports.storage);
+  scope.reservations.push(ports.processors.enter(claim.job.priority));
   const workDir = await ports.workFolders.create(claim.lease);
   scope.workDir = workDir;
   const prepared: PreparedInput[] = [];

@@ -44,14 +44,15 @@ function namesOf({ outputs, package: packaged }: Plan): Names {
 }
 
 /** Which keyframes of the input `planOf` will ask for; null for none. */
-export function keyframesOf(ports: PlanPorts, spec: RunnableSpec, file: string, media: MediaInfo) {
+export function keyframesOf(ports: Omit<PlanPorts, "threads">, spec: RunnableSpec, file: string, media: MediaInfo) {
   const { operations, options, output, inputs } = spec;
   if (inputs.length > 1) return null;
-  const { capabilities, limits, threads } = ports;
+  const { capabilities, limits } = ports;
   try {
     return keyframesFor({
       ...{ operations, options, outputName: fileNameOf(output), inputs: [{ file, media }] },
-      ...{ capabilities, limits, threads },
+      // Whatever number of threads: it moves no keyframe.
+      ...{ capabilities, limits, threads: 1 },
     });
   } catch (error) {
     // What cannot be planned is said when it is planned.
@@ -105,7 +106,8 @@ export async function plan(
   const spec = runnableOf(claim.job, ports.storage);
   const probed = inputs.map(({ file }, index) => ({ file, media: media[index] as MediaInfo }));
   const { jobId, leaseToken } = claim.lease;
-  const compiled = planOf(ports, spec, probed, `${jobId}-${leaseToken}`);
+  const threads = ports.processors.threadsFor(claim.job.priority);
+  const compiled = planOf({ ...ports, threads }, spec, probed, `${jobId}-${leaseToken}`);
   const made = withTransfers(
     compiled,
     probed.map(({ file, media: info }, index) => {
