@@ -10,7 +10,7 @@ import type { Bench } from "./lib/bench.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
-import { togetherBench } from "./together.ts";
+import { pinnedBench, threadsBench, urgentBench } from "./together.ts";
 import { transferBench } from "./transfer.ts";
 import { trimBench } from "./trim.ts";
 
@@ -27,5 +27,7 @@ export const BENCHES: readonly Bench[] = [
   trimBench,
   transferBench,
   controlBench,
-  togetherBench,
+  urgentBench,
+  threadsBench,
+  pinnedBench,
 ];

@@ -6,8 +6,10 @@ import { again, type Fault, last, ofRole } from "./fault.ts";
 const LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"].map(
   (folder) => `${folder}/faketime/libfaketimeMT.so.1`,
 );
+const DISK_BYTES = 16 * 1024 * 1024;
 /** Room for an output or two. */
-const DISK_BYTES = 48 * 1024;
+const LEFT_BYTES = 48 * 1024;
+const FILL = `head -c ${DISK_BYTES - LEFT_BYTES} /dev/zero >"$0/filled"; exec "$@"`;
 
 /** A machine's clock is off; time still passes as it does. */
 function skewed(hours: number): Record<string, string> {
@@ -28,7 +30,7 @@ export const MACHINE_FAULTS: Readonly<Record<string, Fault>> = {
     const victim = random.pick(ofRole(world, "worker"));
     await victim.kill();
     const box = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--size", `${DISK_BYTES}`];
-    await again(victim, [...box, "--tmpfs", victim.tempDir, ...PROGRAM]);
+    await again(victim, [...box, "--tmpfs", victim.home, "--", "/bin/sh", "-c", FILL, victim.home, ...PROGRAM]);
     await last(world.leaseTtlMs * 2);
     await victim.kill();
     await again(victim);

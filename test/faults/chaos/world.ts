@@ -31,6 +31,8 @@ export interface WorldOptions {
 /** A place for a replica, which is started in it again whenever it has ended. */
 export interface Replica {
   readonly role: "worker" | "api";
+  /** Its own files, `tempDir` among them. */
+  readonly home: string;
   readonly tempDir: string;
   readonly server: RunningServer | null;
   /**
@@ -103,8 +105,7 @@ function makeReplica(site: Site, role: Replica["role"], number: number, relay: R
   const redis = number % 2 === 0 ? {} : { REDIS_URL: `redis://127.0.0.1:${relay.port}` };
   let server: RunningServer | null = null;
   return {
-    role,
-    tempDir,
+    ...{ role, home, tempDir },
     get server() {
       return server;
     },
