@@ -9,6 +9,7 @@ import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
 import type { RemoteInput } from "../../src/transfer/remote-input.ts";
 import type { AttemptScope } from "./scope.ts";
 import type { InputRef } from "./spec.ts";
+import type { SearchOutcome } from "./stages/search.ts";
 
 /** An input as FFmpeg will find it: a neutral name in the work folder, wherever its bytes lie. */
 export interface PreparedInput {
@@ -57,6 +58,8 @@ export interface EncodeReport {
   /** What the package is encrypted with. Never stored with the job. */
   readonly contentKey?: ContentKey | null;
   readonly loudness: readonly LoudnessResult[];
+  /** The crf that was found for `options.target`. */
+  readonly search?: SearchOutcome | null;
   /** What its measuring steps found, by name. */
   readonly findings?: Findings;
 }

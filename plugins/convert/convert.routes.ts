@@ -9,6 +9,16 @@ export const convertQuerySchema = z.strictObject({
   dry_run: booleanQuery.describe("Answers 200 with the plan; nothing is stored."),
 });
 
+const planStep = z.strictObject({
+  id: z.string(),
+  argv: z.array(z.string()).describe("FFmpeg's arguments; paths are relative to the job's folder."),
+  filter_graph: z.string().nullable(),
+  duration_seconds: z.number().nullable(),
+  threads: z.int(),
+  memory_bytes_max: z.number(),
+  writes: z.array(z.string()),
+});
+
 /** The plan as people read it: every command with symbolic paths. */
 export const planSchema = z.strictObject({
   files: z
@@ -21,17 +31,7 @@ export const planSchema = z.strictObject({
       }),
     )
     .describe("What is put into the job's folder first: texts to draw, captions written anew, a font."),
-  steps: z.array(
-    z.strictObject({
-      id: z.string(),
-      argv: z.array(z.string()).describe("FFmpeg's arguments; paths are relative to the job's folder."),
-      filter_graph: z.string().nullable(),
-      duration_seconds: z.number().nullable(),
-      threads: z.int(),
-      memory_bytes_max: z.number(),
-      writes: z.array(z.string()),
-    }),
-  ),
+  steps: z.array(planStep),
   outputs: z.array(
     z.strictObject({
       role: z.string(),
@@ -50,6 +50,16 @@ export const planSchema = z.strictObject({
     )
     .describe("How each input reaches FFmpeg: where it lies, through a pipe while it is fetched, or fetched first."),
   package: z.unknown().describe("Of a packaging job: its ladder, segments and entries; null otherwise."),
+  search: z
+    .strictObject({
+      target: z.unknown(),
+      crf: z.unknown().describe("Where it is looked for, and where first."),
+      samples: z.array(
+        z.strictObject({ start_seconds: z.number(), duration_seconds: z.number(), steps: z.array(planStep) }),
+      ),
+    })
+    .nullable()
+    .describe("How options.target finds its crf, which is <search/crf> in every argv until then."),
   copies_only: z.boolean().describe("No stream is re-encoded."),
   work_bytes_max: z.number().describe("Upper estimate of the temporary space."),
   warnings: z.array(z.string()),

@@ -153,11 +153,10 @@ export const findBuiltIn: FindPreset = ({ name }) => builtInPreset(name);
 /** Throws `request.invalid` or `request.unsupported`; what depends on the deployment is `submitConvert`'s to check. */
 export function parseConvertBody(value: unknown, findPreset: FindPreset = findBuiltIn): ConvertRequest {
   const body = withPreset(parseRequest(convertBodySchema, value), findPreset);
-  refuseMissing(body, ["target"]);
   const details: ErrorDetail[] = [];
   const input = oneOf<string>(body, "input_path", "input", details);
   const output = oneOf<string>(body, "output_path", "output", details);
-  const { priority: optionsPriority, target: _t, ...options } = body.options;
+  const { priority: optionsPriority, ...options } = body.options;
   if (body.priority !== undefined && optionsPriority !== undefined && body.priority !== optionsPriority) {
     details.push({ path: "options.priority", message: "says otherwise than priority; give one of them" });
   }

@@ -23,6 +23,7 @@ import type { OutputDraft } from "./plan/output.ts";
 import { draftPreview } from "./plan/preview.ts";
 import { draftPrimary } from "./plan/primary.ts";
 import { invalidPlan, overLimit, unsupportedInput } from "./plan/refuse.ts";
+import { searchOf, withSearch } from "./plan/search.ts";
 import { toSource } from "./plan/source.ts";
 import { stepsOf } from "./plan/steps.ts";
 import { draftThumbnail } from "./plan/thumbnails.ts";
@@ -158,7 +159,9 @@ function checkOutputs(drafts: readonly OutputDraft[], limits: MediaLimits): void
 /** The steps of an exact trim that copies what lies between its edges, or why it cannot be one. */
 function piecesOf(context: PlanContext, drafts: readonly OutputDraft[]) {
   const [primary] = drafts;
-  const trim = drafts.length === 1 ? edgesOf(context) : null;
+  // A quality that is to be found is that of the whole film.
+  const pieced = drafts.length === 1 && context.options.target === undefined;
+  const trim = pieced ? edgesOf(context) : null;
   if (trim === null || primary === undefined) return { pieces: null, reasons: [] };
   if ("reason" in trim) return { pieces: null, reasons: [`The whole part is encoded again, because ${trim.reason}.`] };
   if (primary.preparations.length > 0) return { pieces: null, reasons: [] };
@@ -195,18 +198,23 @@ export function compile(request: CompileRequest): Plan {
   const logs = drafts.some(({ twoPass }) => twoPass) ? PASS_LOGS_BYTES : 0;
   const { pieces, reasons } = piecesOf(context, drafts);
   const policed = policyOf(context, first[0]);
+  const searched = searchOf(context, first[0]);
   const { files, steps } = pieces?.plan ?? { files: filesOf(context), steps: stepsOf(drafts, context) };
   const told = drafts.flatMap(({ warnings }) => warnings);
+  const all = withPolicy(withSearch(steps, searched), policed);
+  const likely = drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, 0);
   return {
     version: 1,
     ...(request.options.preset === undefined ? {} : { preset: request.options.preset }),
     files,
-    steps: withPolicy(steps, policed),
+    steps: all,
+    ...(searched === null ? {} : { search: searched.search(all) }),
     ...(policed === null ? {} : { policy: policed.policy }),
     outputs: policedOutputs(drafts, context),
     warnings: [...new Set([...source.media.warnings, ...(joined?.warnings ?? []), ...told, ...reasons])],
     copiesOnly: drafts.every(({ copies }) => copies),
-    workBytesMax: Math.ceil(drafts.reduce((sum, { bytesLikely }) => sum + bytesLikely, logs + (pieces?.bytes ?? 0))),
+    // A crf that is still to be found may be lower than the usual one, and its samples lie beside the film.
+    workBytesMax: Math.ceil((searched === null ? likely : 3 * likely) + logs + (pieces?.bytes ?? 0)),
   };
 }
 

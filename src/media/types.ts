@@ -7,7 +7,8 @@
  */
 
 import type { CaptionsTask } from "./captions/print.ts";
-import type { VerifyPolicy } from "./operations/quality.schema.ts";
+import type { CrfGrid } from "./measure/crf-search.ts";
+import type { QualityTarget, VerifyPolicy } from "./operations/quality.schema.ts";
 
 export interface Rational {
   readonly num: number;
@@ -338,6 +339,31 @@ export interface PolicyPlan {
   readonly durationSeconds: number | null;
 }
 
+/** A part of the film, encoded and measured at a crf that is to be put in. */
+export interface SearchSample {
+  /** In the input's time. */
+  readonly startSeconds: number;
+  /** In the output's time. */
+  readonly durationSeconds: number;
+  /** Its encode, in the work folder. */
+  readonly file: string;
+  readonly steps: readonly PlanStep[];
+}
+
+/** How the crf is found that `options.target` asks for; the steps of the plan hold its placeholder until then. */
+export interface SearchPlan {
+  readonly target: QualityTarget;
+  readonly grid: CrfGrid;
+  readonly samples: readonly SearchSample[];
+  /** There is one sample, which is the whole film. */
+  readonly whole: boolean;
+  /** Of the input's picture; null when unknown. */
+  readonly pictureBytes: number | null;
+  readonly outputSeconds: number;
+  /** Its share of the encoding time; those of the steps sum to the rest. */
+  readonly weight: number;
+}
+
 export interface Plan {
   readonly version: 1;
   /** The preset that the spec was made with, and its version: `web@1`. */
@@ -348,6 +374,7 @@ export interface Plan {
   /** What a packaging job makes instead of `outputs`. */
   readonly package?: PackagePlan;
   readonly policy?: PolicyPlan;
+  readonly search?: SearchPlan;
   /** One for each input; see transfers.ts. */
   readonly transfers?: readonly PlannedTransfer[];
   readonly warnings: readonly string[];

@@ -24,6 +24,7 @@ import {
 import { parseMediaInfo } from "../../src/media/media-info.ts";
 import type { ConvertOptions } from "../../src/media/operations/options.schema.ts";
 import { parseOperations } from "../../src/media/operations/parse.ts";
+import { withCrf } from "../../src/media/plan/search.ts";
 import type { Expectation, MediaInfo, Plan, PlanStep } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
 import { testEnv } from "../support/env.ts";
@@ -103,8 +104,14 @@ export function requestOf({ spec }: Case, media: readonly MediaInfo[], major: 5 
   };
 }
 
+/** What looks for a crf comes before what waits for it. */
+const allSteps = ({ search, steps }: Plan): readonly PlanStep[] => [
+  ...(search?.samples ?? []).flatMap((sample) => sample.steps),
+  ...steps,
+];
+
 /** Without the fixed head, which is the same in all. */
-export const argvOf = (plan: Plan): string[][] => plan.steps.map((step) => printArgs(step.args, WORK));
+export const argvOf = (plan: Plan): string[][] => allSteps(plan).map((step) => printArgs(step.args, WORK));
 
 export const toText = (argvs: readonly (readonly string[])[]): string =>
   `${argvs.map((argv) => argv.map((one) => one.replaceAll("\n", "\\n")).join("\n")).join("\n\n")}\n`;
@@ -182,8 +189,8 @@ export async function runPlan(
   await writePlanFiles(plan.files, { workDir: folder, readOnly: [] });
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
-  for (const planned of plan.steps) {
-    const step = resolveStep(planned, measured);
+  for (const planned of allSteps(plan)) {
+    const step = withCrf(resolveStep(planned, measured), plan.search?.grid.first ?? 0);
     for (const file of step.writes) await mkdir(dirname(join(folder, file)), { recursive: true });
     if (step.program === "packager") {
       await runPackagerStep(step, folder);

@@ -1,9 +1,10 @@
-/** What an output has to keep to be published, through a whole server. */
+/** What an output has to keep to be published, and the quality it is to reach, through a whole server. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { testEnv } from "../support/env.ts";
 import { copyClip } from "../support/media.ts";
+import { until } from "../support/until.ts";
 import { type Answer, type Bench, openBench } from "./quality-harness.ts";
 
 let bench: Bench;
@@ -13,6 +14,7 @@ beforeAll(async () => {
   bench = await openBench("quality", (files) =>
     Promise.all([
       copyClip(join(files, "in.mp4"), { durationSeconds: 2, video, audio: { frequency: 1_000 } }),
+      copyClip(join(files, "long.mp4"), { durationSeconds: 60, video: { ...video, fps: 2, noise: 20 } }),
       copyClip(join(files, "dull.mp4"), {
         ...{ durationSeconds: 3, video: { source: "color=black" }, audio: { frequency: 0 } },
       }),
@@ -92,6 +94,116 @@ describe("options.verify", () => {
   for (const [name, body, status, path] of refused) {
     test(`is not of ${name}`, async () => {
       const { status: answered, json } = await convert({ output_path: "x.mp4", operations: [], ...body });
+      expect([answered, json.error?.details[0].path]).toEqual([status, path]);
+    });
+  }
+});
+
+const aim = (target: object) => ({
+  operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
+  options: { target },
+});
+
+describe("options.target", () => {
+  test("finds the highest crf whose output has the score", async () => {
+    const asked = await bench.finished(await convert({ output_path: "aimed.mp4", ...aim({ vmaf: 85 }) }));
+    expect([asked.status, asked.error]).toEqual(["completed", null]);
+    const { vmaf, crf, sampled_vmaf: sampled, reached, sampled_size_percent: size } = asked.results.target;
+    expect([reached, Math.abs(sampled - vmaf.score) < 0.01]).toEqual([true, true]);
+    expect(vmaf.score).toBeWithin(85, 90);
+    expect(size).toBeWithin(1, 200);
+    // By hand: this crf reaches it, the next does not.
+    for (const [one, reaches] of [
+      [crf, true],
+      [crf + 0.5, false],
+    ] as const) {
+      const args = [
+        "-i",
+        "in.mp4",
+        "-an",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-threads",
+        "1",
+        "-crf",
+        `${one}`,
+      ];
+      await bench.ffmpeg(testEnv().ffmpeg, ...args, "by-hand.mkv");
+      const said = await bench.say(
+        testEnv().ffmpeg9,
+        "-i",
+        "by-hand.mkv",
+        "-i",
+        "in.mp4",
+        "-lavfi",
+        "[0:v][1:v]libvmaf",
+      );
+      expect(Number(/VMAF score: (\S+)/.exec(said)?.[1]) >= 85).toBe(reaches);
+    }
+  }, 90_000);
+
+  test("samples a long film, and says what the whole came to", async () => {
+    const job = await bench.finished(
+      await convert({ input_path: "long.mp4", output_path: "sampled.mp4", ...aim({ vmaf: 80 }) }),
+    );
+    expect([job.status, job.error]).toEqual(["completed", null]);
+    const { vmaf, sampled_vmaf: sampled } = job.results.target;
+    expect(sampled).toBeGreaterThanOrEqual(80);
+    expect(Math.abs(vmaf.score - sampled)).toBeLessThan(4);
+    expect(job.warnings.some((one: string) => one.includes("VMAF"))).toBe(vmaf.score < 80);
+  }, 120_000);
+
+  test("fails where the score costs more than is allowed, and publishes nothing", async () => {
+    const job = await bench.finished(
+      await convert({ output_path: "dear.mp4", ...aim({ vmaf: 90, max_size_percent: 2 }) }),
+    );
+    expect(job).toMatchObject({ status: "failed", error: { kind: "output.invalid", retryable: false } });
+    expect(job.error.message).toMatch(/would take \d+(\.\d+)? % of the input's picture, more than 2 %/);
+    expect(existsSync(join(bench.files, "dear.mp4"))).toBe(false);
+  }, 60_000);
+
+  test("can be cancelled while it searches", async () => {
+    const created = await convert({ input_path: "long.mp4", output_path: "gone.mp4", ...aim({ vmaf: 80 }) });
+    await until(async () => (await bench.call("GET", `/jobs/${created.json.id}`)).json.progress > 10, {
+      ...{ timeoutMs: 30_000, what: "the search" },
+    });
+    const { status, json } = await bench.call("DELETE", `/jobs/${created.json.id}`);
+    expect([status, json.status]).toEqual([200, "cancelled"]);
+  }, 60_000);
+
+  test("shows how it will be looked for", async () => {
+    const { status, json } = await convert(
+      { output_path: "x.mp4", input_path: "long.mp4", ...aim({ vmaf: 80 }) },
+      "?dry_run=true",
+    );
+    expect(status).toBe(200);
+    expect(json.steps.map(({ id }: { id: string }) => id)).toEqual(["encode", "target"]);
+    expect(json.steps[0].argv).toContain("<search/crf>");
+    expect(json.search.samples).toHaveLength(3);
+    expect(json.search.samples[1].steps[0].argv).toContain("<search/crf>");
+  });
+
+  const refused: readonly [string, object, number, string][] = [
+    ["without a transcode", { operations: [], options: { target: { vmaf: 90 } } }, 400, "options.target"],
+    [
+      "beside a crf",
+      { operations: [{ type: "transcode", crf: 20 }], options: { target: { vmaf: 90 } } },
+      400,
+      "operations[0].crf",
+    ],
+    ["of a score that is none", { ...aim({ vmaf: 101 }) }, 400, "options.target.vmaf"],
+    [
+      "of a copy",
+      { operations: [{ type: "transcode", video_codec: "copy" }], options: { target: { vmaf: 9 } } },
+      400,
+      "options.target",
+    ],
+  ];
+  for (const [name, body, status, path] of refused) {
+    test(`is refused ${name}`, async () => {
+      const { status: answered, json } = await convert({ output_path: "x.mp4", ...body });
       expect([answered, json.error?.details[0].path]).toEqual([status, path]);
     });
   }

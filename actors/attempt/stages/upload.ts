@@ -5,10 +5,10 @@
 import { join } from "node:path";
 import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
 import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
-import { toResults } from "../../../src/media/measure/results.ts";
+import { type TargetResult, targetWarnings, toResults, toTargetResult } from "../../../src/media/measure/results.ts";
 import type { StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
-import { type AttemptContext, type EncodeReport, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
@@ -92,11 +92,12 @@ function toManifest(
   const inputBytes = inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const outputBytes = steps.reduce((sum, { staged }) => sum + staged.sizeBytes, 0);
   const outSeconds = (plan?.steps ?? []).reduce((sum, step) => Math.max(sum, step.durationSeconds ?? 0), 0);
+  const target = targetOf(context);
   const encodeSeconds = (encode?.wallMs ?? 0) / 1000;
   return {
     leaseToken: claim.lease.leaseToken,
     steps,
-    results: reused === null ? resultsOf(encode) : { ...asObject(reused.results), reused_from: reused.jobId },
+    results: reused === null ? resultsOf(context) : { ...asObject(reused.results), reused_from: reused.jobId },
     metrics: {
       input_bytes: inputBytes,
       output_bytes: outputBytes,
@@ -105,16 +106,28 @@ function toManifest(
       ...(encode?.cpuMs == null ? {} : { encode_cpu_seconds: round(encode.cpuMs / 1000) }),
       ...(encodeSeconds > 0 && outSeconds > 0 ? { speed: round(outSeconds / encodeSeconds) } : {}),
     },
-    warnings: reused?.warnings ?? [...media.flatMap((info) => info.warnings), ...(plan?.warnings ?? [])],
+    warnings: reused?.warnings ?? [
+      ...media.flatMap((info) => info.warnings),
+      ...(plan?.warnings ?? []),
+      ...(target === null ? [] : targetWarnings(target)),
+    ],
     fingerprints: fingerprintsOf(ports, spec, inputs, reuse),
   };
 }
 
-function resultsOf(encode: EncodeReport | null): Readonly<Record<string, unknown>> | null {
+function targetOf({ encode, plan }: AttemptContext): TargetResult | null {
+  if (encode?.search == null || plan?.search === undefined) return null;
+  return toTargetResult(plan.search, encode.search, encode.findings ?? {});
+}
+
+function resultsOf(context: AttemptContext): Readonly<Record<string, unknown>> | null {
+  const { encode } = context;
   if (encode === null) return null;
+  const target = targetOf(context);
   const results = {
     ...toResults(encode.findings ?? {}),
     ...(encode.loudness.length === 0 ? {} : { loudness: encode.loudness }),
+    ...(target === null ? {} : { target }),
   };
   return Object.keys(results).length === 0 ? null : results;
 }

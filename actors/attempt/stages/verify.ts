@@ -7,7 +7,7 @@ import { type AttemptContext, type Held, held, type VerifiedOutput } from "../at
 import type { AttemptPorts } from "../ports.ts";
 
 import { workDirOf } from "../scope.ts";
-import { NICENESS } from "./encode.ts";
+import { NICENESS } from "./run-step.ts";
 
 /** Throws `output.invalid` with the numbers that `options.verify` does not allow. */
 function requirePolicy({ policy }: Plan, encode: AttemptContext["encode"], [first]: readonly VerifiedOutput[]): void {

@@ -4,6 +4,8 @@ import type { MediaInfo, PolicyPlan } from "../types.ts";
 import type { Found, Loudness, Metric } from "./metrics.ts";
 import type { VmafScores } from "./parse.ts";
 
+/** What is measured of the whole output where a score was asked for. */
+export const TARGET_PREFIX = "target/";
 /** Findings of a policy's steps are called so, to stand apart from what a job is asked for. */
 export const VERIFY_PREFIX = "verify/";
 

@@ -1,4 +1,4 @@
-/** What can be said of `options.verify` before the input is known. */
+/** What can be said of `options.verify` and `options.target` before the input is known. */
 import type { ErrorDetail } from "../../errors.ts";
 import { isSoundOnly } from "../containers.ts";
 import { vmafMissing } from "../measure/compile-measure.ts";
@@ -11,19 +11,50 @@ interface Found {
   readonly unsupported: ErrorDetail[];
 }
 
-/** `shape`: null for a package, which is checked in ways of its own. */
-export function checkQuality(
-  { verify }: ConvertOptions,
-  shape: Shape | null,
-  capabilities: Capabilities | null,
-  { invalid, unsupported }: Found,
-): void {
-  if (verify === undefined) return;
-  if (shape === null || !shape.hasPrimary) {
-    const what = shape === null ? "a package" : "a job that writes no film or sound of its own";
-    unsupported.push({ path: "options.verify", message: `does not go with ${what}` });
+/** What a crf that is to be found leaves no room for. */
+const RIVALS = ["crf", "video_bitrate", "two_pass"] as const;
+
+function checkTarget(shape: Shape, capabilities: Capabilities | null, { invalid, unsupported }: Found): void {
+  const { transcode, container } = shape;
+  if (transcode === null) {
+    invalid.push({ path: "options.target", message: "needs an operation transcode, whose quality it is to find" });
     return;
   }
+  const { operation, index } = transcode;
+  if (isSoundOnly(container) || operation.video_codec === "copy" || operation.video_codec === "none")
+    invalid.push({ path: "options.target", message: "needs a picture that is encoded" });
+  for (const name of RIVALS)
+    if (operation[name] !== undefined && operation[name] !== false)
+      invalid.push({
+        path: `operations[${index}].${name}`,
+        message: "cannot stand beside options.target, which finds a crf",
+      });
+  const { hardware_acceleration: card } = operation;
+  if (card !== undefined && card !== "none")
+    unsupported.push({
+      path: `operations[${index}].hardware_acceleration`,
+      message: "does not go with options.target, which is for encoding in software",
+    });
+  if (capabilities !== null && capabilities.vmaf?.ok !== true)
+    unsupported.push({ path: "options.target.vmaf", message: vmafMissing(capabilities) });
+}
+
+/** `shape`: null for a package, which is checked in ways of its own. */
+export function checkQuality(
+  { verify, target }: ConvertOptions,
+  shape: Shape | null,
+  capabilities: Capabilities | null,
+  found: Found,
+): void {
+  const { invalid, unsupported } = found;
+  if (shape === null || !shape.hasPrimary) {
+    const what = shape === null ? "a package" : "a job that writes no film or sound of its own";
+    if (verify !== undefined) unsupported.push({ path: "options.verify", message: `does not go with ${what}` });
+    if (target !== undefined) unsupported.push({ path: "options.target", message: `does not go with ${what}` });
+    return;
+  }
+  if (target !== undefined) checkTarget(shape, capabilities, found);
+  if (verify === undefined) return;
   const seen = (["vmaf_min", "black_max", "freeze_max"] as const).filter((name) => verify[name] !== undefined);
   if (isSoundOnly(shape.container))
     for (const name of seen)

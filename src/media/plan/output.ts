@@ -1,6 +1,6 @@
 /** What each file of a step adds to FFmpeg's command line, and what it costs. */
 import type { Container } from "../containers.ts";
-import type { MemoryModel } from "../encoders/video-encoder.ts";
+import type { CrfRange, MemoryModel } from "../encoders/video-encoder.ts";
 import type { Chain } from "../filtergraph.ts";
 import type { Arg, Measure, PlannedOutput, VideoStream } from "../types.ts";
 import type { Use } from "./inputs.ts";
@@ -50,6 +50,14 @@ export interface GivenPicture {
   readonly pad: string;
   readonly heldBytes: number;
   chains(context: GraphContext): readonly Chain[];
+  /** Null or absent: it is not encoded by a constant quality. */
+  readonly crf?: CrfRange | null;
+  /** A part of it, and its encode; absent: it is not encoded. */
+  sampled?(window: Window): SampledPicture;
+}
+
+export interface SampledPicture extends GivenPicture {
+  encode(context: GraphContext): OutputArgs;
 }
 
 /** An output that the compiler has decided on, still to be put into a step. */

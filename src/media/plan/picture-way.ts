@@ -1,7 +1,8 @@
 /** Which way the main picture goes into an output, and what of it can be compared with what is made of it. */
 import type { VideoStream } from "../types.ts";
-import type { GivenPicture } from "./output.ts";
-import { comparedChains, comparedVideo, type EncodedVideo } from "./video-part.ts";
+import type { GivenPicture, SampledPicture } from "./output.ts";
+import type { Window } from "./timeline.ts";
+import { comparedChains, comparedVideo, type EncodedVideo, encodedVideoArgs } from "./video-part.ts";
 
 export type Picture =
   | { readonly kind: "none" }
@@ -25,11 +26,15 @@ export function givenOf(picture: Picture, trimmed: boolean): { given?: GivenPict
   const { part } = picture;
   const { encoder } = part.encode;
   if (part.still || encoder.codec === "gif" || encoder.codec === "webp") return {};
-  return {
-    given: {
-      video: comparedVideo(part),
-      ...{ films, pad: `v${part.id}`, heldBytes: part.picture.heldBytes },
-      chains: (graph) => comparedChains(part, graph),
-    },
+  const given = (one: EncodedVideo): GivenPicture => ({
+    video: comparedVideo(one),
+    ...{ films, pad: `v${one.id}`, heldBytes: one.picture.heldBytes },
+    chains: (graph) => comparedChains(one, graph),
+    crf: part.encode.settings.crf === null || part.encode.hardware !== undefined ? null : encoder.crf,
+  });
+  const sampled = (window: Window): SampledPicture => {
+    const one = { ...part, window };
+    return { ...given(one), encode: (graph) => encodedVideoArgs(one, graph, null) };
   };
+  return { given: { ...given(part), sampled } };
 }
