@@ -19,6 +19,8 @@ export interface VideoSpec {
   readonly pixelFormat?: string;
   /** A lavfi source without size and rate, `testsrc2` by default; `color=black`, `mandelbrot`… */
   readonly source?: string;
+  /** Four colours over it, so that it can be seen which way up it is: red and green above, blue and white below. */
+  readonly quadrants?: boolean;
   /** Grain of this strength over it, 1–100. */
   readonly noise?: number;
   /** Frames between keyframes; default 12. */
@@ -98,6 +100,15 @@ const AUDIO_ONLY = new Set(["mp3", "m4a", "wav", "flac", "ogg", "opus", "aac"]);
 const STILLS = new Set(["png", "jpg", "webp"]);
 const LAYOUTS = { 1: "mono", 2: "stereo", 6: "5.1" } as const;
 
+const box = (x: string, y: string, color: string): string =>
+  `drawbox=x=${x}:y=${y}:w=iw/2:h=ih/2:color=${color}:t=fill`;
+const QUADRANTS = [
+  box("0", "0", "red"),
+  box("iw/2", "0", "lime"),
+  box("0", "ih/2", "blue"),
+  box("iw/2", "ih/2", "white"),
+];
+
 function videoInput(video: VideoSpec, seconds: number): string[] {
   const { width = 64, height = 48, fps = 25, source = "testsrc2" } = video;
   // The sources make even sizes only; the output is scaled to an odd one.
@@ -122,6 +133,7 @@ function videoOutput(video: VideoSpec, container: string): string[] {
   const pixels = video.pixelFormat ?? (/264|265|vp9|mpeg/.test(encoder) ? "yuv420p" : null);
   if (pixels !== null) args.push("-pix_fmt", pixels);
   const filters: string[] = [];
+  if (video.quadrants === true) filters.push(...QUADRANTS);
   // Of every seven frames the first, the second and the fifth stay.
   if (video.variableRate === true) filters.push("select='eq(mod(n,7),0)+eq(mod(n,7),1)+eq(mod(n,7),4)'");
   const { width = 64, height = 48 } = video;

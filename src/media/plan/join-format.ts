@@ -76,11 +76,19 @@ function heardOf(source: Source, operations: readonly Operation[]): Heard & { ch
   };
 }
 
-/** Known to the frame, or not at all: what is guessed would be cut off or be followed by a gap. */
-function secondsOf(source: Source, operations: readonly Operation[], rate: Fraction | null): number | null {
+/**
+ * Known to the frame, or not at all: what is guessed would be cut off or be followed by a gap. Only where something has to
+ * be put beside it for as long as it lasts (`filled`), a guess is better than nothing.
+ */
+function secondsOf(
+  source: Source,
+  operations: readonly Operation[],
+  rate: Fraction | null,
+  filled: boolean,
+): number | null {
   const { window, rate: speed } = windowOf(operations, source.durationSeconds);
   const { durationSeconds: whole, videoSeconds: seen } = source;
-  if (whole === null || (source.durationIsGuess && window.end === null)) return null;
+  if (whole === null || (source.durationIsGuess && window.end === null && !filled)) return null;
   const last = source.video !== null && seen !== null && Math.abs(whole - seen) < TAIL_SECONDS ? seen : whole;
   const length = lengthOf(window, last, speed) ?? 0;
   return rate === null ? length : (Math.max(1, Math.round((length * rate.num) / rate.den)) * rate.den) / rate.num;
@@ -180,9 +188,9 @@ export function partsOf(request: JoinRequest): Parts | null {
   };
   const files = opened.map(({ planInput, source, operations: own, path }, n): JoinFile => {
     const { window } = windowOf(own, source.durationSeconds);
-    const seconds = secondsOf(source, own, picture?.rate ?? PLAIN);
     const silent = format.sound !== null && heard[n]?.stream === null;
     const dark = picture !== null && source.video === null;
+    const seconds = secondsOf(source, own, picture?.rate ?? PLAIN, silent || dark);
     if (seconds === null && (silent || dark)) {
       const lacks = dark ? "picture" : "sound";
       throw invalidPlan(
