@@ -44,11 +44,27 @@ function isHere(context: HttpContext, request: Request, rule: RouteRule): boolea
   return rule.access === "metrics" ? context.config.http.metricsPort === null || metricsOnly : !metricsOnly;
 }
 
+const nothingHere = (): RendiffError =>
+  new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing at this address." });
+
+/** The router's parameters are null where they cannot be decoded, whatever their type says. */
+function isDecodable(path: string): boolean {
+  if (!path.includes("%")) return true;
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function findRule(context: HttpContext, match: RouteMatcher, request: Request, state: RequestState): RouteRule {
-  const result = match(state.method, pathOf(request));
+  const path = pathOf(request);
+  const result = match(state.method, path);
+  if (!isDecodable(path)) throw nothingHere();
   if (result.outcome === "matched" && isHere(context, request, result.rule)) return result.rule;
   if (result.outcome !== "wrong_method") {
-    throw new RendiffError({ kind: "request.not_found", publicMessage: "There is nothing at this address." });
+    throw nothingHere();
   }
   const allowed = [...new Set(result.allowed)].join(", ");
   state.headers.allow = allowed;

@@ -119,6 +119,15 @@ test("every error has the one shape, headers and all", async () => {
   }
 });
 
+test("an address that cannot be decoded is that of nothing, on every route", async () => {
+  for (const { method, path } of ROUTES.filter(({ path, endless }) => path.includes(":") && endless !== true)) {
+    for (const bad of ["%", "%zz", "%f0%9f%92"]) {
+      const answer = await http.call(method, path.replaceAll(/:\w+/g, bad), { key });
+      expect([method, path, answer.status]).toEqual([method, path, 404]);
+    }
+  }
+});
+
 test("a bug says nothing to the client and everything to the log", async () => {
   const secret = "SELECT secret FROM /var/lib at db.internal";
   const media = {
