@@ -19,8 +19,8 @@ const instruction = (name: string): string[] =>
   [...finalStage.matchAll(new RegExp(`^${name} (.*)$`, "gm"))].map(([, rest = ""]) => rest.trim());
 
 describe("the Dockerfile", () => {
-  test("has no finding of hadolint", () => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync([join(testEnv().deploy, "bin/hadolint"), resolve("Dockerfile")]);
+  test.each(["Dockerfile", "test/deploy/images/Dockerfile"])("has no finding of hadolint: %s", (file) => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync([join(testEnv().deploy, "bin/hadolint"), resolve(file)]);
     expect([exitCode, `${stdout}${stderr}`]).toEqual([0, ""]);
   });
 
