@@ -3,6 +3,7 @@
 import { apiDocument } from "../src/boot/api-document.ts";
 import { configurationMarkdown, envExample } from "../src/config/document.ts";
 import { DASHBOARDS, dashboardJson } from "./dashboards.ts";
+import { kubernetesRules } from "./kubernetes-rules.ts";
 import { upgradingMarkdown } from "./upgrading.ts";
 
 export interface Generator {
@@ -18,6 +19,7 @@ export const GENERATORS: readonly Generator[] = [
   { path: ".env.example", make: envExample },
   // What a client is generated from; a change of the wire shows in its diff.
   { path: "docs/openapi.json", make: () => `${JSON.stringify(apiDocument(), null, 2)}\n` },
+  { path: "k8s/components/monitoring/rules.yaml", make: kubernetesRules },
   ...DASHBOARDS.map((dashboard) => ({
     path: `deploy/grafana/dashboards/${dashboard.uid}.json`,
     make: () => dashboardJson(dashboard),

