@@ -44,6 +44,8 @@ function strict(schema: unknown): unknown {
     Object.entries(schema)
       // Rules for a cluster's own engine, and words about the schema.
       .filter(([key]) => !key.startsWith("x-kubernetes-") && key !== "description" && key !== "format")
+      // Flags within a pattern are Go's; there are none in JavaScript.
+      .filter(([key, value]) => !(key === "pattern" && String(value).startsWith("(?")))
       .map(([key, value]) => [key, strict(value)]),
   );
   if (schema["x-kubernetes-int-or-string"] === true) return { anyOf: [{ type: "integer" }, { type: "string" }] };
