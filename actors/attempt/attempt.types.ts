@@ -6,6 +6,7 @@ import type { Findings } from "../../src/ffmpeg/findings.ts";
 import type { Claim, JobId, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
+import type { SentAhead, StagedObject } from "../../src/storage/port.ts";
 import type { RemoteInput } from "../../src/transfer/remote-input.ts";
 import type { AttemptScope } from "./scope.ts";
 import type { InputRef } from "./spec.ts";
@@ -52,11 +53,19 @@ export interface ContentKey {
   readonly uri: string;
 }
 
+/** An output of which parts were sent while it was written. */
+export interface AheadOutput {
+  readonly staged: StagedObject;
+  readonly sent: SentAhead;
+}
+
 export interface EncodeReport {
   readonly wallMs: number;
   readonly cpuMs: number | null;
   /** What the package is encrypted with. Never stored with the job. */
   readonly contentKey?: ContentKey | null;
+  /** By the output's file in the work folder. */
+  readonly ahead?: ReadonlyMap<string, AheadOutput>;
   readonly loudness: readonly LoudnessResult[];
   /** The crf that was found for `options.target`. */
   readonly search?: SearchOutcome | null;

@@ -24,8 +24,8 @@ export interface Recorder {
   stage(stage: Exclude<Stage, "publishing">, extra?: StageExtra): Promise<boolean>;
   /** Live only; never waits and never throws. */
   progress(progress: Omit<LiveProgress, "jobId">): void;
-  /** The handles of what was staged, so that anyone can clean it up. */
-  staged(objects: readonly StagedObject[]): Promise<boolean>;
+  /** The intent to stage something, or the handles of what was staged, so that anyone can clean it up. */
+  staged(objects: readonly (ObjectRef | StagedObject)[]): Promise<boolean>;
   /** Earlier results of the job's own key with one of these fingerprints, the newest first. */
   reusable(fingerprints: readonly string[]): Promise<readonly ReusableResult[]>;
   fence(manifest: PublishManifest): Promise<FenceOutcome>;

@@ -19,7 +19,7 @@ export function makeTerminalRecorder(report: (report: TerminalReport) => void): 
     },
     progress: (progress) => report({ type: "progress", ...progress }),
     async staged(objects) {
-      own = objects;
+      own = objects.filter((object) => "handle" in object);
       return true;
     },
     reusable: async () => [],

@@ -100,6 +100,13 @@ export interface StorageBackend {
    */
   fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes>;
   /**
+   * Sends parts of a file that is still being written, as they become full. The first part waits, since many muxers write it
+   * anew at their end; `fill`, with what this gives, sends it and whatever has changed since. A file that is only shifted by
+   * an index put in front of its media has not changed. Never rejects but for its signal: what could not be sent is left to
+   * `fill`. Absent where nothing can be sent before the file is whole.
+   */
+  sendAhead?(staged: StagedObject, filePath: string, options: AheadOptions): Promise<SentAhead>;
+  /**
    * Makes the staged bytes visible under their key, replacing what is there, in one step. Idempotent: doing it twice,
    * or after a crash in the middle, ends the same. `lost` when there was nothing left to publish.
    * With `ifAbsent` an existing foreign object is left alone and `exists` is returned.
@@ -129,8 +136,31 @@ export interface PresignOptions {
   readonly contentDisposition: string;
 }
 
+/** A file that somebody writes. */
+export interface Growing {
+  /** Resolves when it may have grown; to true when it is whole. */
+  next(signal: AbortSignal): Promise<boolean>;
+}
+
+export interface AheadOptions {
+  readonly growing: Growing;
+  /** What the file may come to. */
+  readonly sizeBytesMax: number;
+  readonly signal: AbortSignal;
+}
+
+/** The parts that a store has of a file, and what they hold. */
+export interface SentAhead {
+  readonly partBytes: number;
+  /** By number, from 2 on: the MD5 of the bytes that were sent. */
+  readonly sums: ReadonlyMap<number, string>;
+  /** Why no more were sent; null where nothing went wrong. */
+  readonly problem: unknown;
+}
+
 export interface FillOptions {
   readonly mediaType: string;
+  readonly ahead?: SentAhead;
   readonly signal?: AbortSignal;
   onBytes?(totalBytes: number): void;
 }

@@ -10,7 +10,14 @@ import {
 } from "../../../src/media/measured.ts";
 import { withCrf } from "../../../src/media/plan/search.ts";
 import type { Plan } from "../../../src/media/types.ts";
-import { type AttemptContext, type EncodeReport, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import {
+  type AttemptContext,
+  type ContentKey,
+  type EncodeReport,
+  type Held,
+  held,
+  LEASE_LOST,
+} from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
@@ -18,6 +25,7 @@ import { workDirOf } from "../scope.ts";
 import { contentKeyOf } from "./content-key.ts";
 import { fetchInput, runFed } from "./run-step.ts";
 import { searchCrf } from "./search.ts";
+import { type Ahead, makeAhead } from "./send-ahead.ts";
 
 /**
  * The stage and the plan are recorded while FFmpeg starts: a commit waits for the disk, and what FFmpeg writes until then is
@@ -61,6 +69,24 @@ async function runSteps(
   // Captions are written from an input, which has to be there as a whole.
   const readOnly = context.inputs.flatMap((input) => input.readOnly);
   await writePlanFiles(plan.files, { workDir: workDirOf(context.scope), readOnly });
+  const ahead = makeAhead(ports, recorder, context, signal);
+  try {
+    const report = await runAll(ports, recorder, context, { contentKey, ahead }, signal);
+    return { ...report, contentKey, ahead: await ahead.settle() };
+  } catch (error) {
+    await ahead.stop();
+    throw error;
+  }
+}
+
+async function runAll(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  context: AttemptContext,
+  { contentKey, ahead }: { readonly contentKey: ContentKey | null; readonly ahead: Ahead },
+  signal: AbortSignal,
+): Promise<Omit<EncodeReport, "contentKey" | "ahead">> {
+  const plan = context.plan as Plan;
   const search = plan.search === undefined ? null : await searchCrf(ports, recorder, context, plan.search, signal);
   let wallMs = search?.wallMs ?? 0;
   let cpuMs: number | null = search === null ? 0 : search.cpuMs;
@@ -71,15 +97,18 @@ async function runSteps(
   for (const planned of plan.steps) {
     const resolved = resolveStep(planned, measured);
     const step = search === null ? resolved : withCrf(resolved, search.best.crf);
-    const report = await runFed(ports, recorder, context, { step, contentKey }, signal, (progress) =>
+    ahead.begin(step);
+    const report = await runFed(ports, recorder, context, { step, contentKey }, signal, (progress) => {
+      ahead.moved();
       recorder.progress({
         stage: "encoding",
         progress: overall("encoding", done * 100 + step.weight * progress.percent),
         fps: progress.fps,
         speed: progress.speed,
         etaSeconds: progress.etaSeconds,
-      }),
-    );
+      });
+    });
+    ahead.end();
     measured = withMeasures(measured, step, report.loudness);
     loudness.push(...loudnessResults(step, report.loudness));
     Object.assign(findings, report.findings);
@@ -90,5 +119,5 @@ async function runSteps(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return { wallMs, cpuMs, loudness, findings, contentKey, search };
+  return { wallMs, cpuMs, loudness, findings, search };
 }

@@ -28,12 +28,18 @@ export async function upload(
   if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
   const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
   const staged: StagedObject[] = [];
+  const early = scope.staged;
   for (const [ordinal, { backend, key }] of places.entries()) {
-    const mediaType = context.verified[ordinal]?.output.mediaType;
-    staged.push(await ports.storage.backend(backend).stage(key, owner, signal, mediaType));
-    scope.staged = [...staged];
+    const output = context.verified[ordinal]?.output;
+    const begun = context.encode?.ahead?.get(output?.file ?? "")?.staged;
+    staged.push(begun ?? (await ports.storage.backend(backend).stage(key, owner, signal, output?.mediaType)));
+    scope.staged = [...new Set([...early, ...staged])];
   }
   if (!(await recorder.staged(staged))) return LEASE_LOST;
+  // Begun while the file was written, and lost sight of: the row names one for each key.
+  for (const object of early.filter((one) => !staged.includes(one))) {
+    await ports.storage.backend(object.backend).abort(object, signal);
+  }
   const steps: PublishStep[] = [];
   for (const [ordinal, object] of staged.entries()) {
     steps.push(await fill(ports, recorder, context, { spec, ordinal, object, signal, of: staged.length }));
@@ -52,15 +58,15 @@ interface Filling {
 async function fill(
   ports: AttemptPorts,
   recorder: Recorder,
-  { verified, scope }: AttemptContext,
+  { verified, scope, encode }: AttemptContext,
   { spec, ordinal, object, signal, of }: Filling,
 ): Promise<PublishStep> {
   const one = verified[ordinal];
   if (one === undefined) throw new Error("An output was staged that was never verified.");
   const { output, media } = one;
-  const staged = await ports.storage
-    .backend(object.backend)
-    .fill(object, join(workDirOf(scope), output.file), { mediaType: output.mediaType, signal });
+  const sent = encode?.ahead?.get(output.file)?.sent;
+  const options = { mediaType: output.mediaType, signal, ...(sent === undefined ? {} : { ahead: sent }) };
+  const staged = await ports.storage.backend(object.backend).fill(object, join(workDirOf(scope), output.file), options);
   ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: staged.sizeBytes });
   recorder.progress({
     stage: "uploading",

@@ -25,6 +25,12 @@ export type Around = <T>(
 const withSignal = <T extends object>(options: T, signal: AbortSignal | undefined): T =>
   signal === undefined ? options : { ...options, signal };
 
+/** As long as a file is being written: nobody waits for it in between, and what fails is tried again by `fill`. */
+const aheadOf =
+  (backend: StorageBackend): NonNullable<StorageBackend["sendAhead"]> =>
+  (staged, path, options) =>
+    backend.sendAhead?.(staged, path, options) ?? Promise.reject(new Error("Nothing can be sent ahead."));
+
 export function aroundCalls(backend: StorageBackend, around: Around): StorageBackend {
   return {
     name: backend.name,
@@ -35,6 +41,7 @@ export function aroundCalls(backend: StorageBackend, around: Around): StorageBac
     localPath: (key) => around("localPath", undefined, () => backend.localPath(key)),
     stage: (key, owner, signal, mediaType) =>
       around("stage", signal, (own) => backend.stage(key, owner, own, mediaType)),
+    ...(backend.sendAhead === undefined ? {} : { sendAhead: aheadOf(backend) }),
     fill: (staged, path, options) =>
       around("fill", options.signal, (own) => backend.fill(staged, path, withSignal(options, own))),
     publish: (staged, options) =>

@@ -15,9 +15,14 @@ export interface Part {
   readonly bytes: Uint8Array;
 }
 
+export interface Cut {
+  readonly partBytes: number;
+  /** Of the first part, which may be larger. */
+  readonly firstBytes: number;
+}
+
 export interface Source extends AsyncDisposable {
   readonly sizeBytes: number;
-  readonly partBytes: number;
   /** An empty file is one empty part. The sums hold when the last one was taken. */
   parts(signal?: AbortSignal): AsyncGenerator<Part>;
   /** Gives a part's buffer back, to be written over by another part: fresh ones would pile up until they are collected. */
@@ -27,13 +32,13 @@ export interface Source extends AsyncDisposable {
   md5(): string;
 }
 
-/** All parts but the last have this size: some stores want that. */
+/** Where nothing was sent ahead all parts but the last have this size: some stores want that. */
 export function partBytesFor(sizeBytes: number): number {
   const needed = Math.ceil(sizeBytes / PARTS_MAX / MEBIBYTE) * MEBIBYTE;
   return Math.max(PART_BYTES_MIN, needed);
 }
 
-async function readFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+export async function readFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
     if (bytesRead === 0) throw new Error("A file became shorter while it was uploaded.");
@@ -42,21 +47,25 @@ async function readFully(handle: FileHandle, bytes: Uint8Array, position: number
 }
 
 /** Rejects with `output.invalid` when there is no such file. */
-export async function openParts(path: string): Promise<Source> {
+export async function openParts(path: string, cut: Cut | null = null): Promise<Source> {
   const handle = await openSource(path);
   const { size: sizeBytes } = await handle.stat();
-  const partBytes = partBytesFor(sizeBytes);
+  const { partBytes, firstBytes } = cut ?? { partBytes: partBytesFor(sizeBytes), firstBytes: partBytesFor(sizeBytes) };
   const sha256 = new Bun.CryptoHasher("sha256");
   const md5 = new Bun.CryptoHasher("md5");
   const free: ArrayBuffer[] = [];
   return {
     sizeBytes,
-    partBytes,
     async *parts(signal) {
-      for (let number = 1, start = 0; number === 1 || start < sizeBytes; number += 1, start += partBytes) {
+      for (let number = 1, start = 0, length = 0; number === 1 || start < sizeBytes; number += 1, start += length) {
         signal?.throwIfAborted();
-        const length = Math.min(partBytes, sizeBytes - start);
-        const bytes = new Uint8Array(free.pop() ?? new ArrayBuffer(Math.min(partBytes, sizeBytes)), 0, length);
+        length = Math.min(number === 1 ? firstBytes : partBytes, sizeBytes - start);
+        const fits = length <= partBytes ? free.pop() : undefined;
+        const bytes = new Uint8Array(
+          fits ?? new ArrayBuffer(Math.min(Math.max(length, partBytes), sizeBytes)),
+          0,
+          length,
+        );
         await readFully(handle, bytes, start);
         sha256.update(bytes);
         md5.update(bytes);
@@ -64,7 +73,7 @@ export async function openParts(path: string): Promise<Source> {
       }
     },
     release({ bytes }) {
-      free.push(bytes.buffer as ArrayBuffer);
+      if (bytes.buffer.byteLength <= partBytes) free.push(bytes.buffer as ArrayBuffer);
     },
     sha256: () => sha256.digest("hex"),
     md5: () => md5.digest("hex"),

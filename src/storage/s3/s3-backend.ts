@@ -5,17 +5,20 @@
 import type { GetObjectCommandOutput, HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { RendiffError } from "../../errors.ts";
 import type {
+  AheadOptions,
   BackendProperties,
   FillOptions,
   ObjectStat,
   OpenOptions,
   PresignOptions,
   PublishOutcome,
+  SentAhead,
   SettledState,
   StagedBytes,
   StagedObject,
   StorageBackend,
 } from "../port.ts";
+import { cutOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
 import { changed, corrupt, notFound, orOn, translated, unavailable } from "../remote/errors.ts";
 import { collectPages } from "../remote/pages.ts";
 import { isOwnedBy, METADATA, makePlacement, type Owner, type Place, type Placement } from "../remote/placement.ts";
@@ -64,6 +67,8 @@ class S3Backend implements StorageBackend {
   readonly #client: S3Client;
   readonly #placement: Placement;
   readonly #uploads: Uploads;
+  /** Only where the store is known to be like AWS's: others take no part twice, or want them all of one size. */
+  readonly sendAhead?: NonNullable<StorageBackend["sendAhead"]>;
 
   constructor(options: S3Options, { sdk, client }: { sdk: Sdk; client: S3Client }) {
     this.name = options.name;
@@ -81,6 +86,7 @@ class S3Backend implements StorageBackend {
     this.#client = client;
     this.#placement = makePlacement(options);
     this.#uploads = new Uploads(sdk, client, options);
+    if (options.marks) this.sendAhead = (staged, path, ahead) => this.#sendAhead(staged, path, ahead);
   }
 
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null> {
@@ -134,10 +140,11 @@ class S3Backend implements StorageBackend {
     const { signal, onBytes = () => {} } = options;
     return this.#do(staged.key, signal, async (place) => {
       const id = this.#idOf(staged);
-      await using source = await openParts(filePath);
+      await using source = await openParts(filePath, await cutOf(filePath, options.ahead));
       let sent = 0;
       await sendParts(source, { atOnce: PARTS_AT_ONCE, signal }, async (part, partSignal) => {
-        await this.#uploads.putPart(place, id, part, partSignal);
+        const isThere = options.ahead !== undefined && options.ahead.sums.get(part.number) === sumOf(part.bytes);
+        if (!isThere) await this.#uploads.putPart(place, id, part, partSignal);
         sent += part.bytes.length;
         onBytes(sent);
       });
@@ -145,6 +152,15 @@ class S3Backend implements StorageBackend {
       const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
       if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "kept other bytes than were sent for");
       return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: `${stored?.length}:${source.md5()}` };
+    });
+  }
+
+  #sendAhead(staged: StagedObject, filePath: string, options: AheadOptions): Promise<SentAhead> {
+    return this.#do(staged.key, options.signal, async (place) => {
+      const id = this.#idOf(staged);
+      return await sendAheadParts(filePath, options, PARTS_AT_ONCE, (part, signal) =>
+        this.#uploads.putPart(place, id, part, signal),
+      );
     });
   }
 

@@ -1,0 +1,158 @@
+/** Parts of a file that is still being written, to real stores: what is sent when, and that the object is the file. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { open } from "node:fs/promises";
+import type { AheadOptions, StorageBackend } from "../../src/storage/port.ts";
+import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
+import { makeFile, newOwner, someBytes } from "../contract/storage-subject.ts";
+import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { makeTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
+import { s3Options, s3Subject } from "./s3-subject.ts";
+
+const PART = 5 * 1024 * 1024;
+const KEY = "a.mp4";
+
+/** A file in a test's hand. */
+async function growingFile(workDir: string) {
+  const path = await makeFile({ workDir }, "");
+  const handle = await open(path, "r+");
+  let moved = Promise.withResolvers<void>();
+  let whole = false;
+  const growing: AheadOptions["growing"] = {
+    async next() {
+      if (!whole) await moved.promise;
+      return whole;
+    },
+  };
+  const tell = (): void => {
+    moved.resolve();
+    moved = Promise.withResolvers();
+  };
+  return {
+    path,
+    growing,
+    async write(bytes: Uint8Array, at: number) {
+      await handle.write(bytes, 0, bytes.length, at);
+      tell();
+    },
+    async end() {
+      await handle.close();
+      whole = true;
+      tell();
+    },
+  };
+}
+
+function box(type: string, sizeBytes: number): Uint8Array {
+  const bytes = Buffer.from(someBytes(sizeBytes, 5));
+  bytes.writeUInt32BE(sizeBytes, 0);
+  bytes.write(type, 4, "latin1");
+  return bytes;
+}
+
+describe("what is sent ahead", () => {
+  let backend: StorageBackend;
+  let proxy: FaultyProxy;
+  let workDir: string;
+  let sent: number[] = [];
+  beforeAll(async () => {
+    const options = await s3Options("minio");
+    proxy = await startFaultyProxy(options.endpoint);
+    workDir = await makeTempDir("ahead");
+    backend = await openS3Backend({ ...options, endpoint: proxy.url });
+  });
+  afterAll(() => backend.close());
+
+  const watch = (fails: (number: number) => boolean = () => false): void => {
+    sent = [];
+    proxy.decide = ({ method, url }) => {
+      const number = Number(/[?&]partNumber=(\d+)/.exec(url)?.[1] ?? 0);
+      if (method !== "PUT" || number === 0 || number === 10_000) return null;
+      if (fails(number)) return { kind: "status", status: 403 };
+      sent.push(number);
+      return null;
+    };
+  };
+
+  /** Writes `before`, waits until `parts` parts are there, then `after` in its place, and publishes. */
+  async function run(before: Uint8Array, after: Uint8Array, parts: number, fails?: (number: number) => boolean) {
+    watch(fails);
+    const file = await growingFile(workDir);
+    const staged = await backend.stage(KEY, newOwner());
+    const options = { growing: file.growing, sizeBytesMax: after.length, signal: new AbortController().signal };
+    const sending = backend.sendAhead?.(staged, file.path, options);
+    for (let at = 0; at < before.length; at += PART) await file.write(before.subarray(at, at + PART), at);
+    await until(() => sent.length >= parts, { timeoutMs: 20_000 });
+    await file.write(after, 0);
+    await file.end();
+    const ahead = await sending;
+    const early = [...sent].sort();
+    if (ahead === undefined) throw new Error("Nothing can be sent ahead here.");
+    sent = [];
+    proxy.decide = ({ method, url }) => {
+      const number = Number(/[?&]partNumber=(\d+)/.exec(url)?.[1] ?? 0);
+      if (method === "PUT" && number > 0) sent.push(number);
+      return null;
+    };
+    const filled = await backend.fill(staged, file.path, { mediaType: "video/mp4", ahead });
+    expect(await backend.stat(KEY)).toBeNull();
+    const late = [...sent].sort();
+    expect((await backend.publish(filled, { ifAbsent: false })).outcome).toBe("published");
+    const stored = await new Response((await backend.open(KEY)).stream).bytes();
+    expect(Buffer.compare(stored, after)).toBe(0);
+    const stat = await backend.stat(KEY);
+    if (stat !== null) await backend.delete(KEY, stat.identity);
+    return { early, late, ahead };
+  }
+
+  test("all but the first part and the end of a file that is appended to", async () => {
+    const bytes = someBytes(4 * PART + 1_000);
+    const after = Buffer.concat([bytes, someBytes(PART, 3)]);
+    after.write("its head is written anew at the end", 0);
+    const { early, late } = await run(bytes, after, 2);
+    // The last write makes room for one more, which is sent if there is time.
+    expect(early.slice(0, 2)).toEqual([2, 3]);
+    expect([...early, ...late].sort()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(late[0]).toBe(1);
+  }, 60_000);
+
+  test("a file whose index is moved to the front at the end", async () => {
+    const media = [box("free", 8), someBytes(4 * PART + 1_000)];
+    const before = Buffer.concat([box("ftyp", 32), ...media]);
+    const after = Buffer.concat([box("ftyp", 32), box("moov", 123_456), ...media]);
+    expect(await run(before, after, 2)).toMatchObject({ early: [2, 3], late: [1, 4, 5] });
+  }, 60_000);
+
+  test("again, what has changed meanwhile, and what did not get through", async () => {
+    const bytes = someBytes(4 * PART);
+    const changed = Uint8Array.from(bytes);
+    changed[PART + 77] = (changed[PART + 77] ?? 0) ^ 255;
+    const { early, late, ahead } = await run(bytes, changed, 1, (number) => number === 3);
+    expect({ early, late }).toEqual({ early: [2], late: [1, 2, 3, 4] });
+    expect(ahead.problem).not.toBeNull();
+  }, 60_000);
+
+  test("nothing of it stays when it is given up", async () => {
+    watch();
+    const file = await growingFile(workDir);
+    const staged = await backend.stage(KEY, newOwner());
+    const giveUp = new AbortController();
+    const options = { growing: file.growing, sizeBytesMax: 4 * PART, signal: giveUp.signal };
+    const sending = backend.sendAhead?.(staged, file.path, options);
+    sending?.catch(() => {});
+    await file.write(someBytes(3 * PART), 0);
+    await until(() => sent.length > 0, { timeoutMs: 20_000 });
+    giveUp.abort(new Error("given up"));
+    await file.end();
+    await expect(sending).rejects.toThrow();
+    await backend.abort(staged);
+    const filling = backend.fill(staged, file.path, { mediaType: "video/mp4" });
+    await expect(filling).rejects.toMatchObject({ kind: "storage.unavailable" });
+  }, 60_000);
+
+  test("is nothing where a part cannot be sent again", async () => {
+    const { backend: rclone } = await s3Subject("rclone");
+    expect(rclone.sendAhead).toBeUndefined();
+    await rclone.close();
+  });
+});
