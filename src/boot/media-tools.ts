@@ -19,6 +19,7 @@ import type { Capabilities, MediaInfo } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { makeProcessRunner } from "../process/runner.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { toResourceError } from "../work-folders/errors.ts";
 import { placeInput } from "../work-folders/place-input.ts";
 import { makeSpace, type Reservation, type Space } from "../work-folders/space.ts";
 import { SCRATCH_PREFIX } from "../work-folders/work-folders.ts";
@@ -46,6 +47,8 @@ export function makeScratch(tempDir: string, space: Space): Media["inScratch"] {
         if (reservation === null) throw noRoom();
         reservations.push(reservation);
       });
+    } catch (error) {
+      throw toResourceError(error);
     } finally {
       await rm(folder, { recursive: true, force: true });
       for (const reservation of reservations) reservation.release();

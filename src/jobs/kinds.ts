@@ -23,10 +23,10 @@ const working = (abilities: Abilities): string[] =>
 
 /** For people its FFmpeg and its accelerators; for the rest a digest of everything that works there. */
 export function kindOf(capabilities: Capabilities): string {
-  const { ffmpegVersion, accelerators, encoders, filters, muxers, decoders, demuxers, packager } = capabilities;
+  const { ffmpegVersion, accelerators, encoders, filters, muxers, decoders, demuxers, packager, vmaf } = capabilities;
   const all = [encoders, filters, muxers].map(working);
   const digest = new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([...all, [...decoders].sort(), [...demuxers].sort(), packager?.ok ?? null]))
+    .update(JSON.stringify([...all, [...decoders].sort(), [...demuxers].sort(), packager?.ok ?? null, vmaf ?? null]))
     .digest("hex");
   return `${[`ffmpeg-${ffmpegVersion}`, ...working(accelerators)].join("+").replaceAll("/", "_")}#${digest.slice(0, 8)}`;
 }

@@ -77,7 +77,7 @@ describe("chaos", () => {
     `a worker frozen past its lease and let go on writes nothing late, ${FREEZES} times`,
     async () => {
       await using world = await makeWorld({
-        ...{ folder: await makeTempDir("frost"), workers: 2, apis: 1, leaseTtlMs: 900, encodeMsMax: 200 },
+        ...{ folder: await makeTempDir("frost"), workers: 2, apis: 1, leaseTtlMs: 900, encodeMsMax: 600 },
       });
       const cycles = await freezeCycles(world, FREEZES, SEED);
       expect(cycles.filter(({ changed }) => changed)).toEqual([]);

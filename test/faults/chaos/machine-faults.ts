@@ -1,7 +1,9 @@
 /** Machines that are not as they should be: their clocks are hours off, their disks are full. */
 import { existsSync } from "node:fs";
+import { listProcesses } from "../../support/processes.ts";
 import { PROGRAM } from "../../support/server.ts";
 import { again, type Fault, last, ofRole } from "./fault.ts";
+import type { Replica } from "./world.ts";
 
 const LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"].map(
   (folder) => `${folder}/faketime/libfaketimeMT.so.1`,
@@ -9,7 +11,15 @@ const LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/
 const DISK_BYTES = 16 * 1024 * 1024;
 /** Room for an output or two. */
 const LEFT_BYTES = 48 * 1024;
-const FILL = `head -c ${DISK_BYTES - LEFT_BYTES} /dev/zero >"$0/filled"; exec "$@"`;
+const FILL = `head -c ${DISK_BYTES} /dev/zero >"$0" 2>/dev/null; truncate -s -${LEFT_BYTES} "$0"`;
+
+/** Takes all but a little of a disk that only the replica sees, once it runs. */
+function fill({ home, server }: Replica): void {
+  // bubblewrap itself stays outside.
+  const inside = listProcesses().find(({ parent }) => parent === server?.pid);
+  if (inside === undefined) throw new Error("The replica does not run in its box.");
+  Bun.spawnSync(["/bin/sh", "-c", FILL, `/proc/${inside.pid}/root${home}/filled`]);
+}
 
 /** A machine's clock is off; time still passes as it does. */
 function skewed(hours: number): Record<string, string> {
@@ -30,7 +40,8 @@ export const MACHINE_FAULTS: Readonly<Record<string, Fault>> = {
     const victim = random.pick(ofRole(world, "worker"));
     await victim.kill();
     const box = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--size", `${DISK_BYTES}`];
-    await again(victim, [...box, "--tmpfs", victim.home, "--", "/bin/sh", "-c", FILL, victim.home, ...PROGRAM]);
+    await again(victim, [...box, "--tmpfs", victim.home, "--", ...PROGRAM]);
+    fill(victim);
     await last(world.leaseTtlMs * 2);
     await victim.kill();
     await again(victim);

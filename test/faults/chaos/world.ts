@@ -20,7 +20,7 @@ export interface WorldOptions {
   readonly workers: number;
   readonly apis: number;
   readonly leaseTtlMs: number;
-  /** How long the stand-in encodes, at most; null: real FFmpeg. */
+  /** How long the stand-in encodes, at most and at least half as long; null: real FFmpeg. */
   readonly encodeMsMax: number | null;
   /** How long Postgres is away when it is away for long; default 4 s. */
   readonly outageMs?: number;
@@ -90,7 +90,7 @@ async function writeStandIn(folder: string, clip: string, encodeMsMax: number): 
     `case "$*" in *in/0*libx264*) ;; *) exec ${testEnv().ffmpeg} "$@" ;; esac`,
     'for last in "$@"; do :; done',
     'printf "frame=1\\nout_time_us=40000\\nprogress=continue\\n"',
-    `sleep "$(awk 'BEGIN { srand(); print rand() * ${encodeMsMax / 1000} }')"`,
+    `sleep "$(awk 'BEGIN { srand(); print (1 + rand()) * ${encodeMsMax / 2000} }')"`,
     `cp ${encoded} "\${last#file:}"`,
     'printf "frame=25\\nout_time_us=1000000\\nprogress=end\\n"',
   ];
@@ -127,7 +127,10 @@ function makeReplica(site: Site, role: Replica["role"], number: number, relay: R
     async workerId() {
       const lines = ((await server?.log()) ?? "").split("\n").filter((line) => line.includes("the worker takes jobs"));
       const last = lines.at(-1);
-      return last === undefined ? null : ((JSON.parse(last) as { workerId?: string }).workerId ?? null);
+      if (last === undefined) return null;
+      const { worker_id: id } = JSON.parse(last) as { worker_id?: string };
+      if (id === undefined) throw new Error(`The log does not say who the worker is: ${last}`);
+      return id;
     },
   };
 }
