@@ -5,10 +5,12 @@ import { join, resolve } from "node:path";
 import { isAlive } from "../test/support/processes.ts";
 import { freePort } from "../test/support/servers.ts";
 import { until, within } from "../test/support/until.ts";
+import { endDemo } from "./demo-guard.ts";
 
 export interface DemoServer extends AsyncDisposable {
   /** Without a slash at the end. */
   readonly url: string;
+  readonly pid: number;
   readonly key: string;
   readonly storage: string;
   readonly log: string;
@@ -17,16 +19,20 @@ export interface DemoServer extends AsyncDisposable {
 
 const FOLDER = resolve(".cache/demo");
 const MAIN = resolve("src/main.ts");
+const GUARD = resolve("scripts/demo-guard.ts");
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 
-/** A folder by our process id, so that a demo left up keeps its own; those of demos that ended are removed. */
+/** A folder by our process id, so that a demo left up keeps its own; what is left of demos that ended is removed. */
 async function makeFolder(): Promise<string> {
   await mkdir(FOLDER, { recursive: true });
   for (const name of await readdir(FOLDER)) {
-    if (/^\d+$/.test(name) && !isAlive(Number(name))) await rm(join(FOLDER, name), { recursive: true, force: true });
+    const owner = Number(/^(\d+)-demo$/.exec(name)?.[1] ?? process.pid);
+    if (isAlive(owner)) continue;
+    await endDemo(join(FOLDER, name));
+    await rm(join(FOLDER, name), { recursive: true, force: true });
   }
-  const folder = join(FOLDER, `${process.pid}`);
+  const folder = join(FOLDER, `${process.pid}-demo`);
   await mkdir(join(folder, "storage"), { recursive: true });
   return folder;
 }
@@ -58,6 +64,17 @@ function createKey(folder: string, env: Record<string, string>): string {
   return key;
 }
 
+/** Ends what the folder's server is, and whatever it has started, when this process ends in any way. */
+function startGuard(folder: string): () => void {
+  const guard = Bun.spawn([process.execPath, GUARD, folder], {
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+    detached: true,
+  });
+  return () => guard.kill("SIGKILL");
+}
+
 async function logTail(log: string): Promise<string> {
   return (await Bun.file(log).text()).trim().split("\n").slice(-15).join("\n");
 }
@@ -68,6 +85,7 @@ export async function startServer(): Promise<DemoServer> {
   const env = environment(folder, port);
   const key = createKey(folder, env);
   const log = join(folder, "server.log");
+  const dismissGuard = startGuard(folder);
   const sink = openSync(log, "a");
   // The working folder is its own too: a .env file of the checkout does not count.
   const server = Bun.spawn([process.execPath, MAIN, "serve"], {
@@ -84,6 +102,7 @@ export async function startServer(): Promise<DemoServer> {
     server.kill("SIGTERM");
     await within(server.exited, STOP_TIMEOUT_MS).catch(() => server.kill("SIGKILL"));
     await server.exited;
+    dismissGuard();
   };
   try {
     await until(() => server.exitCode !== null || isReady(url), { timeoutMs: READY_TIMEOUT_MS, what: "the server" });
@@ -92,7 +111,10 @@ export async function startServer(): Promise<DemoServer> {
     await stop();
     throw new Error(`The server did not start. The end of its log, ${log}:\n${await logTail(log)}`, { cause: error });
   }
-  return { url, key, storage: join(folder, "storage"), log, exited: server.exited, [Symbol.asyncDispose]: stop };
+  return {
+    ...{ url, key, log, pid: server.pid, storage: join(folder, "storage"), exited: server.exited },
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
+import { isAlive, processesWith, untilDead } from "../test/support/processes.ts";
+import { until } from "../test/support/until.ts";
 import { formatProgress, makeBar } from "./demo-bar.ts";
 import { readEvents } from "./demo-client.ts";
 
@@ -56,4 +59,25 @@ describe("the progress line", () => {
     bar.show({ ...progress, stage: "verifying", progress: 60 });
     expect(written.map((line) => line.trim().split(" ")[0])).toEqual(["encoding", "encoding", "encoding", "verifying"]);
   });
+});
+
+describe("a demo that is killed", () => {
+  test("takes its server with it", async () => {
+    const text =
+      'const s = await (await import("./scripts/demo-server.ts")).startServer(); console.log(s.pid, s.log); await s.exited;';
+    const demo = Bun.spawn([process.execPath, "-e", text], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    try {
+      const reader = demo.stdout.getReader();
+      const { value } = await reader.read();
+      const [pid, log = ""] = new TextDecoder().decode(value).trim().split(" ");
+      expect(isAlive(Number(pid))).toBe(true);
+      demo.kill("SIGKILL");
+      await untilDead(Number(pid), 20_000);
+      const folder = log.replace(/\/[^/]+$/, "");
+      await until(() => processesWith(folder).length === 0, { timeoutMs: 20_000 });
+      await rm(folder, { recursive: true });
+    } finally {
+      demo.kill("SIGKILL");
+    }
+  }, 90_000);
 });
