@@ -3,7 +3,7 @@
  * in the next; a server that a block starts stays until the document says to end it.
  */
 import { closeSync, openSync } from "node:fs";
-import { chmod, mkdir, symlink } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, rename, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { afterFile } from "../support/cleanup.ts";
@@ -13,7 +13,7 @@ import { isReady, PROGRAM } from "../support/server.ts";
 import { freePort } from "../support/servers.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until, within } from "../support/until.ts";
-import { type Block, documentBlocks, where } from "./blocks.ts";
+import { type Block, documentBlocks, ROOT, where } from "./blocks.ts";
 
 const BLOCK_TIMEOUT_MS = 90_000;
 const READY_TIMEOUT_MS = 60_000;
@@ -65,6 +65,25 @@ async function makeFolder(): Promise<string> {
   await Bun.write(join(folder, ".session/folder"), folder);
   return folder;
 }
+
+/** What FFmpeg can do, as an earlier server of a guide has found out; the program itself sees whether it still holds. */
+const KNOWN_CAPABILITIES = join(ROOT, ".cache/guides");
+
+const copyJson = async (from: string, to: string): Promise<void> => {
+  const names = await readdir(from).catch(() => []);
+  await mkdir(to, { recursive: true });
+  for (const name of names.filter((one) => one.endsWith(".json"))) {
+    const scratch = join(to, `${name}.${process.pid}`);
+    await copyFile(join(from, name), scratch);
+    await rename(scratch, join(to, name));
+  }
+};
+
+/** The data folders of a document's servers, which would all try out the same. */
+const dataFolders = (text: string): string[] => [
+  "data",
+  ...[...text.matchAll(/\bDATA_DIR=(?:\.\/)?([\w-]+)/g)].map(([, name = ""]) => name),
+];
 
 /** What is new in the environment of a reader: programs, a home, and defaults that a busy machine needs. */
 function environmentOf(folder: string, port: number): Record<string, string> {
@@ -121,6 +140,7 @@ function checkAnswer(block: Block, printed: string): void {
 
 export async function openSession(): Promise<Session> {
   const folder = await makeFolder();
+  await copyJson(KNOWN_CAPABILITIES, join(folder, "data/cache"));
   const ports = new Map<string, number>();
   const portOf = (written: string): number => {
     const port = ports.get(written) ?? freePort();
@@ -172,6 +192,7 @@ export async function openSession(): Promise<Session> {
     const over = () => child.exitCode !== null;
     await until(() => over() || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 30, what: "the server" });
     if (over()) throw new Error(`The server ended with ${child.exitCode}.`);
+    for (const name of dataFolders(text)) await copyJson(join(folder, name, "cache"), KNOWN_CAPABILITIES);
   };
 
   const execute = async (argv: readonly string[], expected: number): Promise<void> => {
@@ -199,6 +220,9 @@ export async function openSession(): Promise<Session> {
     const { words, language } = block;
     if ("no-run" in words) return;
     if ("stop" in words) await end();
+    for (const name of dataFolders(block.text).slice(1)) {
+      await copyJson(KNOWN_CAPABILITIES, join(folder, name, "cache"));
+    }
     const text = await localized(block.text);
     if (words.file !== undefined) await Bun.write(join(folder, words.file), text);
     else if ("answer" in words) checkAnswer(block, printed);
