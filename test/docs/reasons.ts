@@ -1,6 +1,7 @@
 /** Why a block is not run by the test of its document: `no-run reason=NAME` may name one of these and nothing else. */
 export const NO_RUN_REASONS: Readonly<Record<string, string>> = {
   gate: "`.ci/run` runs this very command, and takes minutes for it.",
+  containers: "test/deploy/ starts what it starts, where there is an engine for it.",
   system: "It changes the machine itself: packages, users, units, mounts.",
 };
 
