@@ -96,7 +96,10 @@ describe("blocks", () => {
     );
     const code = [...blocks.filter(({ language }) => language === "sh"), ...spans.flat()];
     const named = code.flatMap(({ document, text }) =>
-      [...text.matchAll(/(?<![\w./-]|exec |-n )rendiff ([a-z]+)(?![a-z.])/g)].map(([, name = ""]) => ({ document, name })),
+      [...text.matchAll(/(?<![\w./-]|exec |-n )rendiff ([a-z]+)(?![a-z.])/g)].map(([, name = ""]) => ({
+        document,
+        name,
+      })),
     );
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter(({ name }) => !commands.has(name))).toEqual([]);
