@@ -12,6 +12,7 @@ import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
 import { pinnedBench, threadsBench, urgentBench } from "./together.ts";
 import { transferBench } from "./transfer.ts";
+import { transferBothBench } from "./transfer-both.ts";
 import { trimBench } from "./trim.ts";
 
 export const BENCHES: readonly Bench[] = [
@@ -26,6 +27,7 @@ export const BENCHES: readonly Bench[] = [
   ladderBench,
   trimBench,
   transferBench,
+  transferBothBench,
   controlBench,
   urgentBench,
   threadsBench,

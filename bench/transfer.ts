@@ -20,7 +20,7 @@ const SECONDS = 20;
 const MEGABITS_PER_SECOND = 16;
 
 /** With the index in front, as anyone does who serves films. */
-async function withIndexInFront(clip: string, folder: string): Promise<string> {
+export async function withIndexInFront(clip: string, folder: string): Promise<string> {
   const made = join(folder, ".front.mp4");
   const path = join(folder, "front.mp4");
   const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"];

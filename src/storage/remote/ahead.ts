@@ -3,7 +3,7 @@
  *
  * Nothing is believed of how a muxer writes: what was sent is remembered by its sum, and when the file is whole each part is
  * held against it. Most muxers only append, and go back to their first bytes at the end; so the first part is not sent
- * ahead, and a part only when another one lies behind it. An index that is moved to the front shifts all media by its
+ * ahead. An index that is moved to the front shifts all media by its
  * length: the parts are then the same behind a first one that is so much longer.
  */
 import type { FileHandle } from "node:fs/promises";
@@ -42,29 +42,30 @@ export async function sendAheadParts(
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const file: { handle: FileHandle | null } = { handle: null };
-  const one = async (part: Part): Promise<void> => {
-    await send(part, signal);
-    sums.set(part.number, sumOf(part.bytes));
-  };
   let problem: unknown = null;
+  const one = async (part: Part): Promise<void> => {
+    try {
+      await send(part, signal);
+      sums.set(part.number, sumOf(part.bytes));
+    } catch (error) {
+      problem ??= error;
+      stop.abort(error);
+    }
+  };
   try {
-    for (let number = 2; await until(file, path, (number + 1) * partBytes, options); number++) {
+    for (let number = 2; await until(file, path, number * partBytes, { ...options, signal }); number++) {
       if (file.handle === null) break;
       const startByte = (number - 1) * partBytes;
       const bytes = new Uint8Array(partBytes);
       await readFully(file.handle, bytes, startByte);
-      const sent = one({ number, startByte, bytes }).finally(() => sending.delete(sent));
-      // It is awaited below; until then a rejection must not count as unhandled.
-      sent.catch(() => {});
+      const sent: Promise<void> = one({ number, startByte, bytes }).finally(() => sending.delete(sent));
       sending.add(sent);
       if (sending.size >= atOnce) await Promise.race(sending);
     }
-    await Promise.all(sending);
   } catch (error) {
-    problem = error;
-    stop.abort(error);
+    problem ??= error;
   } finally {
-    await Promise.allSettled(sending);
+    await Promise.all(sending);
     await file.handle?.close();
   }
   options.signal.throwIfAborted();

@@ -1,0 +1,122 @@
+/**
+ * P8, both sides: a job from the web to S3 at 10 MB/s each way, against its download, the same job on local files and the
+ * upload of its output, one after another. The source has its index in front, and so does the output.
+ */
+import { copyFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { credentials, makeBucket } from "../test/integration/s3-subject.ts";
+import { cleanUp } from "../test/support/cleanup.ts";
+import { ACCESS_KEY, SECRET_KEY, startStore } from "../test/support/stores.ts";
+import { startWebServer } from "../test/support/web-server.ts";
+import type { Bench, BenchContext } from "./lib/bench.ts";
+import { completeJob } from "./lib/client.ts";
+import { makeClip } from "./lib/clips.ts";
+import { startPacedRelay } from "./lib/paced-relay.ts";
+import { programs, sha256OfFile } from "./lib/programs.ts";
+import { interleave } from "./lib/rounds.ts";
+import { median } from "./lib/stats.ts";
+import { startSubject } from "./lib/subject.ts";
+import type { Claim } from "./lib/verdict.ts";
+import { withIndexInFront } from "./transfer.ts";
+
+const BYTES_PER_SECOND = 10_000_000;
+const SECONDS = 40;
+const MEGABITS_PER_SECOND = 16;
+
+interface Walls {
+  readonly all: number;
+  readonly slowest: number;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+async function run({ folder, long, say }: BenchContext): Promise<Claim[]> {
+  const clip = await makeClip({ width: 1280, height: 720, seconds: SECONDS, megabitsPerSecond: MEGABITS_PER_SECOND });
+  const source = await withIndexInFront(clip, folder);
+  await using web = await startWebServer();
+  web.put("/in.mp4", { bytes: await Bun.file(source).bytes(), rate: BYTES_PER_SECOND });
+  const store = await startStore("minio");
+  const bucket = await makeBucket(store.url);
+  await using line = await startPacedRelay(store.port, BYTES_PER_SECOND);
+  const backend = { type: "s3", endpoint: line.url, bucket, conditional_writes: true, drops_unnamed_parts: true };
+  const keys = { access_key_id_env: "STORE_KEY", secret_access_key_env: "STORE_SECRET" };
+  await writeFile(join(folder, "storage.yml"), JSON.stringify({ backends: { store: { ...backend, ...keys } } }));
+  const env = {
+    ...{ FFMPEG_PATH: programs.ffmpeg, FFPROBE_PATH: programs.ffprobe, ALLOW_PRIVATE_NETWORKS: "127.0.0.1/32" },
+    ...{ STORAGE_CONFIG: join(folder, "storage.yml"), STORE_KEY: ACCESS_KEY, STORE_SECRET: SECRET_KEY },
+  };
+  await using subject = await startSubject({ folder, env });
+  await copyFile(source, join(subject.storage, "in.mp4"));
+  const client = new S3Client({ endpoint: line.url, region: "us-east-1", forcePathStyle: true, credentials });
+  const rate = { video_bitrate: "14M", max_bitrate: "14M", buffer_size: "14M" };
+  const operations = [
+    { type: "transcode", video_codec: "h264", preset: "ultrafast", ...rate },
+    { type: "scale", width: 854, height: 480 },
+  ];
+  const job = (input: string, output: string) => completeJob(subject, { input, output, operations });
+  const local = join(subject.storage, "local.mp4");
+  const upload = async (): Promise<void> => {
+    const body = await Bun.file(local).bytes();
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: "apart.mp4", Body: body }));
+  };
+  const apart = async (): Promise<Walls> => {
+    const parts = [
+      await timed(async () => (await fetch(`${web.url}/in.mp4`)).bytes()),
+      (await job("in.mp4", "local.mp4")).wallMs,
+      await timed(upload),
+    ];
+    return { all: parts.reduce((sum, part) => sum + part, 0), slowest: Math.max(...parts) };
+  };
+  const together = async (): Promise<Walls> => {
+    const { wallMs } = await job(`${web.url}/in.mp4`, "store://remote.mp4");
+    return { all: wallMs, slowest: wallMs };
+  };
+  await job("in.mp4", "local.mp4");
+  const [inMb, outMb] = [source, local].map((path) => Math.round(Bun.file(path).size / 1e6));
+  say(`${inMb} MB in, ${outMb} MB out, at 10 MB/s each way`);
+  const series = await interleave(
+    { apart, together, apartAgain: apart },
+    { roundsMin: 3, roundsMax: long ? 20 : 5, budgetMs: long ? 900_000 : 150_000 },
+  );
+  const stored = await fetchObject(store.url, bucket);
+  if (stored !== (await sha256OfFile(local))) throw new Error("The output in the store differs from the local job's.");
+  client.destroy();
+  await cleanUp();
+  const all = (samples: readonly Walls[]): number[] => samples.map((one) => one.all);
+  const slowest = [...series.apart, ...series.apartAgain].map((one) => one.slowest);
+  return [
+    {
+      ...{ kind: "ratio", goal: "P8", what: "a job from the web to S3", unit: "ms" },
+      baselineName: "download, job, upload",
+      baseline: all(series.apart),
+      baselineAgain: all(series.apartAgain),
+      candidate: all(series.together),
+      limit: 0.62,
+      bound: "most",
+    },
+    {
+      ...{ kind: "figure", goal: "P8", what: "the same over its slowest stage", unit: "x", limit: 1.1, isTime: false },
+      value: median(all(series.together)) / median(slowest),
+    },
+  ];
+}
+
+/** The SHA-256 of what the job put there, past the paced line. */
+async function fetchObject(endpoint: string, bucket: string): Promise<string> {
+  const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: "remote.mp4" }));
+  const bytes = await Body?.transformToByteArray();
+  client.destroy();
+  return new Bun.CryptoHasher("sha256").update(bytes ?? new Uint8Array()).digest("hex");
+}
+
+export const transferBothBench: Bench = {
+  name: "transfer-both",
+  what: "a remote input encoded while it is fetched, and its output sent while it is encoded",
+  run,
+};
