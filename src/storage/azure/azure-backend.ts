@@ -3,13 +3,14 @@
  * is a blob of our own, copied by the service onto its destination on condition of both ETags.
  */
 import type { Readable } from "node:stream";
-import type { BlobServiceClient, ContainerClient } from "@azure/storage-blob";
-import type { PresignOptions, StorageBackend } from "../port.ts";
+import type { BlobServiceClient, BlockBlobClient, ContainerClient } from "@azure/storage-blob";
+import type { AheadOptions, PresignOptions, SentAhead, StorageBackend } from "../port.ts";
+import { cutOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
 import { wholeOf } from "../remote/read.ts";
-import { openParts, sendParts } from "../remote/source.ts";
+import { openParts, type Part, sendParts } from "../remote/source.ts";
 
 export interface AzureOptions {
   readonly name: string;
@@ -56,6 +57,11 @@ const quoted = (identity: string): string => `"${identity}"`;
 const blockId = (number: number): string => Buffer.from(String(number).padStart(8, "0")).toString("base64");
 
 const md5 = (bytes: Uint8Array): Uint8Array => new Bun.CryptoHasher("md5").update(bytes).digest();
+
+async function stageBlock(blob: BlockBlobClient, { number, bytes }: Part, signal: AbortSignal): Promise<void> {
+  const checked = { transactionalContentMD5: md5(bytes), abortSignal: signal };
+  await blob.stageBlock(blockId(number), bytes, bytes.length, checked);
+}
 
 function streamOf(body: NodeJS.ReadableStream): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
@@ -111,18 +117,16 @@ class AzureStore implements CopyStore {
 
   async put({ bucket, object }: Place, filePath: string, options: PutOptions): Promise<StoredBytes> {
     const blob = this.#container(bucket).getBlockBlobClient(object);
-    await using source = await openParts(filePath);
+    await using source = await openParts(filePath, await cutOf(filePath, options.ahead));
     let sent = 0;
     const ids = await sendParts(source, { atOnce: BLOCKS_AT_ONCE, signal: options.signal }, async (part, signal) => {
-      const { bytes, number } = part;
-      const id = blockId(number);
       // The service refuses an empty block; a blob without blocks is empty.
-      if (bytes.length === 0) return null;
-      const checked = { transactionalContentMD5: md5(bytes), abortSignal: signal };
-      await blob.stageBlock(id, bytes, bytes.length, checked);
-      sent += bytes.length;
+      if (part.bytes.length === 0) return null;
+      const isThere = options.ahead !== undefined && options.ahead.sums.get(part.number) === sumOf(part.bytes);
+      if (!isThere) await stageBlock(blob, part, signal);
+      sent += part.bytes.length;
       options.onBytes?.(sent);
-      return id;
+      return blockId(part.number);
     });
     const whole = new Uint8Array(Buffer.from(source.md5(), "hex"));
     const { etag } = await blob.commitBlockList(
@@ -134,6 +138,11 @@ class AzureStore implements CopyStore {
       },
     );
     return { sizeBytes: source.sizeBytes, sha256: source.sha256(), identity: statOf({ etag }).identity };
+  }
+
+  sendAhead({ bucket, object }: Place, filePath: string, options: AheadOptions): Promise<SentAhead> {
+    const blob = this.#container(bucket).getBlockBlobClient(object);
+    return sendAheadParts(filePath, options, BLOCKS_AT_ONCE, (part, signal) => stageBlock(blob, part, signal));
   }
 
   async copy({ from, fromIdentity, to, toIdentity, signal }: Parameters<CopyStore["copy"]>[0]): Promise<void> {
@@ -153,7 +162,18 @@ class AzureStore implements CopyStore {
     const blob = this.#container(bucket).getBlobClient(object);
     const conditions = identity === null ? {} : { conditions: { ifMatch: quoted(identity) } };
     const send = blob.delete({ ...conditions, ...aborting(signal), deleteSnapshots: "include" });
-    return (await orOn(DIALECT, [404, 412], null, send)) !== null;
+    if ((await orOn(DIALECT, [404, 412], null, send)) !== null) return true;
+    return identity === null && (await this.#discardBlocks({ bucket, object }, signal));
+  }
+
+  /** Blocks that were never committed stay for a week, and nothing but a commit removes them. */
+  async #discardBlocks({ bucket, object }: Place, signal?: AbortSignal): Promise<boolean> {
+    const blob = this.#container(bucket).getBlockBlobClient(object);
+    const list = await orOn(DIALECT, [404], null, blob.getBlockList("uncommitted", aborting(signal)));
+    if ((list?.uncommittedBlocks ?? []).length === 0) return false;
+    const { etag = "" } = await blob.commitBlockList([], { conditions: { ifNoneMatch: "*" }, ...aborting(signal) });
+    await orOn(DIALECT, [404, 412], null, blob.delete({ conditions: { ifMatch: etag }, ...aborting(signal) }));
+    return true;
   }
 
   async list({ bucket, object }: Place, limit: number, after: string | null) {

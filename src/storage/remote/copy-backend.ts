@@ -7,12 +7,14 @@
  */
 import { RendiffError } from "../../errors.ts";
 import type {
+  AheadOptions,
   BackendProperties,
   FillOptions,
   ObjectStat,
   OpenOptions,
   PresignOptions,
   PublishOutcome,
+  SentAhead,
   SettledState,
   StagedBytes,
   StagedObject,
@@ -74,9 +76,11 @@ export interface CopyStore {
   ): Promise<RangedBody>;
   /** All or nothing; the sums of both ends are compared. */
   put(place: Place, filePath: string, options: PutOptions): Promise<StoredBytes>;
+  /** As of the port; `put` goes on in the same place. */
+  sendAhead?(place: Place, filePath: string, options: AheadOptions): Promise<SentAhead>;
   /** Ended when it resolves. Fails with 404 when the source is gone, with 409 or 412 when the destination is another. */
   copy(order: CopyOrder): Promise<void>;
-  /** False when there is no such object. `identity` null: whatever is there. */
+  /** False when there is no such object. `identity` null: whatever is there, what is not an object yet included. */
   remove(place: Place, identity: string | null, signal?: AbortSignal): Promise<boolean>;
   list(place: Place, limit: number, after: string | null): Promise<readonly { object: string; stat: ObjectStat }[]>;
   /** Null where the credentials cannot sign. */
@@ -102,6 +106,7 @@ class CopyBackend implements StorageBackend {
   readonly properties: BackendProperties;
   readonly #store: CopyStore;
   readonly #placement: Placement;
+  readonly sendAhead?: NonNullable<StorageBackend["sendAhead"]>;
 
   constructor(options: CopyBackendOptions, store: CopyStore) {
     this.name = options.name;
@@ -117,6 +122,10 @@ class CopyBackend implements StorageBackend {
     };
     this.#store = store;
     this.#placement = makePlacement(options);
+    const ahead = store.sendAhead?.bind(store);
+    if (ahead === undefined) return;
+    this.sendAhead = (staged, path, { signal, ...rest }) =>
+      this.#do(staged.key, signal, () => ahead(this.#hidden(staged), path, { signal, ...rest }));
   }
 
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null> {
