@@ -38,7 +38,7 @@ export const inBothProfiles = (name: string, scenarios: Scenarios, env: Env = {}
 export const inAllProfiles = (name: string, scenarios: Scenarios, env: Env = {}): void =>
   inProfiles([...PROFILES, "cluster"], name, scenarios, env);
 
-function inProfiles(profiles: readonly Profile[], name: string, scenarios: Scenarios, env: Env): void {
+export function inProfiles(profiles: readonly Profile[], name: string, scenarios: Scenarios, env: Env): void {
   for (const profile of profiles) {
     describe(`${name} (${profile})`, () => {
       let stage: Stage | null = null;
