@@ -36,6 +36,15 @@ type Json = { readonly [key: string]: unknown };
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Flags within a pattern are Go's: JavaScript has none. */
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 /** An operator's schema says what is known; here what is not known is wrong too, as `kubectl apply` would warn. */
 function strict(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(strict);
@@ -44,8 +53,7 @@ function strict(schema: unknown): unknown {
     Object.entries(schema)
       // Rules for a cluster's own engine, and words about the schema.
       .filter(([key]) => !key.startsWith("x-kubernetes-") && key !== "description" && key !== "format")
-      // Flags within a pattern are Go's; there are none in JavaScript.
-      .filter(([key, value]) => !(key === "pattern" && String(value).startsWith("(?")))
+      .filter(([key, value]) => key !== "pattern" || isPattern(String(value)))
       .map(([key, value]) => [key, strict(value)]),
   );
   if (schema["x-kubernetes-int-or-string"] === true) return { anyOf: [{ type: "integer" }, { type: "string" }] };
