@@ -10,7 +10,7 @@ const CELLS_RUN = testEnv().long ? 1_500 : 32;
 const AT_ONCE = 2;
 
 const PICTORIAL: ReadonlySet<string> = new Set(["scale", "fit", "blur", "denoise and sharpen", "stabilize"]);
-const TIMED: ReadonlySet<string> = new Set(["trim", "reverse", "fade out", "join"]);
+const TIMED: ReadonlySet<string> = new Set(["trim", "reverse", "fade out", "join", "speed"]);
 
 /** Whether there is nothing sensible that could be made: everything else has to be. */
 function isImpossible({ input, doing, target }: Cell): boolean {
@@ -21,7 +21,7 @@ function isImpossible({ input, doing, target }: Cell): boolean {
   return (
     (target.kind === "sound" && (pictorial || silent || doing.silent === true)) ||
     (soundless && (doing.name === "loudness" || doing.name === "mono")) ||
-    (input.view === null && (pictorial || soundless)) ||
+    (input.view === null && (pictorial || soundless || doing.silent === true)) ||
     (still && ((target.kind === "film" && target.output !== "a.gif") || TIMED.has(doing.name))) ||
     (input.name === "that says no length" && (doing.name === "reverse" || doing.name === "fade out")) ||
     // Half of a film that stands upright is narrower than the encoder takes.

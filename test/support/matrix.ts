@@ -112,7 +112,7 @@ export const DOINGS: readonly Doing[] = [
   doing("fade out", [{ type: "filter", name: "fade_out", duration: 0.2 }]),
   doing("stabilize", [{ type: "filter", name: "stabilize" }], { change: () => () => "any" }),
   doing("watermark", [{ type: "watermark", image: "m.png", position: "top-left", scale: 0.4, opacity: 1 }], {
-    change: (view) => (x, y) => (x < 0.4 && y < 0.5 ? "black" : view(x, y)),
+    change: (view) => (x, y) => (x >= 0.4 || y > 0.75 ? view(x, y) : y < 0.5 ? "black" : "any"),
     further: [MARK],
   }),
   doing("text", [{ type: "text", text: "x", font_size: 16, position: "bottom" }], {

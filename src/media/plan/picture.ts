@@ -282,7 +282,11 @@ function stretch(state: PictureState, width: number, height: number): PictureSta
   return distorted ? { ...next, warnings: [...next.warnings, warning] } : next;
 }
 
-function applyFilter(state: PictureState, op: FilterOperation, { video, id, scene }: PictureContext): PictureState {
+function applyFilter(
+  state: PictureState,
+  op: FilterOperation,
+  { video, id, path, scene }: PictureContext,
+): PictureState {
   const added = (filters: readonly Filter[], more: Partial<PictureState> = {}): PictureState => ({
     ...state,
     ...more,
@@ -293,6 +297,7 @@ function applyFilter(state: PictureState, op: FilterOperation, { video, id, scen
   if (op.name === "speed") {
     const factor = numberOf(op, "factor");
     if (factor === 1) return state;
+    if (video.still) throw invalidPlan("The input is a single picture, which has no speed.", path);
     const timed = filter("setpts", { expr: `PTS/${printNumber(factor)}` });
     return added([timed, filter("fps", { fps: `${rate.num}/${rate.den}` })], { fps: rate });
   }
@@ -302,9 +307,13 @@ function applyFilter(state: PictureState, op: FilterOperation, { video, id, scen
   }
   if (op.name === "stabilize") {
     const file = `stabilize-${id}-${state.passes.length}.trf`;
+    // The filters end the program on odd sides and on packed colours.
+    const even = fitGrid(state, { x: 2, y: 2 });
+    const before = [...even.filters, filter("format", { pix_fmts: "yuv420p|yuv422p|yuv444p" })];
     const look = filter("vidstabdetect", { shakiness: numberOf(op, "shakiness"), result: file });
     const steady = filter("vidstabtransform", { smoothing: numberOf(op, "smoothing"), input: file });
-    return added([steady], { passes: [...state.passes, { filters: [...state.filters, look], file }] });
+    const passes = [...state.passes, { filters: [...before, look], file }];
+    return { ...even, changed: true, filters: [...before, steady], passes };
   }
   const fps = op.name === "deinterlace" && op.mode === "field" ? { num: rate.num * 2, den: rate.den } : state.fps;
   const filters = pictureFilters(op, scene(), video);

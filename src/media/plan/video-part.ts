@@ -116,7 +116,8 @@ function paletteChains(part: EncodedVideo, head: Chain): Chain[] {
     { inputs: [look], filters: [filter("palettegen", { stats_mode: one ? "diff" : "single" })], outputs: [palette] },
     {
       inputs: [all, palette],
-      filters: [filter("paletteuse", { new: one ? 0 : 1, diff_mode: "rectangle" })],
+      // What is left of the frame before would be shown in colours of the next one's palette.
+      filters: [filter("paletteuse", one ? { new: 0, diff_mode: "rectangle" } : { new: 1 })],
       outputs: [`v${part.id}`],
     },
   ];
