@@ -41,7 +41,7 @@ export const SUITES: readonly Suite[] = [
   suite("deploy", 40),
   suite("integration", 275, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
-  suite("docs", 90, { testTimeoutSeconds: 120 }),
+  suite("docs", 120, { testTimeoutSeconds: 120 }),
   suite("faults", 285, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 490, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
