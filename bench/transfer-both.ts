@@ -22,6 +22,8 @@ import { withIndexInFront } from "./transfer.ts";
 
 const BYTES_PER_SECOND = 10_000_000;
 const SECONDS = 40;
+/** What comes before the first byte and after the last (probes, verification, the first part) is then small beside the rest. */
+const SECONDS_LONG = 120;
 const MEGABITS_PER_SECOND = 16;
 
 interface Walls {
@@ -36,7 +38,12 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function run({ folder, long, say }: BenchContext): Promise<Claim[]> {
-  const clip = await makeClip({ width: 1280, height: 720, seconds: SECONDS, megabitsPerSecond: MEGABITS_PER_SECOND });
+  const clip = await makeClip({
+    width: 1280,
+    height: 720,
+    seconds: long ? SECONDS_LONG : SECONDS,
+    megabitsPerSecond: MEGABITS_PER_SECOND,
+  });
   const source = await withIndexInFront(clip, folder);
   await using web = await startWebServer();
   web.put("/in.mp4", { bytes: await Bun.file(source).bytes(), rate: BYTES_PER_SECOND });
@@ -87,23 +94,28 @@ async function run({ folder, long, say }: BenchContext): Promise<Claim[]> {
   if (stored !== (await sha256OfFile(local))) throw new Error("The output in the store differs from the local job's.");
   client.destroy();
   await cleanUp();
+  return toClaims(series, long, say);
+}
+
+type Series = Readonly<Record<"apart" | "together" | "apartAgain", readonly Walls[]>>;
+
+function toClaims(series: Series, long: boolean, say: BenchContext["say"]): Claim[] {
   const all = (samples: readonly Walls[]): number[] => samples.map((one) => one.all);
   const slowest = [...series.apart, ...series.apartAgain].map((one) => one.slowest);
-  return [
-    {
-      ...{ kind: "ratio", goal: "P8", what: "a job from the web to S3", unit: "ms" },
-      baselineName: "download, job, upload",
-      baseline: all(series.apart),
-      baselineAgain: all(series.apartAgain),
-      candidate: all(series.together),
-      limit: 0.62,
-      bound: "most",
-    },
-    {
-      ...{ kind: "figure", goal: "P8", what: "the same over its slowest stage", unit: "x", limit: 1.1, isTime: false },
-      value: median(all(series.together)) / median(slowest),
-    },
-  ];
+  const ratio: Claim = {
+    ...{ kind: "ratio", goal: "P8", what: "a job from the web to S3", unit: "ms" },
+    baselineName: "download, job, upload",
+    baseline: all(series.apart),
+    baselineAgain: all(series.apartAgain),
+    candidate: all(series.together),
+    limit: 0.62,
+    bound: "most",
+  };
+  const overSlowest = median(all(series.together)) / median(slowest);
+  say(`${overSlowest.toFixed(2)} of the slowest stage`);
+  if (!long) return [ratio];
+  const figure = { kind: "figure", goal: "P8", unit: "x", limit: 1.1, isTime: false } as const;
+  return [ratio, { ...figure, what: "the same over its slowest stage", value: overSlowest }];
 }
 
 /** The SHA-256 of what the job put there, past the paced line. */
