@@ -10,7 +10,7 @@ const ROW = {
   webhooks: { n: 0, seconds: 0 },
 };
 
-function setUp(answer: () => Promise<readonly unknown[]>) {
+function setUp(answer: () => Promise<readonly unknown[]>, patienceMs = 10_000) {
   let nowMs = 1_000;
   const errors: unknown[] = [];
   let asked = 0;
@@ -22,7 +22,7 @@ function setUp(answer: () => Promise<readonly unknown[]>) {
   const parts: SampleParts = {
     ...{ sql: { query } as unknown as Sql, disks: { root: "/", none: "/nowhere/at/all" }, reapAfterTicks: 3 },
     coordination: { kind: "memory", ping: async () => {} },
-    ...{ onError: (error) => void errors.push(error), now: () => nowMs, patienceMs: 5 },
+    ...{ onError: (error) => void errors.push(error), now: () => nowMs, patienceMs },
   };
   return {
     ...{ sample: makeSampler(parts), errors, asked: () => asked },
@@ -48,7 +48,7 @@ describe("a sample", () => {
 
   test("does not wait for a database that hangs: what was seen last is shown, then that it does not answer", async () => {
     let hang: PromiseWithResolvers<readonly unknown[]> | null = null;
-    const { sample, later } = setUp(async () => (hang === null ? [ROW] : await hang.promise));
+    const { sample, later } = setUp(async () => (hang === null ? [ROW] : await hang.promise), 200);
     await sample();
     hang = Promise.withResolvers();
     later(6_000);
