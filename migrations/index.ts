@@ -5,6 +5,7 @@ import access from "./0003_access.sql" with { type: "text" };
 import contentKeys from "./0012_content_keys.sql" with { type: "text" };
 import storageUsage from "./0015_storage_usage.sql" with { type: "text" };
 import queueRank from "./0016_queue_rank.sql" with { type: "text" };
+import estimates from "./0020_estimates.sql" with { type: "text" };
 import uploads from "./0022_uploads.sql" with { type: "text" };
 import traces from "./0023_traces.sql" with { type: "text" };
 import reuse from "./0025_access.sql" with { type: "text" };
@@ -23,6 +24,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0012_content_keys", text: contentKeys },
   { name: "0015_storage_usage", text: storageUsage },
   { name: "0016_queue_rank", text: queueRank },
+  { name: "0020_estimates", text: estimates },
   { name: "0022_uploads", text: uploads },
   { name: "0023_traces", text: traces },
   { name: "0025_access", text: reuse },

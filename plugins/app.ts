@@ -15,6 +15,7 @@ import type { HttpContext, HttpServices } from "./context.ts";
 import { convertPlugin } from "./convert/convert.ts";
 import { docs } from "./docs/docs.ts";
 import { errors } from "./errors.ts";
+import { estimatePlugin } from "./estimate/estimate.ts";
 import { events } from "./events/events.ts";
 import { files } from "./files/files.ts";
 import { gate } from "./gate.ts";
@@ -41,6 +42,7 @@ function makeElysia(context: HttpContext) {
       .use(convertPlugin(context))
       .use(streamPlugin(context))
       .use(analyzePlugin(context))
+      .use(estimatePlugin(context))
       .use(probe(context))
       .use(jobs(context))
       .use(batch(context))

@@ -9,6 +9,7 @@ import type { ConvertSpec } from "../src/jobs/convert.schema.ts";
 import type { InsertTogether } from "../src/jobs/insert-together.ts";
 import type { Kind } from "../src/jobs/kinds.ts";
 import type { Job } from "../src/jobs/types.ts";
+import type { Estimate } from "../src/media/measure/estimate.ts";
 import type { Capabilities, MediaInfo, Plan } from "../src/media/types.ts";
 import type { AuditTally } from "../src/security/audit-tally.ts";
 import type { Authenticator } from "../src/security/authenticator.ts";
@@ -25,6 +26,8 @@ import type { Connections } from "./connections.ts";
 export interface MediaService {
   probe(ref: ObjectRef, signal: AbortSignal): Promise<MediaInfo>;
   plan(spec: ConvertSpec, signal: AbortSignal): Promise<Plan>;
+  /** What a conversion would take, from encodes of parts of its input. */
+  estimate(spec: ConvertSpec, signal: AbortSignal): Promise<Estimate & { readonly warnings: readonly string[] }>;
 }
 
 export interface HealthCheck {

@@ -181,13 +181,6 @@ async function pass(context: HttpContext, networks: Networks, match: RouteMatche
     const { address, requestId } = state;
     context.audit.count({ actor: principal.keyId, action: `read ${rule.id}`, address }, requestId);
   }
-  if (rule.missing !== undefined) {
-    throw new RendiffError({
-      kind: "request.unsupported",
-      publicMessage: `This version of Rendiff does not have ${rule.missing} yet.`,
-      details: [{ path: rule.path, message: `${rule.missing} is not built yet` }],
-    });
-  }
 }
 
 export const gate = (context: HttpContext) => {

@@ -42,6 +42,4 @@ export interface RouteRule {
   readonly idempotent?: boolean;
   /** Answers for as long as the client listens: there is no HEAD for it. */
   readonly endless?: boolean;
-  /** The name of a feature that is not there yet: the route answers UNSUPPORTED. */
-  readonly missing?: string;
 }

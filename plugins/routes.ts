@@ -8,6 +8,7 @@ import { batchRoutes } from "./batch/batch.routes.ts";
 import { capabilitiesRoutes } from "./capabilities/capabilities.routes.ts";
 import { convertRoutes } from "./convert/convert.routes.ts";
 import { docsRoutes } from "./docs/docs.routes.ts";
+import { estimateRoutes } from "./estimate/estimate.routes.ts";
 import { eventsRoutes } from "./events/events.routes.ts";
 import { filesRoutes } from "./files/files.routes.ts";
 import { healthRoutes } from "./health/health.routes.ts";
@@ -20,7 +21,6 @@ import { queuesRoutes } from "./queues/queues.routes.ts";
 import type { RouteRule } from "./route-rule.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { tokensRoutes } from "./tokens/tokens.routes.ts";
-import { unsupportedRoutes } from "./unsupported/unsupported.routes.ts";
 import { uploadsRoutes } from "./uploads/uploads.routes.ts";
 import { webhooksRoutes } from "./webhooks/webhooks.routes.ts";
 
@@ -28,6 +28,7 @@ export const ROUTES: readonly RouteRule[] = [
   ...convertRoutes,
   ...streamRoutes,
   ...analyzeRoutes,
+  ...estimateRoutes,
   ...probeRoutes,
   ...jobsRoutes,
   ...batchRoutes,
@@ -44,5 +45,4 @@ export const ROUTES: readonly RouteRule[] = [
   ...docsRoutes,
   ...adminRoutes,
   ...queuesRoutes,
-  ...unsupportedRoutes,
 ];

@@ -67,6 +67,8 @@ export interface EncodeReport {
   /** By the output's file in the work folder. */
   readonly ahead?: ReadonlyMap<string, AheadOutput>;
   readonly loudness: readonly LoudnessResult[];
+  /** Resident, of the largest process. */
+  readonly memoryBytesPeak?: number;
   /** The crf that was found for `options.target`. */
   readonly search?: SearchOutcome | null;
   /** What its measuring steps found, by name. */

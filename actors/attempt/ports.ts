@@ -44,6 +44,14 @@ export interface EncodeRun {
   onProgress(progress: EncodeProgress): void;
 }
 
+export interface EncodeRan {
+  readonly wallMs: number;
+  readonly cpuMs: number | null;
+  readonly peakRssBytes?: number | null;
+  readonly loudness: readonly LoudnessBlock[];
+  readonly findings?: Findings;
+}
+
 /** FFmpeg and ffprobe, sandboxed and limited. Each resolves or rejects only when its processes are dead. */
 export interface MediaTools {
   readonly sandboxed: boolean;
@@ -58,9 +66,7 @@ export interface MediaTools {
       keyframesFor?: (media: MediaInfo) => readonly { readonly start: number; readonly end: number | null }[] | null;
     },
   ): Promise<MediaInfo>;
-  run(
-    run: EncodeRun,
-  ): Promise<{ wallMs: number; cpuMs: number | null; loudness: readonly LoudnessBlock[]; findings?: Findings }>;
+  run(run: EncodeRun): Promise<EncodeRan>;
   /** Writes a file that is made of the plan, or of what a step left behind. */
   writeContent(output: PlannedOutput, content: Content, workDir: string): Promise<MediaInfo>;
   /** `copied`: its streams were not re-encoded, so what cannot be decoded was so in the input. */

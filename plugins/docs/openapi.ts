@@ -118,7 +118,6 @@ export interface OpenapiOptions {
 export function openapiDocument({ version, serverUrl = "/" }: OpenapiOptions): JsonObject {
   const paths: Record<string, JsonObject> = {};
   for (const rule of ROUTES) {
-    if (rule.missing !== undefined) continue;
     const prefix = rule.at === "both" ? "" : API_PREFIX;
     const path = `${prefix}${rule.path}`.replaceAll(/:(\w+)/g, "{$1}");
     paths[path] = { ...paths[path], [rule.method.toLowerCase()]: operation(rule) };
@@ -132,7 +131,7 @@ export function openapiDocument({ version, serverUrl = "/" }: OpenapiOptions): J
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: serverUrl }],
-    tags: [...new Set(ROUTES.filter((rule) => rule.missing === undefined).map((rule) => rule.tag))].map((name) => ({
+    tags: [...new Set(ROUTES.map((rule) => rule.tag))].map((name) => ({
       name,
     })),
     paths,

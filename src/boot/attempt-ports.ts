@@ -1,5 +1,4 @@
 /** What attempts run on in this process, for the server and for `rendiff convert` alike. */
-import { makeMemoryBudget } from "../../actors/attempt/memory-budget.ts";
 import type { AttemptPorts } from "../../actors/attempt/ports.ts";
 import { makeProcessors } from "../../actors/attempt/processors.ts";
 import type { Config } from "../config/config.ts";
@@ -23,7 +22,7 @@ export interface AttemptParts {
 
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
   const { config, media, storage, logger, metrics, tracer, recorder, keepKey } = parts;
-  const { tempDir, tempLimitBytes, memoryLimitBytes } = config.worker;
+  const { tempDir, tempLimitBytes } = config.worker;
   const strays = await killStrays(tempDir);
   if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
   return {
@@ -32,7 +31,7 @@ export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPort
     storage,
     tools: media.tools,
     workFolders: await makeWorkFolders({ tempDir, tempLimitBytes, space: media.space }),
-    memory: makeMemoryBudget(memoryLimitBytes),
+    memory: media.memory,
     capabilities: media.capabilities,
     limits: config.limits,
     processors: makeProcessors(config.worker.cpuCount, config.worker.ffmpegThreads),

@@ -9,14 +9,17 @@ import { type Bus, type BusMessage, channels, type Locks } from "../coordination
 import { ERROR_KINDS, type ErrorKind, RendiffError, type RendiffErrorInit, toRendiffError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-const LOCK_TTL_MS = 60_000;
+const LOCK_TTL_MS = 120_000;
 const REPLY_SECONDS = 5;
 const ANSWER_TIMEOUT_MS = 30_000;
 /** Beyond it a worker leaves requests to others. */
 const AT_ONCE_MAX = 4;
 
 type Method = keyof MediaService;
-const METHODS: readonly string[] = ["probe", "plan"] satisfies Method[];
+const METHODS: readonly string[] = ["probe", "plan", "estimate"] satisfies Method[];
+/** An estimate encodes parts of the film. */
+const ESTIMATE_TIMEOUT_MS = 90_000;
+const timeoutOf = (method: unknown): number => (method === "estimate" ? ESTIMATE_TIMEOUT_MS : ANSWER_TIMEOUT_MS);
 
 function nobody(cause: unknown): RendiffError {
   return new RendiffError({
@@ -49,7 +52,7 @@ export async function askWorkers(bus: Bus, hasWorkers: () => boolean): Promise<R
     const id = Bun.randomUUIDv7();
     const answered = Promise.withResolvers<T>();
     const late = (): void => answered.reject(nobody(signal.reason));
-    const timer = setTimeout(late, ANSWER_TIMEOUT_MS);
+    const timer = setTimeout(late, timeoutOf(method));
     waiting.set(id, (message) => {
       if (message.error === undefined) answered.resolve(message.value as T);
       else answered.reject(toError(message.error));
@@ -70,6 +73,7 @@ export async function askWorkers(bus: Bus, hasWorkers: () => boolean): Promise<R
   return {
     probe: (ref, signal) => ask("probe", ref, signal),
     plan: (spec, signal) => ask("plan", spec, signal),
+    estimate: (spec, signal) => ask("estimate", spec, signal),
     close: unsubscribe,
   };
 }
@@ -89,7 +93,7 @@ export async function answerRequests({ bus, locks, media, logger }: AnswerParts)
 
   async function answer({ id, reply_to: replyTo, method, argument }: BusMessage): Promise<void> {
     if (!METHODS.includes(String(method)) || !(await locks.acquire(`media:${id}`, self, LOCK_TTL_MS))) return;
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutOf(method))]);
     const reply = await media[method as Method](argument as never, signal).then(
       (value: unknown) => ({ id, value }),
       (error: unknown) => {

@@ -15,6 +15,7 @@ import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port
 import { probeGrowing } from "../transfer/probe-growing.ts";
 import { layoutOf, openRemote } from "../transfer/remote-input.ts";
 import { inputFile } from "../work-folders/place-input.ts";
+import { makeEstimates } from "./estimates.ts";
 import type { Media } from "./media-tools.ts";
 
 export interface MediaServicePorts {
@@ -62,6 +63,7 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
     }
     return { media: await media.probe(path, kind, signal, keyframesFor), layout: null };
   }
+
   return {
     probe: async (ref, signal) => (await probe(ref, { kind: "media", signal })).media,
     async plan(spec, signal) {
@@ -76,5 +78,6 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
       }
       return withTransfers(planOf(ports, runnable, inputs), inputs);
     },
+    estimate: makeEstimates({ media, storage, limits, threads }),
   };
 }

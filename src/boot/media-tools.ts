@@ -1,7 +1,8 @@
 /** Binds FFmpeg, ffprobe and the sandbox of this machine to what attempts and the front end ask of them. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
+import { makeMemoryBudget } from "../../actors/attempt/memory-budget.ts";
+import type { AttemptPorts, MediaTools as AttemptTools } from "../../actors/attempt/ports.ts";
 import type { Config } from "../config/config.ts";
 import { RendiffError } from "../errors.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
@@ -28,6 +29,8 @@ export interface Media {
   readonly runner: ProcessRunner;
   readonly capabilities: Capabilities;
   readonly tools: AttemptTools;
+  /** Of MEMORY_LIMIT, for attempts and estimates together. */
+  readonly memory: AttemptPorts["memory"];
   /** Of TEMP_STORAGE, for attempts and scratch folders together. */
   readonly space: Space;
   /** Runs with a folder of its own, absolute, that is gone when it settles, and room in it for what it asks for. */
@@ -104,6 +107,7 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
     runner,
     capabilities,
     space,
+    memory: makeMemoryBudget(worker.memoryLimitBytes),
     inScratch,
     // Under a neutral name: FFmpeg sees no name of a user's, and guesses nothing from an extension.
     probe: (sourcePath, kind, signal, keyframesFor) =>

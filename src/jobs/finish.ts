@@ -30,7 +30,8 @@ step AS (
 finished AS (
   UPDATE jobs j SET status = 'completed', progress = 100, completed_at = now(), error = NULL, manifest = NULL,
     publish_deadline_at = NULL, results = w.manifest -> 'results',
-    metrics = coalesce(w.manifest -> 'metrics', '{}') || $5::jsonb,
+    metrics = coalesce(w.manifest -> 'metrics', '{}') || $5::jsonb
+      || estimate_outcome(j.key_id, j.spec, coalesce(w.manifest -> 'metrics', '{}')),
     warnings = coalesce(w.manifest -> 'warnings', j.warnings), ${RELEASED}
   FROM whole w WHERE j.id = w.id
   RETURNING j.*),

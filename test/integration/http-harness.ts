@@ -152,7 +152,11 @@ export function fakeStorage(
   };
 }
 
-export const PLAN: Plan = {
+export const ESTIMATE = {
+  ...{ seconds: { value: 2, off: 0.25 }, cpuSeconds: null, bytes: { value: 1_000, off: 0.02 }, memoryBytes: null },
+  ...{ samples: 1, sampledSeconds: 1, outputSeconds: 1, warnings: [] },
+};
+const PLAN: Plan = {
   version: 1,
   files: [],
   steps: [
@@ -342,7 +346,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     whyUnserved: () => null,
     statusOnly: false,
     capabilities: () => CAPABILITIES,
-    media: { probe: async () => MEDIA, plan: async () => PLAN },
+    media: { probe: async () => MEDIA, plan: async () => PLAN, estimate: async () => ESTIMATE },
     urlGuard: makeUrlGuard({ allowNetworks: [] }),
     uploads: testUploads({ sql, root, bus: coordination.bus, config }),
     signingSecret: "a secret of the tests",

@@ -137,11 +137,15 @@ test("a bug says nothing to the client and everything to the log", async () => {
     plan: async () => {
       throw new RendiffError({ kind: "internal", publicMessage: secret });
     },
+    estimate: async () => {
+      throw new RendiffError({ kind: "internal", publicMessage: secret });
+    },
   };
   const broken = makeTestHttp({ sql, root, services: { media } });
   const probed = await broken.call("POST", "/probe", { key, json: { input: "a.mov" } });
   const planned = await broken.call("POST", "/convert?dry_run=1", { key, json: { input: "a.mov", output: "b.mp4" } });
-  for (const answer of [probed, planned]) {
+  const estimated = await broken.call("POST", "/estimate", { key, json: { input: "a.mov", output: "b.mp4" } });
+  for (const answer of [probed, planned, estimated]) {
     expect(answer.status).toBe(500);
     const text = await answer.text();
     expect(text).not.toContain("secret");
@@ -157,6 +161,7 @@ test("a worker that does not answer in time is 503, and is told to stop", async 
   const asked = Promise.withResolvers<void>();
   const media = {
     plan: () => Promise.reject(new Error("unused")),
+    estimate: () => Promise.reject(new Error("unused")),
     probe: (_ref: unknown, signal: AbortSignal) =>
       new Promise<never>((_resolve, reject) => {
         asked.resolve();

@@ -34,10 +34,10 @@ function collect(value: unknown, key: string): string[] {
   );
 }
 
-test("it is OpenAPI 3.1, with one operation for each built route", () => {
+test("it is OpenAPI 3.1, with one operation for each route", () => {
   expect(document.openapi).toBe("3.1.0");
   expect(document.info.version).toBe("1.2.3");
-  expect(operations.length).toBe(ROUTES.filter(({ missing }) => missing === undefined).length);
+  expect(operations.length).toBe(ROUTES.length);
   const ids = operations.map(({ operation }) => operation.operationId);
   expect(new Set(ids).size).toBe(ids.length);
   for (const id of ids) expect(id).toMatch(/^[a-z][A-Za-z]*$/);

@@ -208,3 +208,56 @@ describe("options.target", () => {
     });
   }
 });
+
+describe("POST /estimate", () => {
+  const estimate = (body: object): Promise<Answer> =>
+    bench.call("POST", "/estimate", { input_path: "in.mp4", ...body });
+  const held = (actual: number, { min, max }: { min: number; max: number }): boolean => actual >= min && actual <= max;
+
+  test("runs a short film as a whole, and the job of the same spec records how far off it was", async () => {
+    const body = { output_path: "short.mp4", operations: [encode(25)] };
+    const { status, json } = await estimate(body);
+    expect([status, json.samples, json.warnings]).toEqual([200, 1, []]);
+    const job = await bench.finished(await convert(body));
+    expect(job.metrics.estimated_bytes).toBe(json.bytes.value);
+    expect(held(job.metrics.output_bytes, json.bytes)).toBe(true);
+    const off = (job.metrics.output_bytes / json.bytes.value - 1) * 100;
+    expect(job.metrics.estimated_bytes_off_percent).toBeCloseTo(off, 0);
+    expect(job.metrics.estimated_seconds_off_percent).toBeNumber();
+    expect(job.metrics.estimated_memory_off_percent).toBeNumber();
+    const other = await bench.finished(await convert({ ...body, output_path: "other.mp4" }));
+    expect(Object.keys(other.metrics).filter((name) => name.startsWith("estimated"))).toEqual([]);
+  }, 60_000);
+
+  test("samples a long one, and holds its band", async () => {
+    const body = { input_path: "long.mp4", output_path: "longer.mp4", operations: [encode(28)] };
+    const { status, json } = await estimate(body);
+    expect([status, json.samples > 1, json.sampled_seconds < json.output_seconds]).toEqual([200, true, true]);
+    for (const one of [json.seconds, json.cpu_seconds, json.bytes, json.memory_bytes])
+      expect(one.off_percent).toBeWithin(1, 35.1);
+    const job = await bench.finished(await convert(body));
+    expect(held(job.metrics.output_bytes, json.bytes)).toBe(true);
+    expect(held(job.metrics.memory_bytes_peak, json.memory_bytes)).toBe(true);
+  }, 90_000);
+
+  test("leaves nothing behind, and says what it does not count", async () => {
+    const body = { output_path: "sides.mp4", operations: [encode(30), { type: "thumbnail", time: 0.5 }] };
+    const { status, json } = await estimate(body);
+    expect([status, json.warnings]).toEqual([200, ["What the further files take is not part of the estimate."]]);
+    expect(existsSync(join(bench.files, "sides.mp4"))).toBe(false);
+    expect((await estimate({ output_path: "copied.mkv" })).json.bytes.value).toBeGreaterThan(1_000);
+  }, 60_000);
+
+  const refused: readonly [string, object, number, string][] = [
+    ["a package", { output_path: "p", operations: [{ type: "stream" }] }, 422, "UNSUPPORTED"],
+    ["what finds its own crf", { output_path: "x.mp4", ...aim({ vmaf: 90 }) }, 422, "UNSUPPORTED"],
+    ["what is not there", { input_path: "nowhere.mp4", output_path: "x.mp4" }, 400, "VALIDATION_ERROR"],
+    ["what is no request", { output_path: "x.mp4", operations: [{ type: "nothing" }] }, 400, "VALIDATION_ERROR"],
+  ];
+  for (const [name, body, status, code] of refused) {
+    test(`refuses ${name}`, async () => {
+      const { status: answered, json } = await estimate(body);
+      expect([answered, json.error?.code]).toEqual([status, code]);
+    }, 30_000);
+  }
+});

@@ -65,7 +65,11 @@ export async function makeUploadSite() {
     ...{ sql, root, config: { ...config, http: { ...config.http, uploadLimitBytes: LIMIT } } },
     services: {
       ...{ coordination, uploads },
-      media: { probe: () => worker.probe(), plan: () => Promise.reject(new Error("no plan is wanted")) },
+      media: {
+        probe: () => worker.probe(),
+        plan: () => Promise.reject(new Error("no plan is wanted")),
+        estimate: () => Promise.reject(new Error("no estimate is wanted")),
+      },
     },
   });
   const server = listen(http.app, { host: "127.0.0.1", port: 0 });

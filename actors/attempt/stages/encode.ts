@@ -91,6 +91,7 @@ async function runAll(
   let wallMs = search?.wallMs ?? 0;
   let cpuMs: number | null = search === null ? 0 : search.cpuMs;
   let done = plan.search?.weight ?? 0;
+  let memoryBytesPeak = 0;
   let measured: Measured = {};
   const loudness: LoudnessResult[] = [];
   const findings: Record<string, unknown> = {};
@@ -112,6 +113,7 @@ async function runAll(
     measured = withMeasures(measured, step, report.loudness);
     loudness.push(...loudnessResults(step, report.loudness));
     Object.assign(findings, report.findings);
+    memoryBytesPeak = Math.max(memoryBytesPeak, report.peakRssBytes ?? 0);
     done += step.weight;
     wallMs += report.wallMs;
     cpuMs = cpuMs === null || report.cpuMs === null ? null : cpuMs + report.cpuMs;
@@ -119,5 +121,5 @@ async function runAll(
       ports.metrics.ffmpegFinished({ speedRatio: (step.durationSeconds * 1000) / report.wallMs });
     }
   }
-  return { wallMs, cpuMs, loudness, findings, search };
+  return { wallMs, cpuMs, loudness, findings, search, memoryBytesPeak };
 }

@@ -110,6 +110,7 @@ function toManifest(
       ...(outputBytes > 0 ? { compression_ratio: round(inputBytes / outputBytes) } : {}),
       encode_seconds: round(encodeSeconds),
       ...(encode?.cpuMs == null ? {} : { encode_cpu_seconds: round(encode.cpuMs / 1000) }),
+      ...(encode?.memoryBytesPeak ? { memory_bytes_peak: encode.memoryBytesPeak } : {}),
       ...(encodeSeconds > 0 && outSeconds > 0 ? { speed: round(outSeconds / encodeSeconds) } : {}),
     },
     warnings: reused?.warnings ?? [

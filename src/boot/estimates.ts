@@ -1,0 +1,56 @@
+/** `POST /estimate` on this machine: the inputs where a plan finds them, the plan's parts, and what they say of the whole. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileNameOf, type InputRef, toRunnable } from "../../actors/attempt/spec.ts";
+import { requireInput } from "../../actors/attempt/stages/download.ts";
+import type { MediaService } from "../../plugins/context.ts";
+import { estimable } from "../media/plan/estimable.ts";
+import type { PlanInput } from "../media/types.ts";
+import { openRemote } from "../transfer/remote-input.ts";
+import { inputFile, placeInput } from "../work-folders/place-input.ts";
+import { makeEstimator, type Placed } from "./media-estimate.ts";
+import type { MediaServicePorts } from "./media-service.ts";
+
+interface Placing {
+  readonly index: number;
+  readonly workDir: string;
+  readonly signal: AbortSignal;
+  reserve(bytes: number): Promise<void>;
+}
+
+export function makeEstimates({ media, storage, limits, threads }: MediaServicePorts): MediaService["estimate"] {
+  const runEstimate = makeEstimator(media);
+
+  /** An input where FFmpeg will look for it: bound there, or fetched whole. */
+  async function place(ref: InputRef, { index, workDir, reserve, signal }: Placing): Promise<Placed["readOnly"]> {
+    const backend = storage.backend(ref.backend);
+    const found = requireInput(await backend.stat(ref.key, signal), ref.kind, limits);
+    const sourcePath = backend.properties.inPlace ? await backend.localPath(ref.key) : null;
+    const { sandboxed } = media.tools;
+    if (sourcePath !== null) return (await placeInput({ workDir, index, sourcePath, sandboxed })).readOnly;
+    const path = join(workDir, inputFile(index));
+    const remote = await openRemote({ backend, key: ref.key, stat: found, path, signal, reserve });
+    await remote.complete(signal);
+    return [];
+  }
+  return (spec, signal) =>
+    media.inScratch(async (workDir, reserve) => {
+      const runnable = toRunnable(spec, storage);
+      await mkdir(join(workDir, "in"));
+      const placed = { workDir, readOnly: [] as Placed["readOnly"][number][], reserve };
+      const inputs: PlanInput[] = [];
+      for (const [index, ref] of runnable.inputs.entries()) {
+        placed.readOnly.push(...(await place(ref, { index, workDir, reserve, signal })));
+        const file = inputFile(index);
+        const at = { workDir, kind: ref.kind, signal };
+        const readOnly = placed.readOnly.filter(({ target }) => target === join(workDir, file));
+        inputs.push({ file, media: await media.tools.probe(file, { ...at, readOnly }) });
+      }
+      const { operations, options, output } = runnable;
+      const wanted = estimable({
+        ...{ operations, options, outputName: fileNameOf(output), inputs },
+        ...{ capabilities: media.capabilities, limits, threads },
+      });
+      return { ...(await runEstimate(wanted, placed, signal)), warnings: wanted.warnings };
+    });
+}

@@ -1,0 +1,53 @@
+/** What of a conversion is run for an estimate: the plan itself, over a part of the film. */
+import type { CompileRequest } from "../compile.ts";
+import { compile } from "../compile.ts";
+import type { Operation } from "../operations/parse.ts";
+import { streamOf } from "../streaming/check-stream.ts";
+import type { Plan } from "../types.ts";
+import { unsupportedPlan } from "./refuse.ts";
+
+export interface Estimable {
+  /** As the job would run it, without its further files. */
+  readonly whole: Plan;
+  /** Of the output; null: a picture, or a film that does not say. */
+  readonly outputSeconds: number | null;
+  /** Where streams are copied a part can begin at the film's beginning only. */
+  readonly copies: boolean;
+  part(start: number, duration: number): Plan;
+  readonly warnings: readonly string[];
+}
+
+/** Files that an operation makes beside the film. */
+const SIDES = new Set(["thumbnail", "preview", "waveform"]);
+const isSide = (operation: Operation): boolean =>
+  SIDES.has(operation.type) || (operation.type === "audio" && operation.extract === true);
+
+const copiesStreams = ({ steps }: Plan): boolean =>
+  steps.some(({ args }) => args.some((arg, n) => arg === "copy" && /^-c:[va]:0$/.test(String(args[n - 1]))));
+
+/** Throws what `compile` throws, and `plan.unsupported` for what no part can stand for. */
+export function estimable(request: CompileRequest): Estimable {
+  const { operations, options } = request;
+  if (streamOf(operations) !== null) throw unsupportedPlan("Packages cannot be estimated yet; estimate one rendition.");
+  if (options.target !== undefined)
+    throw unsupportedPlan(
+      "A conversion with options.target finds its crf by samples of its own; estimate one with a crf.",
+    );
+  const sides = operations.filter(isSide);
+  const films = operations.filter((operation) => !isSide(operation));
+  // A job of further files alone is estimated as it is.
+  const counted = sides.length === operations.length ? operations : films;
+  const whole = compile({ ...request, operations: counted });
+  const copies = copiesStreams(whole);
+  const expected = whole.outputs[0]?.expect.durationSeconds ?? null;
+  const part = (start: number, duration: number): Plan => {
+    const trim: Operation = { type: "trim", start: copies ? 0 : start, duration, mode: copies ? "fast" : "exact" };
+    return compile({ ...request, operations: [...counted, trim] });
+  };
+  const left = sides.length > 0 && counted !== operations;
+  return {
+    ...{ whole, copies, part },
+    outputSeconds: sides.length > 0 && !left ? null : expected,
+    warnings: left ? ["What the further files take is not part of the estimate."] : [],
+  };
+}
