@@ -34,6 +34,7 @@ setup() {
   export PATH
   os="$(uname -s)"
   needs_of "$1"
+  case " $* " in *" --long "*) needs="$needs compose" ;; esac
   find_missing
   [ -z "$missing" ] || install_system_packages
   install_bun

@@ -181,7 +181,8 @@ export async function startServer(
   if (site.profile === "cluster" && env.RENDIFF_ROLE === undefined && site.env.RENDIFF_ROLE === undefined) {
     return startReplicas(site, env);
   }
-  const port = freePort();
+  // A replica that is started again may keep its address.
+  const port = env.API_PORT === undefined ? freePort() : Number(env.API_PORT);
   const logPath = join(site.folder, `server-${++starts}.log`);
   const sink = openSync(logPath, "a");
   const child = Bun.spawn([...program, "serve"], {
