@@ -40,7 +40,7 @@ const SCALE = [{ type: "scale", width: 32, height: 24 }];
 const fileOf = ({ storage }: Site, at: string): string =>
   join(storage, ".rendiff/uploads", at.slice(at.lastIndexOf("/") + 1));
 
-for (const profile of PROFILES) {
+for (const profile of [...PROFILES, "cluster"] as const) {
   describe(`uploads (${profile})`, () => {
     test("by one PUT: what it is is found out, a job reads it, another key does not see it", async () => {
       const site = await makeSite(profile);
