@@ -9,12 +9,16 @@ import { type TargetResult, targetWarnings, toResults, toTargetResult } from "..
 import type { StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
 import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
+import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 import { outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
 import { fingerprintsOf } from "./reuse.ts";
+
+/** Of one job; each may send several parts of its own. */
+const UPLOADS_AT_ONCE = 4;
 
 export async function upload(
   ports: AttemptPorts,
@@ -27,23 +31,27 @@ export async function upload(
   const places = context.verified.map(({ output: { name } }) => outputPlace(spec.output, name));
   if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
   const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
-  const staged: StagedObject[] = [];
   const early = scope.staged;
-  for (const [ordinal, { backend, key }] of places.entries()) {
+  const staged = await fewAtOnce(places, UPLOADS_AT_ONCE, async ({ backend, key }, ordinal): Promise<StagedObject> => {
     const output = context.verified[ordinal]?.output;
     const begun = context.encode?.ahead?.get(output?.file ?? "")?.staged;
-    staged.push(begun ?? (await ports.storage.backend(backend).stage(key, owner, signal, output?.mediaType)));
-    scope.staged = [...new Set([...early, ...staged])];
-  }
+    const object = begun ?? (await ports.storage.backend(backend).stage(key, owner, signal, output?.mediaType));
+    scope.staged = [...new Set([...scope.staged, object])];
+    return object;
+  });
   if (!(await recorder.staged(staged))) return LEASE_LOST;
   // Begun while the file was written, and lost sight of: the row names one for each key.
   for (const object of early.filter((one) => !staged.includes(one))) {
     await ports.storage.backend(object.backend).abort(object, signal);
   }
-  const steps: PublishStep[] = [];
-  for (const [ordinal, object] of staged.entries()) {
-    steps.push(await fill(ports, recorder, context, { spec, ordinal, object, signal, of: staged.length }));
-  }
+  let sent = 0;
+  const steps = await fewAtOnce(staged, UPLOADS_AT_ONCE, async (object, ordinal): Promise<PublishStep> => {
+    const step = await fill(ports, context, { spec, ordinal, object, signal });
+    sent += 1;
+    const progress = overall("uploading", (sent / staged.length) * 100);
+    recorder.progress({ stage: "uploading", progress, fps: null, speed: null, etaSeconds: null });
+    return step;
+  });
   return held(toManifest(ports, spec, context, inPublishingOrder(steps)));
 }
 
@@ -52,14 +60,12 @@ interface Filling {
   readonly ordinal: number;
   readonly object: StagedObject;
   readonly signal: AbortSignal;
-  readonly of: number;
 }
 
 async function fill(
   ports: AttemptPorts,
-  recorder: Recorder,
   { verified, scope, encode }: AttemptContext,
-  { spec, ordinal, object, signal, of }: Filling,
+  { spec, ordinal, object, signal }: Filling,
 ): Promise<PublishStep> {
   const one = verified[ordinal];
   if (one === undefined) throw new Error("An output was staged that was never verified.");
@@ -68,13 +74,6 @@ async function fill(
   const options = { mediaType: output.mediaType, signal, ...(sent === undefined ? {} : { ahead: sent }) };
   const staged = await ports.storage.backend(object.backend).fill(object, join(workDirOf(scope), output.file), options);
   ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: staged.sizeBytes });
-  recorder.progress({
-    stage: "uploading",
-    progress: overall("uploading", ((ordinal + 1) / of) * 100),
-    fps: null,
-    speed: null,
-    etaSeconds: null,
-  });
   return {
     ordinal,
     role: output.role,
