@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { makeApi } from "../support/api.ts";
 import { makeClip } from "../support/media.ts";
-import { makeKey, makeSite, startServer, untilClean } from "../support/server.ts";
+import { makeKey, makeSite, NO_FFMPEG, startServer, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
 import { buildText, parseManifests } from "./manifests.ts";
 
-const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
 /** A sample of the database serves for five seconds. */
 const METRIC_MS = 20_000;
 

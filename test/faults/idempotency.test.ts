@@ -3,14 +3,13 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { testEnv } from "../support/env.ts";
 import { type CommitHolder, holdCommits } from "../support/held-commit.ts";
 import { asSuperuser } from "../support/postgres.ts";
-import { makeKey, makeSite, type RunningServer, type Site, startServer } from "../support/server.ts";
+import { makeKey, makeSite, NO_FFMPEG, type RunningServer, type Site, startServer } from "../support/server.ts";
 import { until, within } from "../support/until.ts";
 
 const REPLICAS = 2;
 const REQUESTS = 50;
 const ROUNDS = testEnv().long ? 100 : 5;
 const START_MS = 60_000;
-const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
 
 let site: Site;
 let key: string;

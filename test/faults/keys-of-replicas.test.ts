@@ -3,7 +3,15 @@ import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeApi } from "../support/api.ts";
 import { afterFile } from "../support/cleanup.ts";
-import { makeKey, makeSite, type RunningServer, runCommand, type Site, startServer } from "../support/server.ts";
+import {
+  makeKey,
+  makeSite,
+  NO_FFMPEG,
+  type RunningServer,
+  runCommand,
+  type Site,
+  startServer,
+} from "../support/server.ts";
 import { startRedis, type TestServer } from "../support/servers.ts";
 import { until } from "../support/until.ts";
 
@@ -14,7 +22,6 @@ const ALONE_MAX = 1.5 * LIMIT;
 /** Of what a replica knows of a key. */
 const CACHE_LIFE_MS = 5_000;
 const START_MS = 60_000;
-const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
 
 let site: Site;
 let redis: TestServer;

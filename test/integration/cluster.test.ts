@@ -5,11 +5,18 @@ import { join } from "node:path";
 import { type Api, type JobEvent, makeApi } from "../support/api.ts";
 import { testEnv } from "../support/env.ts";
 import { makeClip } from "../support/media.ts";
-import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
+import {
+  makeKey,
+  makeSite,
+  NO_FFMPEG,
+  type RunningServer,
+  type Site,
+  startServer,
+  untilClean,
+} from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 const START_MS = 60_000;
-const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
 const WAITS = "No running worker serves jobs of this type and priority; the job waits until one does.";
 
 const BEYOND =

@@ -16,6 +16,9 @@ import { until, within } from "./until.ts";
 export type Profile = "embedded" | "postgres" | "cluster";
 export const PROFILES: readonly Profile[] = ["embedded", "postgres"];
 
+/** Of a replica that runs nothing. */
+export const NO_FFMPEG = { FFMPEG_PATH: "/nonexistent/ffmpeg", FFPROBE_PATH: "/nonexistent/ffprobe" };
+
 const ROOT = resolve(import.meta.dir, "../..");
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
