@@ -39,10 +39,10 @@ export const SUITES: readonly Suite[] = [
   suite("golden", 140),
   suite("property", 60),
   suite("deploy", 40),
-  suite("integration", 275, { testTimeoutSeconds: 60 }),
+  suite("integration", 295, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
   suite("docs", 120, { testTimeoutSeconds: 120 }),
-  suite("faults", 285, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
+  suite("faults", 305, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
-  suite("e2e", 490, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
+  suite("e2e", 525, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];
