@@ -1,10 +1,12 @@
-/** P10, the embedded half: start-up, memory at rest, memory by the size of a job and over many jobs, of the binary. */
+/** P10: start-up, memory at rest, memory by the size of a job and over many jobs, of the binary. */
 import { writeFileSync } from "node:fs";
-import { link, rm, stat } from "node:fs/promises";
+import { link, mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { startRedis } from "../test/support/servers.ts";
 import type { Bench, BenchContext } from "./lib/bench.ts";
 import { completeJob } from "./lib/client.ts";
 import { loopClip, makeClip } from "./lib/clips.ts";
+import { startDurablePostgres } from "./lib/postgres.ts";
 import { peakMiB, residentMiB } from "./lib/processes.ts";
 import { programs } from "./lib/programs.ts";
 import { interleave } from "./lib/rounds.ts";
@@ -106,6 +108,40 @@ async function overManyJobs(subject: Subject, jobs: number): Promise<Claim> {
   };
 }
 
+/** A replica of each sort, on a Postgres and a Redis, with what its FFmpeg can do already known. */
+async function inCluster(folder: string, role: "api" | "combined", long: boolean): Promise<Claim[]> {
+  const at = join(folder, role);
+  const storage = join(folder, "shared");
+  await mkdir(storage, { recursive: true });
+  await using database = await startDurablePostgres(at);
+  await using redis = await startRedis(join(at, "redis"));
+  const env = {
+    ...{ ...FAST(), DATABASE_URL: database.url, REDIS_URL: redis.url, STORAGE_PATH: storage, RENDIFF_ROLE: role },
+  };
+  const start = (): Promise<Subject> => startSubject({ folder: join(at, "replica"), env });
+  await (await start())[Symbol.asyncDispose]();
+  const warm: number[] = [];
+  for (let index = 0; index < (long ? 30 : 7); index++) {
+    await using subject = await start();
+    warm.push(subject.readyMs);
+  }
+  await using subject = await start();
+  await Bun.sleep(SETTLE_MS);
+  const what = `cluster, ${role}`;
+  return [
+    {
+      ...figure,
+      what: `ready, warm, ${what}`,
+      ...{ unit: "ms", value: median(warm), limit: 150, isTime: true, spread: spread(warm) },
+    },
+    {
+      ...figure,
+      what: `memory at rest, ${what}`,
+      ...{ unit: "MiB", value: residentMiB(subject.pid), limit: 90, isTime: false },
+    },
+  ];
+}
+
 async function footprint({ folder, long, say }: BenchContext): Promise<Claim[]> {
   const claims = await startUp(folder, long);
   await using subject = await startSubject({ folder: join(folder, "jobs"), env: FAST() });
@@ -114,11 +150,12 @@ async function footprint({ folder, long, say }: BenchContext): Promise<Claim[]> 
   claims.push({ ...figure, what: "memory at rest", unit: "MiB", value: idle, limit: 350, isTime: false });
   claims.push(await bySize(subject, (long ? 4_000 : 400) * MB, say));
   claims.push(await overManyJobs(subject, long ? 10_000 : 200));
+  for (const role of ["api", "combined"] as const) claims.push(...(await inCluster(folder, role, long)));
   return claims;
 }
 
 export const footprintBench: Bench = {
   name: "footprint",
-  what: "start-up and memory of the binary, embedded",
+  what: "start-up and memory of the binary",
   run: footprint,
 };

@@ -2,7 +2,6 @@
 import type { Config } from "../config/config.ts";
 import { makeMemoryCoordination } from "../coordination/memory/memory.ts";
 import type { Coordination } from "../coordination/ports.ts";
-import { openRedisCoordination } from "../coordination/redis/redis.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** While Redis is down its error comes with each try. */
@@ -11,6 +10,7 @@ const LOG_ERROR_EVERY_MS = 10_000;
 export async function openCoordination({ redis }: Config, logger: Logger): Promise<Coordination> {
   const onListenerError = (error: unknown): void => logger.error({ err: error }, "a listener on the bus failed");
   if (redis.url === null) return makeMemoryCoordination({ onListenerError });
+  const { openRedisCoordination } = await import("../coordination/redis/redis.ts");
   let loggedAtMs = Number.NEGATIVE_INFINITY;
   const coordination = await openRedisCoordination({
     ...{ url: redis.url, prefix: redis.prefix, onListenerError },

@@ -1,16 +1,19 @@
 /** The database of a profile, migrated and ready. */
 import type { Config } from "../config/config.ts";
 import { migrate } from "../database/migrate.ts";
-import { openPglite } from "../database/pglite/open-pglite.ts";
 import { openPostgres } from "../database/postgres/open-postgres.ts";
 import { withReplica } from "../database/replica.ts";
 import type { Sql } from "../database/sql.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** Embedded: holds the lock of DATA_DIR until it is closed. Throws `database.unavailable` when it cannot be had. */
-export function openDatabase(config: Config, logger: Logger): Promise<Sql> {
+export async function openDatabase(config: Config, logger: Logger): Promise<Sql> {
   const { url, poolSize, statementTimeoutMs } = config.database;
-  if (url === null) return openPglite({ dataDir: config.process.dataDir, statementTimeoutMs, logger });
+  if (url === null) {
+    // Not loaded where there is a Postgres: it is some megabytes.
+    const { openPglite } = await import("../database/pglite/open-pglite.ts");
+    return openPglite({ dataDir: config.process.dataDir, statementTimeoutMs, logger });
+  }
   return openPostgres({ url, poolSize, statementTimeoutMs, applicationName: "rendiff", logger });
 }
 

@@ -7,7 +7,6 @@ import type { Config } from "../config/config.ts";
 import { RendiffError } from "../errors.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
 import { probeCaptions } from "../ffmpeg/captions.ts";
-import { finishPackage } from "../ffmpeg/package/finish-package.ts";
 import { findPackager, runPackager, tryPackager } from "../ffmpeg/packager.ts";
 import { type KeyframesFor, probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
@@ -135,7 +134,11 @@ export async function openMedia(config: Config, logger: Logger): Promise<Media> 
           ...run,
         });
       },
-      finishPackage: (plan, at) => finishPackage({ runner, tools, packager, plan, ...at }),
+      finishPackage: async (plan, at) => {
+        // Its parsers are loaded with the first package.
+        const { finishPackage } = await import("../ffmpeg/package/finish-package.ts");
+        return await finishPackage({ runner, tools, packager, plan, ...at });
+      },
       writeContent,
       verify: (output, at) => verifyOutput({ runner, tools, output, ...at }),
     },

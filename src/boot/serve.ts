@@ -41,7 +41,7 @@ import { type FleetWatch, watchFleet } from "./fleet.ts";
 import { makeHealthChecks } from "./health.ts";
 import { answerRequests, askWorkers } from "./media-remote.ts";
 import { makeMediaService } from "./media-service.ts";
-import { type Media, openMedia } from "./media-tools.ts";
+import type { Media } from "./media-tools.ts";
 import { disksOf, makeSampler } from "./sample.ts";
 import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
@@ -250,7 +250,7 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
     openMigratedDatabase(config, logger),
-    config.process.role === "api" ? null : openMedia(config, logger),
+    config.process.role === "api" ? null : import("./media-tools.ts").then((tools) => tools.openMedia(config, logger)),
   ]);
   if (coordination.status === "fulfilled") opened.defer(() => coordination.value.close());
   if (sql.status === "fulfilled") opened.defer(() => sql.value.close());

@@ -1,18 +1,10 @@
-/** The command line, as `rendiff --help` shows it. Each command is a file; this one says what they take. */
+/**
+ * The command line, as `rendiff --help` shows it. Each command is a file; this one says what they take. A file is loaded by
+ * its own command alone: most of what a start takes is loading what the start does not use.
+ */
 import { Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../version.ts";
-import { exportCommand, importCommand } from "./archive.ts";
-import { verifyAuditCommand } from "./audit.ts";
 import type { CommandContext } from "./context.ts";
-import { convertCommand } from "./convert.ts";
-import { doctorCommand } from "./doctor.ts";
-import { healthCommand } from "./health.ts";
-import { createKeyCommand, listKeysCommand, revokeKeyCommand } from "./keys.ts";
-import { migrateCommand } from "./migrate.ts";
-import { openapiCommand } from "./openapi.ts";
-import { verifyOutputsCommand } from "./outputs.ts";
-import { probeCommand } from "./probe.ts";
-import { serveCommand } from "./serve.ts";
 
 function wholeNumber(text: string): number {
   if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError("must be a whole number");
@@ -43,17 +35,17 @@ function addKeys(program: Command, context: CommandContext): void {
     .option("--monthly-limit-minutes <n>", "minutes of output media in a calendar month", wholeNumber)
     .option("--expires-at <time>", "ISO 8601 time at which it stops working")
     .option("--json", "print {id, key, webhook_secret} as JSON")
-    .action((options) => createKeyCommand(context, options));
+    .action(async (options) => (await import("./keys.ts")).createKeyCommand(context, options));
   keys
     .command("list")
     .description("list keys, never their secrets")
     .option("--json", "print JSON")
-    .action((options) => listKeysCommand(context, options));
+    .action(async (options) => (await import("./keys.ts")).listKeysCommand(context, options));
   keys
     .command("revoke")
     .description("make a key stop working")
     .argument("<id>", "the key's id")
-    .action((id) => revokeKeyCommand(context, id));
+    .action(async (id) => (await import("./keys.ts")).revokeKeyCommand(context, id));
 }
 
 function addConvert(program: Command, context: CommandContext): void {
@@ -78,7 +70,9 @@ function addConvert(program: Command, context: CommandContext): void {
     .option("--operations <json>", "further operations, as POST /convert takes them")
     .option("--no-overwrite", "fail if the output exists")
     .option("--json", "print the result as JSON")
-    .action((input, output, options) => convertCommand(context, input, output, options));
+    .action(async (input, output, options) =>
+      (await import("./convert.ts")).convertCommand(context, input, output, options),
+    );
 }
 
 function addArchive(program: Command, context: CommandContext): void {
@@ -87,14 +81,14 @@ function addArchive(program: Command, context: CommandContext): void {
     .description("write everything the database holds into one file (embedded: while no server runs)")
     .argument("<file>", "file to write, secrets included; - is the standard output")
     .option("--json", "print the counts as JSON")
-    .action((file, options) => exportCommand(context, file, options));
+    .action(async (file, options) => (await import("./archive.ts")).exportCommand(context, file, options));
   program
     .command("import")
     .description("bring an exported file into an empty database, and compare every row")
     .argument("<file>", "file to read; - is the standard input")
     .option("--check", "only read the file and say whether it is whole")
     .option("--json", "print the counts as JSON")
-    .action((file, options) => importCommand(context, file, options));
+    .action(async (file, options) => (await import("./archive.ts")).importCommand(context, file, options));
   program
     .command("outputs")
     .description("what jobs have made (with an embedded database: while no server runs)")
@@ -102,7 +96,7 @@ function addArchive(program: Command, context: CommandContext): void {
     .description("hold every recorded output against the storage; exit with 1 where they do not agree")
     .option("--repair", "make copies with the recorded bytes the outputs, and record what is gone as deleted")
     .option("--json", "print the counts as JSON")
-    .action((options) => verifyOutputsCommand(context, options));
+    .action(async (options) => (await import("./outputs.ts")).verifyOutputsCommand(context, options));
 }
 
 export function makeProgram(context: CommandContext): Command {
@@ -119,12 +113,12 @@ export function makeProgram(context: CommandContext): Command {
     .command("serve")
     .description("start the server")
     .option("--role <role>", "api, worker or combined; wins over RENDIFF_ROLE")
-    .action((options) => serveCommand(context, options));
+    .action(async (options) => (await import("./serve.ts")).serveCommand(context, options));
   program
     .command("migrate")
     .description("bring the database up to date and end")
     .option("--check", "change nothing; exit with 1 if something is pending")
-    .action((options) => migrateCommand(context, options));
+    .action(async (options) => (await import("./migrate.ts")).migrateCommand(context, options));
   addKeys(program, context);
   addConvert(program, context);
   addArchive(program, context);
@@ -133,25 +127,25 @@ export function makeProgram(context: CommandContext): Command {
     .description("the log of who did what (with an embedded database: while no server runs)")
     .command("verify")
     .description("check that no entry was changed or is missing; exit with 1 otherwise")
-    .action(() => verifyAuditCommand(context));
+    .action(async () => (await import("./audit.ts")).verifyAuditCommand(context));
   program
     .command("probe")
     .description("print what a file contains, as JSON")
     .argument("<file>", "file to read")
-    .action((file) => probeCommand(context, file));
+    .action(async (file) => (await import("./probe.ts")).probeCommand(context, file));
   program
     .command("doctor")
     .description("say what works on this machine and what to install")
-    .action(() => doctorCommand(context));
+    .action(async () => (await import("./doctor.ts")).doctorCommand(context));
   program
     .command("health")
     .description("ask a running server how it is; exit with 1 unless it is ready")
     .option("--url <url>", "the server's address (default: from API_HOST and API_PORT)")
-    .action((options) => healthCommand(context, options));
+    .action(async (options) => (await import("./health.ts")).healthCommand(context, options));
   program
     .command("openapi")
     .description("print the OpenAPI document")
-    .action(() => openapiCommand(context));
+    .action(async () => (await import("./openapi.ts")).openapiCommand(context));
   program
     .command("version")
     .description("print the version")
