@@ -27,6 +27,8 @@ const IMAGE = "localhost/rendiff:dev";
 const TOOLS = resolve(".cache/compose");
 const READY_MS = 180_000;
 const JOB_MS = 300_000;
+/** Of each of two clients: faster, the limits of the key and of Traefik would answer. */
+const CALL_PAUSE_MS = 300;
 /** Parts of compose files by their Debian packages (test/deploy/images), under the names that the files give them. */
 const PARTS = {
   postgres: "localhost/postgres:17-bookworm",
@@ -249,6 +251,7 @@ async function replicaRolled({ project, api, https, tls }: Production): Promise<
         .then(({ status }) => status, String);
       const read = await answers(`${https}/health/live`, tls).catch(String);
       if (made !== 200 || read !== 200) failures.push(`${made}/${read}`);
+      await Bun.sleep(CALL_PAUSE_MS);
     }
   };
   const callers = [caller(), caller()];
