@@ -144,10 +144,9 @@ async function mountSmallDisk(): Promise<string> {
 }
 
 async function makeWorld(): Promise<World> {
-  const folder = await makeTempDir("alerts");
   const [postgres, redis, store] = await Promise.all([
-    startPostgres(join(folder, "postgres")),
-    startRedis(join(folder, "redis")),
+    startPostgres(await makeTempDir("postgres")),
+    startRedis(await makeTempDir("redis")),
     startStore("rclone"),
   ]);
   afterFile(() => Promise.all([postgres.stop(), redis.stop()]).then(() => {}));
