@@ -36,10 +36,10 @@ export const SUITES: readonly Suite[] = [
   }),
   suite("support", 30),
   suite("contract", 60),
-  suite("golden", 140),
+  suite("golden", 158),
   suite("property", 60),
   suite("deploy", 40),
-  suite("integration", 295, { testTimeoutSeconds: 60 }),
+  suite("integration", 333, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
   suite("docs", 120, { testTimeoutSeconds: 120 }),
   suite("faults", 305, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),

@@ -6,7 +6,7 @@ import { CELLS, type Cell, DOINGS, INPUTS, nameOf, TARGETS } from "../support/ma
 import { type Outcome, runCell } from "./matrix-cells.ts";
 
 const SEED = 20_261;
-const CELLS_RUN = testEnv().long ? 1_500 : 32;
+const CELLS_RUN = testEnv().long ? 1_500 : 20;
 const AT_ONCE = 2;
 
 const PICTORIAL: ReadonlySet<string> = new Set(["scale", "fit", "blur", "denoise and sharpen", "stabilize"]);
