@@ -81,7 +81,7 @@ async function runPlan(
 }
 
 async function estimateIn(media: Media, wanted: Estimable, placed: Placed, signal: AbortSignal): Promise<Estimate> {
-  const { whole, outputSeconds, copies } = wanted;
+  const { whole, outputSeconds, copies, gopSeconds } = wanted;
   const run = (plan: Plan, seconds: number) => runPlan(media, plan, placed, seconds, signal);
   await placed.reserve(
     Math.min(whole.workBytesMax, (whole.workBytesMax / Math.max(1, outputSeconds ?? 1)) * WHOLE_SECONDS),
@@ -104,11 +104,11 @@ async function estimateIn(media: Media, wanted: Estimable, placed: Placed, signa
   const startedAt = performance.now();
   for (const { start, duration } of parts) {
     const late = performance.now() - startedAt > BUDGET_SECONDS * 1_000;
-    const enough = runs.length >= 5 && !isWide(estimateFrom(tiny, runs, outputSeconds));
+    const enough = runs.length >= 5 && !isWide(estimateFrom(tiny, runs, outputSeconds, gopSeconds));
     if (runs.length >= 2 && (late || enough)) break;
     runs.push(await run(wanted.part(start, duration), duration));
   }
-  return estimateFrom(tiny, runs, outputSeconds);
+  return estimateFrom(tiny, runs, outputSeconds, gopSeconds);
 }
 
 export type Estimator = (wanted: Estimable, placed: Placed, signal: AbortSignal) => Promise<Estimate>;

@@ -34,6 +34,13 @@ describe("an estimate", () => {
     expect([wild.bytes.off, isWide(wild), isWide(even)]).toEqual([OFF_MAX, true, false]);
   });
 
+  test("counts key frames and headers as the whole film has them", () => {
+    // A header of 1500, 10000 for each key frame in 50 seconds, 100 for each second.
+    const tiny = run(0.2, 0, 11_500);
+    const { bytes } = estimateFrom(tiny, [run(10, 1, 12_500), run(10, 1, 12_500)], 200, 50);
+    expect(bytes.value).toBeCloseTo(1_500 + 4 * 10_000 + 200 * 100, 0);
+  });
+
   test("of a film that ran as a whole is what it took", () => {
     expect(estimateWhole(run(5, 2, 1234)).bytes).toEqual({ value: 1234, off: 0.02 });
   });

@@ -75,8 +75,35 @@ function scaled(runs: readonly { seconds: number; value: number }[], scale: Scal
   return { value, off: Math.min(OFF_MAX, Math.max(scale.offMin, off)) };
 }
 
-/** `tiny`: a run of next to nothing, for what starting costs. `runs`: at least two, of other parts. */
-export function estimateFrom(tiny: EstimateRun, runs: readonly EstimateRun[], outputSeconds: number): Estimate {
+/** A file without media. */
+const HEADER_BYTES = 1_500;
+
+/**
+ * The bytes of runs as the whole film has them: each begins with a header and a key frame, which `tiny` consists of, and the
+ * whole has one header and a key frame in each group of `gopSeconds`.
+ */
+function bytesAsInWhole(tiny: EstimateRun, runs: readonly EstimateRun[], outputSeconds: number, gopSeconds: number) {
+  const header = Math.min(HEADER_BYTES, tiny.bytes / 2);
+  const key = tiny.bytes - header;
+  const keys = (seconds: number): number => Math.max(1, seconds / gopSeconds);
+  const perSecond = (key * keys(outputSeconds)) / outputSeconds;
+  return runs.map((run) => {
+    const rest = Math.max(0, run.bytes - header - key * keys(run.seconds));
+    return { ...run, bytes: rest + (perSecond + header / outputSeconds) * run.seconds };
+  });
+}
+
+/**
+ * `tiny`: a run of next to nothing, for what starting costs. `runs`: at least two, of other parts. `gopSeconds`: from one key
+ * frame to the next; null where that is not the encoder's to say.
+ */
+export function estimateFrom(
+  tiny: EstimateRun,
+  sampled: readonly EstimateRun[],
+  outputSeconds: number,
+  gopSeconds: number | null = null,
+): Estimate {
+  const runs = gopSeconds === null ? sampled : bytesAsInWhole(tiny, sampled, outputSeconds, gopSeconds);
   const of = (pick: (run: EstimateRun) => number, start: number, offMin: number): Predicted =>
     scaled(
       runs.map((run) => ({ seconds: run.seconds, value: pick(run) })),

@@ -14,6 +14,8 @@ export interface Estimable {
   /** Where streams are copied a part can begin at the film's beginning only. */
   readonly copies: boolean;
   part(start: number, duration: number): Plan;
+  /** From one key frame to the next, unless the picture asks for more of them; null where nothing is encoded. */
+  readonly gopSeconds: number | null;
   readonly warnings: readonly string[];
 }
 
@@ -21,6 +23,17 @@ export interface Estimable {
 const SIDES = new Set(["thumbnail", "preview", "waveform"]);
 const isSide = (operation: Operation): boolean =>
   SIDES.has(operation.type) || (operation.type === "audio" && operation.extract === true);
+
+/** Of the encoders that are used most; others keep closer to it than to the length of a sample. */
+const GOP_FRAMES = 250;
+
+function gopOf({ operations, inputs }: CompileRequest, { outputs }: Plan): number | null {
+  const source = inputs[0]?.media.streams.find((one) => one.kind === "video");
+  const fps = outputs[0]?.expect.video[0]?.fps ?? (source?.kind === "video" ? source.averageFps : null);
+  const transcode = operations.find((one) => one.type === "transcode");
+  const frames = (transcode?.type === "transcode" ? transcode.gop_size : undefined) ?? GOP_FRAMES;
+  return fps === null || fps <= 0 ? null : frames / fps;
+}
 
 const copiesStreams = ({ steps }: Plan): boolean =>
   steps.some(({ args }) => args.some((arg, n) => arg === "copy" && /^-c:[va]:0$/.test(String(args[n - 1]))));
@@ -47,6 +60,7 @@ export function estimable(request: CompileRequest): Estimable {
   const left = sides.length > 0 && counted !== operations;
   return {
     ...{ whole, copies, part },
+    gopSeconds: copies ? null : gopOf(request, whole),
     outputSeconds: sides.length > 0 && !left ? null : expected,
     warnings: left ? ["What the further files take is not part of the estimate."] : [],
   };
