@@ -45,6 +45,11 @@ const RULES: Readonly<Record<string, Rule>> = {
     ...{ needs: "user", body: { input_path: "local://a.mov", output_path: "local://p", format: "hls" } },
     lacks: [...NO_PLACE, NO_OPERATION],
   },
+  analyzeCreate: {
+    ...{ needs: "user", body: { input_path: "local://a.mov", metrics: ["loudness"] } },
+    lacks: [{ read_backends: ["elsewhere"] }],
+  },
+  estimateCreate: { needs: "user", body: CONVERT, lacks: [...NO_PLACE, NO_OPERATION] },
   probe: { needs: "user", body: { input: "local://a.mov" }, lacks: [{ read_backends: ["elsewhere"] }] },
   jobsList: { needs: "readonly" },
   jobsGet: { needs: "readonly", thing: "job" },
