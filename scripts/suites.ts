@@ -38,8 +38,8 @@ export const SUITES: readonly Suite[] = [
   suite("contract", 60),
   suite("golden", 158),
   suite("property", 60),
-  suite("deploy", 40),
-  suite("integration", 363, { testTimeoutSeconds: 60 }),
+  suite("deploy", 60),
+  suite("integration", 480, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
   suite("docs", 120, { testTimeoutSeconds: 120 }),
   suite("faults", 305, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),

@@ -12,7 +12,7 @@ import { HEALTHY_CLIPS, type Mutant, makeMutant } from "../support/mutants.ts";
 import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
-const COUNT = testEnv().long ? 4_000 : 200;
+const COUNT = testEnv().long ? 4_000 : 80;
 const SEED = 4_711;
 const BATCH = 50;
 const TIMEOUT_MS = testEnv().long ? 3_600_000 : 180_000;

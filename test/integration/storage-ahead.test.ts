@@ -136,7 +136,11 @@ describe.each([
     const staged = await backend.stage(KEY, newOwner());
     const options = { growing: file.growing, sizeBytesMax: after.length, signal: new AbortController().signal };
     const sending = backend.sendAhead?.(staged, file.path, options);
-    for (let at = 0; at < before.length; at += PART) await file.write(before.subarray(at, at + PART), at);
+    for (let at = 0; at < before.length; at += PART) {
+      await file.write(before.subarray(at, at + PART), at);
+      // What fails ends the others that are on their way: those that are to arrive do so first.
+      if (fails !== undefined) await until(() => sent.length >= Math.min(parts, at / PART), { timeoutMs: 20_000 });
+    }
     await until(() => sent.length >= parts, { timeoutMs: 20_000 });
     await file.write(after, 0);
     await file.end();
