@@ -92,7 +92,7 @@ export const slowJob = (input: string, output: string): object => ({
 export const shortEncode = (input: string, output: string): object => ({
   input,
   output,
-  operations: [{ type: "transcode", video_codec: "h264", preset: "veryfast", crf: 20 }],
+  operations: [{ type: "transcode", video_codec: "h264", preset: "medium", crf: 20 }],
 });
 
 /**
