@@ -39,10 +39,10 @@ export const SUITES: readonly Suite[] = [
   suite("golden", 158),
   suite("property", 60),
   suite("deploy", 60),
-  suite("integration", 480, { testTimeoutSeconds: 60 }),
+  suite("integration", 540, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
   suite("docs", 120, { testTimeoutSeconds: 120 }),
-  suite("faults", 305, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
+  suite("faults", 330, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
   // Needs dist/rendiff: `.ci/run` runs it after `./dev build`.
   suite("e2e", 525, { parallel: false, always: false, testTimeoutSeconds: 120, longBudgetSeconds: 14_400 }),
 ];

@@ -5,6 +5,7 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { afterFile } from "./cleanup.ts";
 import { testEnv } from "./env.ts";
 import { createDatabase } from "./postgres.ts";
@@ -88,6 +89,8 @@ export interface Site {
   readonly env: Readonly<Record<string, string>>;
 }
 
+const PACKAGER = findPackager(null);
+
 export async function makeSite(profile: Profile, env: Readonly<Record<string, string>> = {}): Promise<Site> {
   const folder = await makeTempDir("site");
   const storage = join(folder, "storage");
@@ -103,6 +106,8 @@ export async function makeSite(profile: Profile, env: Readonly<Record<string, st
       ...{ RENDIFF_ENV: "test", DATA_DIR: dataDir, STORAGE_PATH: storage, TEMP_STORAGE: tempDir, LOG_FORMAT: "json" },
       ...{ DRAIN_DELAY: "0s", DRAIN_TIMEOUT: "20s", LEASE_TTL: "3s", WORKER_CONCURRENCY: "2" },
       ...{ RATE_LIMIT: "100000/min", ADDRESS_RATE_LIMIT: "100000/min", API_HOST: "127.0.0.1" },
+      // The sources find the one in node_modules themselves; a compiled binary has none.
+      ...(PACKAGER === null ? {} : { PACKAGER_PATH: PACKAGER }),
       ...database,
       ...redis,
       ...env,
