@@ -23,6 +23,7 @@ interface Waiting {
 /** Stores a job as `insertJob` does: it is committed when the promise resolves, and rejected for its own faults alone. */
 export type InsertTogether = (job: NewJob) => Promise<Job>;
 
+/** Rejects, once every waiting one knows, when nothing was stored and nobody in particular is at fault. */
 async function store(sql: SqlRunner, together: readonly Waiting[]): Promise<void> {
   try {
     const jobs = await insertJobs(
@@ -35,7 +36,7 @@ async function store(sql: SqlRunner, together: readonly Waiting[]): Promise<void
   } catch (error) {
     if (together.length === 1 || UNKNOWN_OUTCOME.has(toRendiffError(error).kind)) {
       for (const { settle } of together) settle.reject(error);
-      return;
+      throw error;
     }
     // None was stored, for the fault of one: each stands for itself.
     for (const { job, settle } of together) await insertJob(sql, job).then(settle.resolve, settle.reject);
@@ -46,12 +47,22 @@ export function makeInsertTogether(sql: SqlRunner): InsertTogether {
   let waiting: Waiting[] = [];
   let running = 0;
 
+  const take = (count: number): readonly Waiting[] => {
+    const taken = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    return taken;
+  };
+
   const next = async (): Promise<void> => {
     running += 1;
     while (waiting.length > 0) {
-      const together = waiting.slice(0, JOBS_MAX);
-      waiting = waiting.slice(JOBS_MAX);
-      await store(sql, together);
+      try {
+        await store(sql, take(JOBS_MAX));
+      } catch (error) {
+        // A database that is frozen would keep the rest for as long again, one statement after the other.
+        if (toRendiffError(error).kind !== "database.timeout") continue;
+        for (const { settle } of take(waiting.length)) settle.reject(error);
+      }
     }
     running -= 1;
   };
