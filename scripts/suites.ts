@@ -31,11 +31,11 @@ const suite = (name: string, budgetSeconds: number, rest: Partial<Suite> = {}): 
 
 export const SUITES: readonly Suite[] = [
   suite("arch", 20),
-  suite("unit", 150, {
+  suite("unit", 100, {
     files: ["src", "actors", "plugins", "migrations", "scripts", "bench"].map((folder) => `${folder}/**/*.test.ts`),
   }),
   suite("support", 30),
-  suite("contract", 60),
+  suite("contract", 30),
   suite("golden", 158),
   suite("property", 60),
   suite("deploy", 60),
