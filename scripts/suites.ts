@@ -35,7 +35,6 @@ export const SUITES: readonly Suite[] = [
     files: ["src", "actors", "plugins", "migrations", "scripts", "bench"].map((folder) => `${folder}/**/*.test.ts`),
   }),
   suite("support", 30),
-  suite("contract", 30),
   suite("golden", 158),
   suite("property", 60),
   suite("deploy", 60),
