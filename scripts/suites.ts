@@ -38,7 +38,7 @@ export const SUITES: readonly Suite[] = [
   suite("golden", 158),
   suite("property", 60),
   suite("deploy", 60),
-  suite("integration", 540, { testTimeoutSeconds: 60 }),
+  suite("integration", 600, { testTimeoutSeconds: 60 }),
   // Readers who copy every block of the guides; needs no build, and uses one that is there.
   suite("docs", 120, { testTimeoutSeconds: 120 }),
   suite("faults", 330, { parallel: false, testTimeoutSeconds: 60, longBudgetSeconds: 14_400 }),
