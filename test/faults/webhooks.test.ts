@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 import { insertKey, makeWorker, mustClaim, submit } from "./protocol-harness.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const JOBS = testEnv().long ? 500 : 75;
+const JOBS = testEnv().long ? 500 : 40;
 const COURIERS = 2;
 const FAILURE = { kind: "ffmpeg.failed", message: "It broke.", retryable: false, evidence: null, hint: null } as const;
 
