@@ -5,13 +5,13 @@ import type { Principal } from "../security/principal.ts";
 import { parseRequest } from "../validation/parse.ts";
 import { checkWebhookUrl } from "../webhooks/webhook.schema.ts";
 import { announceJob, type CancelDeps, requestCancel } from "./announce.ts";
-import { type BatchBody, type BatchItemType, type BatchMode, batchBodySchema } from "./batch.schema.ts";
-import type { ConvertRequest, FindPreset } from "./convert.schema.ts";
+import { type BatchBody, type BatchMode, batchBodySchema } from "./batch.schema.ts";
+import type { FindPreset } from "./convert.schema.ts";
 import { IS_OPEN } from "./guards.ts";
 import { presetFinder } from "./preset-store.ts";
 import { requireQuota } from "./quota.ts";
-import { insertJobs, isUuid } from "./store.ts";
-import { CHECKS, type SubmitDeps, unfitFor } from "./submit.ts";
+import { insertJobs, isUuid, type NewJob } from "./store.ts";
+import { CHECKS, newJobOf, type SubmitDeps } from "./submit.ts";
 import type { Job, JobId, JobStatus, KeyId } from "./types.ts";
 import { requireUploads } from "./uploads.ts";
 
@@ -48,13 +48,8 @@ function toBatch(row: SqlRow): Batch {
   };
 }
 
-interface Accepted {
-  readonly type: BatchItemType;
-  readonly request: ConvertRequest;
-}
-
 interface Sorted {
-  readonly accepted: readonly Accepted[];
+  readonly accepted: readonly NewJob[];
   readonly rejected: readonly RejectedItem[];
 }
 
@@ -72,15 +67,15 @@ async function sortItems(
   deps: SubmitDeps,
   principal: Principal,
   body: BatchBody,
-  { keyBase, findPreset }: { readonly keyBase: string; readonly findPreset: FindPreset },
+  { findPreset, ...origin }: Omit<BatchSubmitOptions, "onCreated"> & { readonly findPreset: FindPreset },
 ): Promise<Sorted> {
-  const accepted: Accepted[] = [];
+  const accepted: NewJob[] = [];
   const rejected: RejectedItem[] = [];
   for (const [index, { type, ...item }] of body.items.entries()) {
     try {
-      const request = CHECKS[type](deps, principal, item, keyBase, findPreset);
+      const request = CHECKS[type](deps, principal, item, origin.keyBase, findPreset);
       await requireUploads(deps.sql, principal.keyId, request.spec.inputs);
-      accepted.push({ type, request });
+      accepted.push(newJobOf(deps, principal, type, request, origin));
     } catch (error) {
       if (!(error instanceof RendiffError) || !OF_ITEM.has(error.kind)) throw error;
       rejected.push({ index, kind: error.kind, message: error.publicMessage, details: error.details });
@@ -122,13 +117,13 @@ export async function submitBatch(
   deps: SubmitDeps,
   principal: Principal,
   value: unknown,
-  { keyBase, requestId, traceparent, onCreated }: BatchSubmitOptions,
+  { onCreated, ...origin }: BatchSubmitOptions,
 ): Promise<SubmittedBatch> {
   const body = parseRequest(batchBodySchema, value);
   const url = body.webhook_url ?? null;
   const webhookUrl = url === null ? null : checkWebhookUrl(deps.urlGuard, url, "webhook_url");
   const findPreset = await presetFinder(deps.sql, principal.keyId, body.items);
-  const { accepted, rejected } = await sortItems(deps, principal, body, { keyBase, findPreset });
+  const { accepted, rejected } = await sortItems(deps, principal, body, { ...origin, findPreset });
   if (accepted.length === 0) refuseAll(rejected, "None of the batch's items can run.");
   if (rejected.length > 0 && body.mode === "atomic") refuseAll(rejected, "Some of the batch's items cannot run.");
   const { keyId } = principal;
@@ -143,21 +138,7 @@ export async function submitBatch(
     const batch = toBatch(row);
     const jobs = await insertJobs(
       tx,
-      accepted.map(({ type, request: { spec, priority, metadata, webhook } }) => ({
-        ...{
-          id: Bun.randomUUIDv7() as JobId,
-          keyId,
-          type,
-          priority,
-          spec,
-          metadata,
-          requestId,
-          traceparent,
-          batchId: batch.id,
-        },
-        ...{ webhookUrl: webhook?.url ?? null, webhookEvents: webhook?.events ?? [] },
-        unfit: unfitFor(deps, spec),
-      })),
+      accepted.map((job) => ({ ...job, batchId: batch.id })),
     );
     await onCreated?.(tx, { batch, jobs });
     return { batch, jobs };

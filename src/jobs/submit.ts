@@ -273,8 +273,24 @@ export async function checkProbe(
 }
 
 /** Where a checked job cannot run. Throws `request.unsupported` when no single kind of worker can run it. */
-export const unfitFor = (deps: CheckDeps, spec: ConvertSpec): string[] =>
+const unfitFor = (deps: CheckDeps, spec: ConvertSpec): string[] =>
   unfitKinds(deps.kinds?.() ?? [], spec, deps.config.limits);
+
+/** The row of a checked job. Throws as `unfitFor` does. */
+export function newJobOf(
+  deps: CheckDeps,
+  { keyId }: Principal,
+  type: keyof typeof CHECKS,
+  { spec, priority, metadata, webhook }: ConvertRequest,
+  { requestId, traceparent }: Pick<SubmitOptions, "requestId" | "traceparent">,
+): NewJob {
+  return {
+    ...{ id: Bun.randomUUIDv7() as JobId, keyId, type, priority, spec, metadata, requestId, traceparent },
+    webhookUrl: webhook?.url ?? null,
+    webhookEvents: webhook?.events ?? [],
+    unfit: unfitFor(deps, spec),
+  };
+}
 
 /** Stores a job and says that it can be claimed. What was committed stays, whatever becomes of the hint. */
 export async function submitJob(
@@ -284,23 +300,9 @@ export async function submitJob(
   body: unknown,
   { requestId, traceparent, onCreated, keyBase }: SubmitOptions,
 ): Promise<Job> {
-  const { spec, priority, metadata, webhook } = await checkJob(deps, principal, type, { body, keyBase });
+  const request = await checkJob(deps, principal, type, { body, keyBase });
   await requireQuota(deps.sql, principal);
-  const created: NewJob = {
-    ...{
-      id: Bun.randomUUIDv7() as JobId,
-      keyId: principal.keyId,
-      type,
-      priority,
-      spec,
-      metadata,
-      requestId,
-      traceparent,
-    },
-    webhookUrl: webhook?.url ?? null,
-    webhookEvents: webhook?.events ?? [],
-    unfit: unfitFor(deps, spec),
-  };
+  const created = newJobOf(deps, principal, type, request, { requestId, traceparent });
   // A transaction of its own is needed only where an answer is stored with the job.
   const job =
     onCreated === null

@@ -9,7 +9,7 @@ import type { JobId } from "../../src/jobs/types.ts";
 import { ENGINES, makeWorker, manifestOf, mustClaim, openTestDatabase } from "../faults/protocol-harness.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until, within } from "../support/until.ts";
-import { makeTestHttp } from "./http-harness.ts";
+import { CAPABILITIES, makeTestHttp } from "./http-harness.ts";
 
 const item = (n: number, more: object = {}) => ({
   ...{ type: "convert", input_path: `in/${n}.mov`, output_path: `out/${n}.mp4` },
@@ -61,6 +61,28 @@ describe.each([...ENGINES])("batches on %s", async (engine) => {
       ...{ counts: { total: 2, queued: 2, rejected: 2 }, rejected: [{ index: 1 }, { index: 3 }] },
     });
     expect((await call("GET", `/jobs?batch_id=${id}`)).body).toMatchObject({ total: 2 });
+  });
+
+  test("what no single kind of worker can run is that item's problem, and nobody else's", async () => {
+    const { libx265: _, ...encoders } = CAPABILITIES.encoders;
+    const kinds = ["one", "other"].map((name) => ({ name, capabilities: { ...CAPABILITIES, encoders } }));
+    const { app } = makeTestHttp({ sql, root: await makeTempDir("http-batch"), services: { kinds: () => kinds } });
+    const h265 = item(2, { operations: [{ type: "transcode", video_codec: "h265" }] });
+    const request = { method: "POST", headers: { "x-api-key": key, "content-type": "application/json" } };
+    const send = async (items: readonly object[]) => {
+      const answer = await app.handle(
+        new Request("http://localhost/api/v1/batch", { ...request, body: JSON.stringify({ items }) }),
+      );
+      return { status: answer.status, body: await answer.json() };
+    };
+    expect(await send([item(1), h265])).toMatchObject({
+      status: 201,
+      body: { jobs: [{ batch_id: expect.any(String) }], rejected: [{ index: 1, error: { code: "UNSUPPORTED" } }] },
+    });
+    const path = "items[0].operations[0].video_codec";
+    expect(await send([h265])).toMatchObject({
+      ...{ status: 422, body: { error: { code: "UNSUPPORTED", details: [{ path }] } } },
+    });
   });
 
   test("whole: one wrong item and there is nothing; the problems say which", async () => {
