@@ -7,7 +7,7 @@ import { IS_FINAL } from "./guards.ts";
 import { requireQuota } from "./quota.ts";
 import { appendEvent, queueRank } from "./statements.ts";
 import { type ChangeResult, getJob, isUuid, JOB_COLUMNS, toJob } from "./store.ts";
-import { checkAgain, type SubmitDeps, type SubmitOptions } from "./submit.ts";
+import { checkAgain, type SubmitDeps, type SubmitOptions, unfitFor } from "./submit.ts";
 import { type JobId, type KeyId, PRIORITIES } from "./types.ts";
 import { requireUploads } from "./uploads.ts";
 
@@ -20,7 +20,7 @@ created AS (
   INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, metadata, retry_of, webhook_url,
     webhook_events, request_id, traceparent, unfit, log_seq)
   SELECT $3, old.key_id, old.type, 'queued', old.priority, ${queueRank("old", "old.priority")}, old.spec, old.metadata, old.id,
-    old.webhook_url, old.webhook_events, $4::text, $5::text, old.unfit, 1
+    old.webhook_url, old.webhook_events, $4::text, $5::text, $6::text[], 1
   FROM old
   RETURNING *),
 ${appendEvent(
@@ -39,16 +39,20 @@ export async function retryJob(
     newId,
     requestId,
     traceparent,
+    unfit,
   }: {
     jobId: string;
     keyId: KeyId | null;
     newId: JobId;
     requestId?: string | null;
     traceparent?: string | null;
+    /** The kinds of workers that cannot run it, as they are now. */
+    unfit?: readonly string[];
   },
 ): Promise<ChangeResult<"created">> {
   if (!isUuid(jobId)) return { outcome: "not_found", job: null };
-  const [row] = await sql.query(RETRY, [jobId, keyId, newId, requestId ?? null, traceparent ?? null]);
+  const origin = [requestId ?? null, traceparent ?? null];
+  const [row] = await sql.query(RETRY, [jobId, keyId, newId, ...origin, unfit ?? []]);
   if (row !== undefined) return { outcome: "created", job: toJob(row) };
   const job = await getJob(sql, { jobId, keyId });
   return job === null ? { outcome: "not_found", job: null } : { outcome: "conflict", job };
@@ -66,10 +70,11 @@ export async function resubmitJob(
   const spec = old.spec as ConvertSpec;
   checkAgain(deps, principal, spec);
   await requireUploads(deps.sql, old.keyId, spec.inputs);
+  const unfit = unfitFor(deps, spec);
   await requireQuota(deps.sql, principal);
   const newId = Bun.randomUUIDv7() as JobId;
   const result = await deps.sql.transaction(async (tx) => {
-    const retried = await retryJob(tx, { jobId, keyId, newId, requestId, traceparent });
+    const retried = await retryJob(tx, { jobId, keyId, newId, requestId, traceparent, unfit });
     if (retried.outcome === "created") await onCreated?.(tx, retried.job);
     return retried;
   });

@@ -273,7 +273,7 @@ export async function checkProbe(
 }
 
 /** Where a checked job cannot run. Throws `request.unsupported` when no single kind of worker can run it. */
-const unfitFor = (deps: CheckDeps, spec: ConvertSpec): string[] =>
+export const unfitFor = (deps: CheckDeps, spec: ConvertSpec): string[] =>
   unfitKinds(deps.kinds?.() ?? [], spec, deps.config.limits);
 
 /** The row of a checked job. Throws as `unfitFor` does. */

@@ -261,6 +261,14 @@ describe.each([...ENGINES])("on %s", async (engine) => {
     expect(http.coordination.hints.map(({ jobId }) => jobId)).toContain(body.id);
   });
 
+  test("a retry may go to workers that the old job could not", async () => {
+    const { id } = await create();
+    await sql.query("UPDATE jobs SET unfit = '{gone}' WHERE id = $1", [id]);
+    await call("DELETE", `/jobs/${id}`);
+    const { body } = await call("POST", `/jobs/${id}/retry`);
+    expect(await sql.query("SELECT unfit FROM jobs WHERE id = $1", [body.id])).toEqual([{ unfit: [] }]);
+  });
+
   test("logs are pages of durable events", async () => {
     const { id } = await create();
     await call("PATCH", `/jobs/${id}`, { json: { priority: "high" } });
