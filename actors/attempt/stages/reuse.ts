@@ -121,17 +121,40 @@ async function takeOver(
   );
   scope.workDir = await ports.workFolders.create(claim.lease);
   const bytes = stats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  scope.reservations.push(await reserve(ports.workFolders, claim.lease, bytes));
+  const reservation = await reserve(ports.workFolders, claim.lease, bytes);
+  try {
+    const outputs = await fetchOutputs(ports, workDirOf(scope), found, { stats, names, signal });
+    scope.reservations.push(reservation);
+    return { jobId: found.jobId, results: found.results, warnings: found.warnings, outputs };
+  } catch (error) {
+    // What is done instead reserves its own.
+    reservation.release();
+    throw error;
+  }
+}
+
+interface Fetching {
+  readonly stats: readonly ObjectStat[];
+  readonly names: readonly (string | null | undefined)[];
+  readonly signal: AbortSignal;
+}
+
+async function fetchOutputs(
+  ports: AttemptPorts,
+  workDir: string,
+  found: ReusableResult,
+  { stats, names, signal }: Fetching,
+): Promise<VerifiedOutput[]> {
   const outputs: VerifiedOutput[] = [];
   for (const [index, output] of found.outputs.entries()) {
     const [stat, name] = [stats[index], names[index]];
     if (stat === undefined || name === undefined) throw unusable("lies elsewhere");
     const file = `out/${index}`;
-    await fetchOutput(ports, output, { stat, path: join(workDirOf(scope), file), signal });
+    await fetchOutput(ports, output, { stat, path: join(workDir, file), signal });
     const { role, mediaType, media } = output;
     outputs.push({ output: { role, file, name, mediaType }, media });
   }
-  return { jobId: found.jobId, results: found.results, warnings: found.warnings, outputs };
+  return outputs;
 }
 
 /** Null when there is none that can be had. */
