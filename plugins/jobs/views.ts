@@ -32,10 +32,12 @@ export async function viewJob(context: HttpContext, request: Request, job: Job):
 const whyUnserved = (context: HttpContext, job: Job): string | null =>
   job.status === "queued" ? context.whyUnserved(job) : null;
 
-/** A job that was just made has nothing beside its row. */
 const newViews = new WeakMap<Job, JobView>();
 
-/** The same for the same row: what is stored for a repeated request is what is answered to the first. */
+/**
+ * A job that was just made has nothing beside its row. The same for the same row: what is stored for a repeated request is
+ * what is answered to the first.
+ */
 export function viewNewJob(context: HttpContext, request: Request, job: Job): JobView {
   const unserved = whyUnserved(context, job);
   const view =
