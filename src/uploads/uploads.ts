@@ -94,7 +94,10 @@ export interface Uploads {
    * else wants it. Null when there is no such upload; throws `request.conflict` when it stays another's.
    */
   open(upload: Pick<Upload, "id">, onWanted: () => void, signal: AbortSignal): Promise<UploadWriter | null>;
-  /** Marks what has expired and takes the bytes of what was deleted away, at most `limit` of each. */
+  /**
+   * Marks what has expired and takes the bytes of what was deleted away, at most `limit` of each. Each is tried whatever
+   * becomes of the others; rejects with the first error at the end.
+   */
   sweep(limit: number): Promise<void>;
   /** To be called once by a process that knows that it is alone: nobody writes yet. */
   recover(): Promise<void>;
@@ -328,10 +331,14 @@ export function makeUploads(ports: UploadsPorts): Uploads {
     open: ({ id }, onWanted, signal) => open(id, onWanted, signal),
     async sweep(limit) {
       await markExpiredUploads(sql, limit);
+      const problems: unknown[] = [];
       for (const id of await deletedUploads(sql, limit)) {
-        await bytes.remove(id);
-        await forgetUpload(sql, id);
+        await bytes
+          .remove(id)
+          .then(() => forgetUpload(sql, id))
+          .catch((error: unknown) => problems.push(error));
       }
+      if (problems.length > 0) throw problems[0];
     },
     recover: () => releaseAllWriters(sql),
     async close() {

@@ -1,6 +1,6 @@
 /** Several writers of one upload, plain PUTs, and how an upload ends. */
 import { describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { RendiffError } from "../../src/errors.ts";
@@ -195,6 +195,20 @@ describe("the end of an upload", () => {
     for (const at of [needed, written]) await expired(at);
     await uploads.sweep(100);
     expect([await isThere(needed), await isThere(written)]).toEqual([false, false]);
+  });
+
+  test("is not kept up by another whose bytes cannot be taken away", async () => {
+    const [stuck, other] = [await begin(3), await begin(3)];
+    for (const at of [stuck, other]) await append(at, 0, bytesOf(3));
+    const path = join(root, "uploads", idOf(stuck));
+    await rm(path);
+    await mkdir(path);
+    for (const at of [stuck, other]) await expired(at);
+    expect(await uploads.sweep(100).catch((error: unknown) => error)).toBeInstanceOf(Error);
+    expect([await isThere(stuck), await isThere(other)]).toEqual([true, false]);
+    await rmdir(path);
+    await uploads.sweep(100);
+    expect(await sql.query("SELECT id FROM uploads WHERE id = $1", [idOf(stuck)])).toEqual([]);
   });
 
   test("by hand waits for the job that reads it", async () => {
