@@ -4,6 +4,7 @@
  */
 import { Gauge, Registry } from "prom-client";
 import type { ErrorKind, JobErrorKind } from "../errors.ts";
+import type { FleetGauges } from "../jobs/gauges.ts";
 import type { JobStatus, JobType, Priority } from "../jobs/types.ts";
 import { makeJobMetrics } from "./job-metrics.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
@@ -15,16 +16,7 @@ export type FinalStatus = Extract<JobStatus, "completed" | "failed" | "cancelled
 export type RetryReason = JobErrorKind | "internal" | "worker.lost";
 
 /** What only the database knows: the same in every replica. */
-export interface FleetState {
-  /** Jobs that could run now and wait. */
-  readonly queueDepth: Readonly<Record<Priority, number>>;
-  readonly oldestWaitSeconds: number;
-  /** How long a job that is submitted now would wait, in seconds. */
-  readonly backlogSeconds: number;
-  readonly liveWorkers: number;
-  readonly liveSlots: number;
-  readonly webhooksOverdue: number;
-  readonly webhooksOverdueSeconds: number;
+export interface FleetState extends FleetGauges {
   /** What jobs' outputs occupy, by backend. */
   readonly storageBytes: Readonly<Record<string, number>>;
 }
