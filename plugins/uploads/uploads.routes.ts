@@ -27,6 +27,9 @@ const CREATE_HEADERS = {
   "Upload-Metadata": "Names and base64 values; filename is the upload's name.",
 };
 const OFFSET = "application/offset+octet-stream";
+const OTHER_VERSION = { description: "Another version of tus." };
+const OTHER_BYTES = { description: `Bytes that are not ${OFFSET}.` };
+const NO_ROOM = { description: "There is no room for it." };
 
 const tus = { at: "api", tag: "Uploads", access: "user" } as const;
 
@@ -52,10 +55,10 @@ export const uploadsRoutes: readonly RouteRule[] = [
     bodyType: OFFSET,
     answers: {
       201: { description: "The upload; Location is where its bytes go.", schema: uploadSchema },
-      412: { description: "Another version of tus." },
+      412: OTHER_VERSION,
       413: { description: "Larger than UPLOAD_LIMIT." },
-      415: { description: `Bytes that are not ${OFFSET}.` },
-      503: { description: "There is no room for it." },
+      415: OTHER_BYTES,
+      503: NO_ROOM,
     },
   },
   {
@@ -88,9 +91,9 @@ export const uploadsRoutes: readonly RouteRule[] = [
     bodyType: OFFSET,
     answers: {
       204: { description: "Upload-Offset is what is there now." },
-      412: { description: "Another version of tus." },
+      412: OTHER_VERSION,
       413: { description: "More than was announced, or than UPLOAD_LIMIT." },
-      415: { description: `Bytes that are not ${OFFSET}.` },
+      415: OTHER_BYTES,
       503: { description: "The disk is full; what was written before is kept." },
     },
   },
@@ -114,7 +117,7 @@ export const uploadsRoutes: readonly RouteRule[] = [
     answers: {
       201: { description: "The upload.", schema: uploadSchema },
       413: { description: "Larger than UPLOAD_LIMIT." },
-      503: { description: "There is no room for it." },
+      503: NO_ROOM,
     },
   },
 ];
