@@ -77,7 +77,7 @@ export interface Tracer {
   jobEnded(event: {
     readonly job: EndedJob;
     readonly status: JobStatus;
-    /** When it ended; default now. */
+    /** The kind of error that it failed with; null for none. */
     readonly error: string | null;
   }): void;
   /** What goes with a webhook as `traceparent`. */
