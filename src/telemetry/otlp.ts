@@ -1,6 +1,6 @@
 /**
  * Sends spans to an OpenTelemetry collector, in batches and in the background. Loaded only where one is configured: the SDK
- * costs a start some 15 ms and memory that nobody else should pay for.
+ * costs a start time and memory that nobody else should pay for.
  *
  * The SDK's own spans are left aside: ours begin in one process and end in another, which it has no way to say.
  */
