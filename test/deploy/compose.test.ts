@@ -1,5 +1,6 @@
 /** The compose files, held against the configuration and what they promise. `./dev compose` starts them. */
 import { describe, expect, test } from "bun:test";
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { loadConfig } from "../../src/config/load.ts";
@@ -68,6 +69,14 @@ async function configOf({ environment, command }: z.output<typeof serviceSchema>
   return loadConfig({ env, cwd: "/", machine, ...(role === undefined ? {} : { role }) });
 }
 
+/** A PATH on which everything is that the script runs, apart from OpenSSL. */
+async function withoutOpenssl(): Promise<string> {
+  const folder = await makeTempDir("bin");
+  for (const name of ["cat", "chmod", "cut", "mkdir", "mv", "rm"])
+    await symlink(Bun.which(name) ?? "", join(folder, name));
+  return folder;
+}
+
 describe("a service of ours", () => {
   test.each(ours)("has a configuration that Rendiff starts with: $title", async ({ service }) => {
     const { profile } = await configOf(service);
@@ -130,6 +139,26 @@ describe("compose.prod.yml", () => {
     expect(await Bun.file(join(folder, "database_url")).text()).toBe(before);
     const texts = all.map(({ service }) => JSON.stringify(service.environment));
     expect(texts.join()).not.toMatch(/postgres:\/\/|redis:\/\//);
+  });
+
+  test("makes anew a secret that a start before it left empty", async () => {
+    const folder = await makeTempDir("secrets");
+    const broken = Bun.spawnSync(["/bin/sh", "deploy/make-secrets.sh", folder], {
+      env: { PATH: await withoutOpenssl() },
+    });
+    expect(broken.exitCode).not.toBe(0);
+    await Promise.all([
+      Bun.write(join(folder, "signing_secret"), ""),
+      Bun.write(join(folder, "redis_users"), "user default on #of-another-password"),
+    ]);
+    const made = Bun.spawnSync(["sh", "deploy/make-secrets.sh", folder], { stderr: "pipe" });
+    expect([made.exitCode, made.stderr.toString()]).toEqual([0, ""]);
+    const textOf = (name: string) => Bun.file(join(folder, name)).text();
+    expect((await textOf("postgres_password")).length).toBeGreaterThan(40);
+    expect((await textOf("signing_secret")).length).toBeGreaterThan(40);
+    const password = /^redis:\/\/:(.+)@redis\n$/.exec(await textOf("redis_url"))?.[1] ?? "";
+    const hash = new Bun.CryptoHasher("sha256").update(password).digest("hex");
+    expect(await textOf("redis_users")).toBe(`user default on #${hash} ~* &* +@all\n`);
   });
 
   test("keeps database and queue where nothing outside reaches them", () => {
