@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Machine } from "../../src/config/machine.ts";
 import { VERSION } from "../../src/version.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
+import { withSecretFiles } from "./secret-files.ts";
 
 const machine: Machine = { cpuCount: 4, memoryBytes: 8e9, isTerminal: false, diskBytes: () => 1e12 };
 
@@ -51,21 +52,9 @@ const networksOf = ({ networks = [] }: z.output<typeof serviceSchema>): string[]
   Array.isArray(networks) ? networks : Object.keys(networks);
 
 async function configOf({ environment, command }: z.output<typeof serviceSchema>) {
-  const folder = await makeTempDir("secrets");
-  const contents: Record<string, string> = {
-    DATABASE_URL_FILE: "postgres://rendiff:secret@postgres/rendiff",
-    REDIS_URL_FILE: "redis://:secret@redis",
-    ADMIN_API_KEYS_FILE: "an-admin-key-of-some-length",
-    SIGNING_SECRET_FILE: "a-signing-secret-of-more-than-thirty-two-characters",
-  };
-  const files: Record<string, string> = {};
-  for (const name of Object.keys(environment).filter((one) => one in contents)) {
-    files[name] = join(folder, name);
-    await Bun.write(join(folder, name), contents[name] ?? "");
-  }
   const role = command.includes("--role") ? command[command.indexOf("--role") + 1] : undefined;
   const image = { RENDIFF_ENV: "production", API_HOST: "0.0.0.0", DATA_DIR: "/data", SANDBOX: "auto" };
-  const env = { ...image, ...environment, ...files };
+  const env = await withSecretFiles({ ...image, ...environment });
   return loadConfig({ env, cwd: "/", machine, ...(role === undefined ? {} : { role }) });
 }
 

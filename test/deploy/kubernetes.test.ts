@@ -6,7 +6,6 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Machine } from "../../src/config/machine.ts";
 import { isSettingName, SECRET_FILE_NAMES } from "../../src/config/schema.ts";
 import { testEnv } from "../support/env.ts";
-import { makeTempDir } from "../support/temp-dir.ts";
 import {
   buildText,
   type Container,
@@ -19,6 +18,7 @@ import {
   workloadsOf,
 } from "./manifests.ts";
 import { customSchemas, isCustom, refusedBy } from "./schemas.ts";
+import { withSecretFiles } from "./secret-files.ts";
 
 const VERSIONS = ["1.31", "1.34", "1.37"];
 /** Other programs' names, which reach a container for a reason. */
@@ -50,20 +50,6 @@ const roleOf = ({ args }: Container): string | undefined =>
 
 /** As the machine that the pod is scheduled to. */
 const machine: Machine = { cpuCount: 4, memoryBytes: 8e9, isTerminal: false, diskBytes: () => 1e12 };
-
-/** The environment with secret files that are there, and their folder. */
-async function withSecrets(env: Record<string, string>): Promise<Record<string, string>> {
-  const folder = await makeTempDir("secrets");
-  const files: Record<string, string> = {
-    DATABASE_URL_FILE: "postgres://rendiff:secret@postgres.example.com/rendiff",
-    REDIS_URL_FILE: "rediss://redis.example.com",
-    ADMIN_API_KEYS_FILE: "an-admin-key-of-some-length",
-    SIGNING_SECRET_FILE: "a-signing-secret-of-more-than-thirty-two-characters",
-  };
-  const moved = Object.keys(files).filter((name) => name in env);
-  for (const name of moved) await Bun.write(join(folder, name), files[name] ?? "");
-  return { ...env, ...Object.fromEntries(moved.map((name) => [name, join(folder, name)])) };
-}
 
 const routePaths = new Set(ROUTES.filter(({ at }) => at === "both").map(({ path }) => path));
 
@@ -122,7 +108,7 @@ describe("what a pod is given", () => {
     const role = roleOf(container);
     const image = { API_HOST: "0.0.0.0", DATA_DIR: "/data", SANDBOX: "auto" };
     const config = loadConfig({
-      env: await withSecrets({ ...image, ...env }),
+      env: await withSecretFiles({ ...image, ...env }),
       cwd: "/",
       machine,
       ...(role === undefined ? {} : { role }),
@@ -144,7 +130,7 @@ describe("what a pod is given", () => {
 
   test.each(servers)("may drain to its end: $title", async ({ workload, env }) => {
     if (workload.kind !== "Deployment") return;
-    const { process } = loadConfig({ env: await withSecrets({ ...env, DATA_DIR: "/data" }), cwd: "/", machine });
+    const { process } = loadConfig({ env: await withSecretFiles({ ...env, DATA_DIR: "/data" }), cwd: "/", machine });
     const drainSeconds = (process.drainDelayMs + process.drainTimeoutMs) / 1_000;
     const grace = workload.pod.terminationGracePeriodSeconds ?? 0;
     expect(grace).toBeGreaterThan(drainSeconds);
@@ -154,7 +140,7 @@ describe("what a pod is given", () => {
   test.each(servers)("is a scratch volume larger than TEMP_LIMIT and inside the pod's share: $title", async (one) => {
     const { container, workload, env } = one;
     if (roleOf(container) !== "worker") return;
-    const { worker } = loadConfig({ env: await withSecrets({ ...env, DATA_DIR: "/data" }), cwd: "/", machine });
+    const { worker } = loadConfig({ env: await withSecretFiles({ ...env, DATA_DIR: "/data" }), cwd: "/", machine });
     const mount = container.volumeMounts.find(({ mountPath }) => worker.tempDir.startsWith(`${mountPath}/`));
     const size = workload.pod.volumes.find(({ name }) => name === mount?.name)?.emptyDir?.sizeLimit ?? "";
     expect(bytesOf(size)).toBeGreaterThan(worker.tempLimitBytes);
