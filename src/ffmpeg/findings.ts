@@ -15,14 +15,25 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
 }
 
-/** Throws `ffmpeg.failed` when something was measured of nothing: FFmpeg ends with 0 also when a filter gave up. */
+export interface Measurement {
+  readonly workDir: string;
+  readonly stderr: string;
+  /** How far FFmpeg came; null when it did not say. */
+  readonly outSeconds: number | null;
+}
+
+/**
+ * Throws `ffmpeg.failed` when something was measured of nothing: FFmpeg ends with 0 also when a filter gave up. Where the
+ * plan did not know how long the file is, what has no end lasts to where FFmpeg came: else a film that is black to its end
+ * would count as one that is not.
+ */
 export async function readFindings(
   findings: readonly Finding[],
-  { workDir, stderr }: { readonly workDir: string; readonly stderr: string },
+  { workDir, stderr, outSeconds }: Measurement,
 ): Promise<Findings> {
   const found: Record<string, unknown> = {};
   for (const { name, kind, file, minSeconds = 0, endSeconds = 0 } of findings) {
-    const reader = makeReader(kind, { minSeconds, endSeconds });
+    const reader = makeReader(kind, { minSeconds, endSeconds: endSeconds > 0 ? endSeconds : (outSeconds ?? 0) });
     if (file === null) for (const line of stderr.split(/\r?\n/)) reader.push(line);
     else for await (const line of linesOf(join(workDir, file))) reader.push(line);
     const value = reader.end();

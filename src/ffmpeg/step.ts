@@ -181,13 +181,14 @@ export async function runStep(request: StepRequest): Promise<StepResult> {
   if (fed !== null) throw fed;
   assertDone(request, exit, guard.ending);
   const final = last as EncodeProgress | null;
+  const outSeconds = final?.outSeconds ?? null;
   return {
     wallMs: exit.wallMs,
     cpuMs: exit.cpuMs ?? 0,
     peakRssBytes: exit.peakRssBytes,
     frames: final?.frame ?? null,
-    outSeconds: final?.outSeconds ?? null,
+    outSeconds,
     loudness: step.measures === undefined ? [] : parseLoudness(exit.stderrTail),
-    findings: await readFindings(step.findings ?? [], { workDir, stderr: exit.stderrTail }),
+    findings: await readFindings(step.findings ?? [], { workDir, stderr: exit.stderrTail, outSeconds }),
   };
 }

@@ -200,7 +200,7 @@ export interface Finding {
   readonly kind: FindingKind;
   /** Relative to the work folder; null: the end of what FFmpeg prints on stderr. */
   readonly file: string | null;
-  /** Of intervals: shorter ones do not count, and what has no end lasts to the end of the file. */
+  /** Of intervals: shorter ones do not count, and what has no end lasts to the end of the file; 0 where that is not known. */
   readonly minSeconds?: number;
   readonly endSeconds?: number;
 }
