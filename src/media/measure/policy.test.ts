@@ -25,6 +25,8 @@ describe("a policy", () => {
     [{ vmaf_min: 90 }, vmaf(89.9996), /VMAF is 89.9996, below 90/],
     [{ vmaf_min: 90 }, vmaf(71.23456), /VMAF is 71.23456, below 90/],
     [{ vmaf_min: 1 }, {}, /unknown/],
+    [{ black_max: 1 }, {}, /black is unknown/],
+    [{ loudness: { max: -1 } }, {}, /loudness is unknown/],
     [{ black_max: 2 }, { blackdetect: found(2) }, null],
     [{ black_max: 2 }, { blackdetect: found(2.04) }, /black for 2.04 s at a stretch, more than 2/],
     [{ freeze_max: 0 }, { freezedetect: found(0.5) }, /frozen for 0.5 s/],

@@ -64,12 +64,14 @@ export function missesOf(
     ["silence", policy.silence_max, "silent"],
   ] as const;
   for (const [metric, most, word] of lengths) {
-    const longest = found<Found>(metric)?.longest ?? 0;
-    if (most !== undefined && longest > most + 0.001)
+    if (most === undefined) continue;
+    const longest = found<Found>(metric)?.longest;
+    if (longest === undefined) misses.push(`how long it is ${word} is unknown`);
+    else if (longest > most + 0.001)
       misses.push(`it is ${word} for ${number(longest)} s at a stretch, more than ${most}`);
   }
   const loudness = found<Loudness>("loudness");
-  if (policy.loudness !== undefined && loudness !== undefined)
-    misses.push(...loudnessMisses(loudness, policy.loudness));
+  if (policy.loudness !== undefined)
+    misses.push(...(loudness === undefined ? ["the loudness is unknown"] : loudnessMisses(loudness, policy.loudness)));
   return misses;
 }
