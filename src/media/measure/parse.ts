@@ -1,6 +1,6 @@
 /**
- * What FFmpeg's measuring filters write and print, read line by line so that a film of hours needs no more memory than a
- * clip. Formats are those of FFmpeg 4.4 to 9.0. A reader takes lines and gives its values at the end; `null` says that
+ * What FFmpeg's measuring filters write and print, read line by line so that of a film of hours no more is kept than a
+ * number for each frame, for the percentile of VMAF and MS-SSIM. Formats are those of FFmpeg 4.4 to 9.0. A reader takes lines and gives its values at the end; `null` says that
  * nothing was measured, and whoever asked for it fails the job.
  */
 import type { FindingKind } from "../types.ts";
