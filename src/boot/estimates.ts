@@ -1,15 +1,39 @@
-/** `POST /estimate` on this machine: the inputs where a plan finds them, the plan's parts, and what they say of the whole. */
+/**
+ * `POST /estimate` on this machine: the inputs where a plan finds them, the plan's parts, and what they say of the whole. Two
+ * at a time in a process: whoever asks for more is asked to come back, before anything is fetched.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileNameOf, type InputRef, toRunnable } from "../../actors/attempt/spec.ts";
 import { requireInput } from "../../actors/attempt/stages/download.ts";
 import type { MediaService } from "../../plugins/context.ts";
+import { RendiffError } from "../errors.ts";
 import { estimable } from "../media/plan/estimable.ts";
 import type { PlanInput } from "../media/types.ts";
 import { openRemote } from "../transfer/remote-input.ts";
 import { inputFile, placeInput } from "../work-folders/place-input.ts";
-import { makeEstimator, type Placed } from "./media-estimate.ts";
+import { estimateIn, type Placed } from "./media-estimate.ts";
 import type { MediaServicePorts } from "./media-service.ts";
+
+const AT_ONCE_MAX = 2;
+
+function makeGate(): <Value>(work: () => Promise<Value>) => Promise<Value> {
+  let running = 0;
+  return async (work) => {
+    if (running >= AT_ONCE_MAX)
+      throw new RendiffError({
+        kind: "service.unavailable",
+        publicMessage: "Other estimates are under way; ask again when they are done.",
+        retryAfterSeconds: 10,
+      });
+    running += 1;
+    try {
+      return await work();
+    } finally {
+      running -= 1;
+    }
+  };
+}
 
 interface Placing {
   readonly index: number;
@@ -19,7 +43,7 @@ interface Placing {
 }
 
 export function makeEstimates({ media, storage, limits, threads }: MediaServicePorts): MediaService["estimate"] {
-  const runEstimate = makeEstimator(media);
+  const gated = makeGate();
 
   /** An input where FFmpeg will look for it: bound there, or fetched whole. */
   async function place(ref: InputRef, { index, workDir, reserve, signal }: Placing): Promise<Placed["readOnly"]> {
@@ -33,7 +57,7 @@ export function makeEstimates({ media, storage, limits, threads }: MediaServiceP
     await remote.complete(signal);
     return [];
   }
-  return (spec, signal) =>
+  const estimate: MediaService["estimate"] = (spec, signal) =>
     media.inScratch(async (workDir, reserve) => {
       const runnable = toRunnable(spec, storage);
       await mkdir(join(workDir, "in"));
@@ -51,6 +75,7 @@ export function makeEstimates({ media, storage, limits, threads }: MediaServiceP
         ...{ operations, options, outputName: fileNameOf(output), inputs },
         ...{ capabilities: media.capabilities, limits, threads },
       });
-      return { ...(await runEstimate(wanted, placed, signal)), warnings: wanted.warnings };
+      return { ...(await estimateIn(media, wanted, placed, signal)), warnings: wanted.warnings };
     });
+  return (spec, signal) => gated(() => estimate(spec, signal));
 }

@@ -1,10 +1,9 @@
 /**
  * Runs a conversion over parts of its film and predicts the whole: sandboxed, within the memory budget and the reserved disk
- * space like a job, with what it wrote gone afterwards. Two at a time in a process: whoever asks for more is asked to come back.
+ * space like a job, with what it wrote gone afterwards.
  */
 import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { RendiffError } from "../errors.ts";
 import { writePlanFiles } from "../ffmpeg/plan-files.ts";
 import {
   type Estimate,
@@ -29,7 +28,6 @@ const SAMPLE_SECONDS = 10;
 const SAMPLES_MAX = 9;
 /** A film not much longer than its samples runs as a whole. */
 const WHOLE_SECONDS = 50;
-const AT_ONCE_MAX = 2;
 const NICENESS = 10;
 
 export interface Placed {
@@ -80,7 +78,12 @@ async function runPlan(
   return { seconds, wallSeconds: wallMs / 1000, cpuSeconds: cpuMs === null ? null : cpuMs / 1000, bytes, memoryBytes };
 }
 
-async function estimateIn(media: Media, wanted: Estimable, placed: Placed, signal: AbortSignal): Promise<Estimate> {
+export async function estimateIn(
+  media: Media,
+  wanted: Estimable,
+  placed: Placed,
+  signal: AbortSignal,
+): Promise<Estimate> {
   const { whole, outputSeconds, copies, gopSeconds } = wanted;
   const run = (plan: Plan, seconds: number) => runPlan(media, plan, placed, seconds, signal);
   await placed.reserve(
@@ -109,24 +112,4 @@ async function estimateIn(media: Media, wanted: Estimable, placed: Placed, signa
     runs.push(await run(wanted.part(start, duration), duration));
   }
   return estimateFrom(tiny, runs, outputSeconds, gopSeconds);
-}
-
-export type Estimator = (wanted: Estimable, placed: Placed, signal: AbortSignal) => Promise<Estimate>;
-
-export function makeEstimator(media: Media): Estimator {
-  let running = 0;
-  return async (wanted, placed, signal) => {
-    if (running >= AT_ONCE_MAX)
-      throw new RendiffError({
-        kind: "service.unavailable",
-        publicMessage: "Other estimates are under way; ask again when they are done.",
-        retryAfterSeconds: 10,
-      });
-    running += 1;
-    try {
-      return await estimateIn(media, wanted, placed, signal);
-    } finally {
-      running -= 1;
-    }
-  };
 }
