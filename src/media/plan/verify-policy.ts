@@ -59,13 +59,13 @@ export const policedOutputs = (drafts: readonly OutputDraft[], { options }: Plan
         : file,
     );
 
+/** Which program compares is the deployment's matter, and so is the step that does. */
+const shareOf = ({ findings = [] }: PlanStep): number =>
+  findings.some(({ kind }) => kind === "vmaf") ? COMPARING_SHARE : LOOKING_SHARE;
+
 /** The steps of an encode with those of its policy behind them. */
 export function withPolicy(steps: readonly PlanStep[], policed: Policed | null): readonly PlanStep[] {
-  const added = policed?.steps ?? [];
-  const share = added.reduce((sum, { id }) => sum + (id === "verify-vmaf" ? COMPARING_SHARE : LOOKING_SHARE), 0);
-  const rest = 1 - share;
-  return [
-    ...steps.map((step) => ({ ...step, weight: step.weight * rest })),
-    ...added.map((step) => ({ ...step, weight: step.id === "verify-vmaf" ? COMPARING_SHARE : LOOKING_SHARE })),
-  ];
+  const added = (policed?.steps ?? []).map((step) => ({ ...step, weight: shareOf(step) }));
+  const rest = 1 - added.reduce((sum, { weight }) => sum + weight, 0);
+  return [...steps.map((step) => ({ ...step, weight: step.weight * rest })), ...added];
 }
