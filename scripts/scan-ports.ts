@@ -12,7 +12,8 @@ function accepts(host: string, port: number): Promise<boolean> {
       socket.destroy();
       resolve(answer);
     };
-    socket.once("connect", () => end(true));
+    // A port of this machine that nobody listens on may be the one that the call itself was given: it then reaches itself.
+    socket.once("connect", () => end(socket.localPort !== port || socket.localAddress !== socket.remoteAddress));
     socket.once("timeout", () => end(false));
     socket.once("error", () => end(false));
   });
