@@ -12,8 +12,14 @@ export function configFor(options: LoadOptions = {}): Config {
 function secretsOf({ keys, database, redis, storage, telemetry }: Config): string[] {
   const stores = storage.backends.flatMap(secretsOfBackend);
   const urls = [database.url, database.replicaUrl, redis.url].flatMap(secretsOfUrl);
-  const collector = Object.values(telemetry.traces?.headers ?? {});
+  const collector = Object.values(telemetry.traces?.headers ?? {}).flatMap(secretsOfHeader);
   return [...keys.adminKeys, keys.signingSecret, ...urls, ...stores, ...collector].filter((text) => text !== null);
+}
+
+/** The whole, what follows a scheme (`Bearer …`), and both as they are given: percent-encoded. */
+function secretsOfHeader(value: string): string[] {
+  const parts = [value, value.replace(/^\S+\s+/, "")];
+  return [...new Set([...parts, ...parts.map(encodeURIComponent)])];
 }
 
 /** The whole, and the password as it stands there and as it is sent. */

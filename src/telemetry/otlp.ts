@@ -18,6 +18,7 @@ const CLOSE_MS_MAX = 3_000;
 /** A collector that is away would otherwise say so every few seconds. */
 const COMPLAIN_EVERY_MS = 60_000;
 const DELAY_MS = 1_000;
+const REASON_LENGTH_MAX = 500;
 
 const KINDS = {
   server: SpanKind.SERVER,
@@ -61,12 +62,16 @@ export interface SinkOptions {
   readonly role: string;
 }
 
+/** At the end of a word: the collector may have repeated what it was sent, and half a token is not known for one. */
+const shortened = (message: string): string =>
+  message.length <= REASON_LENGTH_MAX ? message : message.slice(0, REASON_LENGTH_MAX).replace(/\S*$/, "…");
+
 function complainTo(logger: Logger): void {
   let quietUntilMs = 0;
   const complain = (message: string): void => {
     if (performance.now() < quietUntilMs) return;
     quietUntilMs = performance.now() + COMPLAIN_EVERY_MS;
-    logger.warn({ reason: message.slice(0, 500) }, "traces could not be sent");
+    logger.warn({ reason: shortened(message) }, "traces could not be sent");
   };
   const ignore = (): void => {};
   const sink = { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore };

@@ -44,8 +44,11 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
 
 /** `secrets` are masked wherever they stand: keys of the operator's have no form of their own. */
 export function makeRedactor(secrets: readonly string[] = []): (line: string) => string {
-  // As they stand inside a JSON string.
-  const exact = secrets.filter((secret) => secret.length >= 8).map((secret) => JSON.stringify(secret).slice(1, -1));
+  // As they stand inside a JSON string, and in one that is the value of another.
+  const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
+  const exact = secrets
+    .filter((secret) => secret.length >= 8)
+    .flatMap((secret) => [...new Set([escaped(escaped(secret)), escaped(secret)])]);
   return (line) => {
     let clean = line;
     for (const secret of exact) clean = clean.replaceAll(secret, MASK);

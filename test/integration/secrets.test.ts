@@ -7,6 +7,7 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
 import { makeApi } from "../support/api.ts";
+import { afterFile } from "../support/cleanup.ts";
 import { makeClip } from "../support/media.ts";
 import { makeSite, runCommand, startServer } from "../support/server.ts";
 import { freePort } from "../support/servers.ts";
@@ -23,6 +24,7 @@ const SECRETS = {
   store: plant("Store"),
   blobs: Buffer.from(plant("Blobs")).toString("base64"),
   collector: plant("Collector"),
+  team: plant("Team"),
   inputUrl: plant("InputUrl"),
   webhookUrl: plant("WebhookUrl"),
   wrongKey: plant("WrongKey"),
@@ -51,6 +53,20 @@ async function allRows(url: string): Promise<string> {
   }
 }
 
+/** Repeats what it was sent, as some do with a token that they do not know. */
+function startEchoingCollector(): string {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch({ headers }) {
+      const token = headers.get("authorization")?.replace("Bearer ", "");
+      return new Response(`Not known: ${token} ${headers.get("x-team")}. `.repeat(100), { status: 401 });
+    },
+  });
+  afterFile(() => server.stop(true));
+  return `http://127.0.0.1:${server.port}`;
+}
+
 test("no secret is in the log, in an answer, or in a row", async () => {
   const store = await startStore("rclone");
   const base = await makeSite("postgres");
@@ -63,8 +79,8 @@ test("no secret is in the log, in an answer, or in a row", async () => {
       DATABASE_URL: withPassword(databaseUrl, SECRETS.database),
       ...{ S3_ENDPOINT: store.url, S3_ACCESS_KEY_ID: ACCESS_KEY, S3_SECRET_ACCESS_KEY: SECRETS.store },
       AZURE_STORAGE_CONNECTION_STRING: `DefaultEndpointsProtocol=http;AccountName=a;AccountKey=${SECRETS.blobs};BlobEndpoint=http://127.0.0.1:${freePort()}/a;`,
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${freePort()}`,
-      ...{ OTEL_EXPORTER_OTLP_HEADERS: `authorization=${SECRETS.collector}`, OTEL_EXPORTER_OTLP_TIMEOUT: "500" },
+      OTEL_EXPORTER_OTLP_ENDPOINT: startEchoingCollector(),
+      OTEL_EXPORTER_OTLP_HEADERS: `Authorization=Bearer%20${SECRETS.collector},x-team=${SECRETS.team}`,
       ALLOW_PRIVATE_NETWORKS: "loopback",
     },
   };
@@ -142,6 +158,9 @@ test("no secret is in the log, in an answer, or in a row", async () => {
   const all = { ...SECRETS, ...mine };
   const log = await server.log();
   expect(log).toContain('"level":"debug"');
+  expect(log.includes("Not known: [redacted] [redacted].")).toBe(true);
+  // Not even the beginning of one, where a text was cut.
+  expect(log.match(/plantedCo.*?"/g)).toBeNull();
   expect(findIn(log, all)).toEqual([]);
   expect(findIn([failed, misconfigured].map(({ stdout, stderr }) => stdout + stderr).join("\n"), all)).toEqual([]);
   expect(findIn(said.join("\n"), all)).toEqual([]);
