@@ -58,7 +58,14 @@ function migrationsOf(header: ArchiveHeader, known: readonly KnownMigration[]): 
       hint: `Import with version ${header.version} or a later one.`,
     });
   }
-  return known.filter(({ name }) => header.migrations.some((applied) => applied.name === name));
+  const wanted = known.filter(({ name }) => header.migrations.some((applied) => applied.name === name));
+  // The others build on it: none of them could be applied to a database that is empty.
+  if (wanted[0] !== known[0]) {
+    throw invalidArchive(
+      `The archive was damaged: it does not name the migration ${known[0]?.name}, which every one has.`,
+    );
+  }
+  return wanted;
 }
 
 async function refuseMigratedFurther(sql: SqlRunner, wanted: readonly KnownMigration[]): Promise<void> {

@@ -77,6 +77,9 @@ export async function openArchive(chunks: AsyncIterable<Uint8Array>): Promise<Op
       `The archive has format ${format}, written by version ${version}; this program reads ${ARCHIVE_FORMAT}.`,
     );
   }
+  if (parsed.data.migrations.length === 0) {
+    throw invalidArchive("The archive names no migrations, so nothing says what its tables are.");
+  }
   return { header: parsed.data, parts: readParts(lines, first.value) };
 }
 

@@ -236,6 +236,8 @@ describe("what is refused", () => {
       "no sequences": `${lines.filter((line) => !line.startsWith('{"sequences"')).join("\n")}\n`,
       "more behind the end": `${text}["x"]\n`,
       "no text": `${lines[0]}\n\xff`,
+      "no migrations": text.replace(/"migrations":\[.*?\]/, '"migrations":[]'),
+      "no first migration": text.replace(/"migrations":\[\{.*?\},/, '"migrations":['),
     };
     const sql = await empty("pglite");
     for (const [what, bytes] of Object.entries(damaged)) {
@@ -243,7 +245,7 @@ describe("what is refused", () => {
         throw new Error(`${what} was taken`, { cause });
       });
       expect([what, error.kind]).toEqual([what, "request.invalid"]);
-      if (what !== "no sequences" && what !== "a table less") {
+      if (!["no sequences", "a table less", "no first migration"].includes(what)) {
         expect((await failure(checkArchive(pieces(bytes)))).kind).toBe("request.invalid");
       }
     }
