@@ -49,6 +49,6 @@ export async function tidy(ports: TidyPorts): Promise<void> {
   await settleAll([
     ...backends.map((backend) => sweepStaging(ports, backend)),
     expire(ports, ports).then(() => {}),
-    ports.uploads.sweep(BATCH),
+    ports.uploads.sweep(BATCH).then(() => {}),
   ]);
 }

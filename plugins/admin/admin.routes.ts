@@ -71,6 +71,7 @@ export const cleanupSchema = z.strictObject({
   jobs: z.int().describe("Ended longer ago than RETENTION_JOBS."),
   jobs_with_outputs: z.int().describe("Ended longer ago than RETENTION_OUTPUTS, with outputs in storage."),
   idempotency_keys: z.int().describe("Answers kept for longer than 24 hours."),
+  uploads: z.int().describe("Expired, and needed by no job that has not ended."),
 });
 
 export const keyListQuerySchema = z.strictObject({

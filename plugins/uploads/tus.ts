@@ -9,7 +9,8 @@ import type { Readable } from "node:stream";
 import { DataStore, type Locker, Server, Upload as TusUpload } from "@tus/server";
 import { RendiffError } from "../../src/errors.ts";
 import { getUpload, type Upload } from "../../src/jobs/uploads.ts";
-import { visibleKey } from "../../src/security/principal.ts";
+import { type Principal, visibleKey } from "../../src/security/principal.ts";
+import { roleAllows } from "../../src/security/roles.ts";
 import type { OnCreated, UploadWriter } from "../../src/uploads/uploads.ts";
 import { notFound } from "../answers.ts";
 import { isStorableText } from "../body.ts";
@@ -68,6 +69,9 @@ function metadataOf(given: TusUpload["metadata"]): { name: string; metadata: Rec
   return { name: [...name].slice(0, NAME_LENGTH_MAX).join(""), metadata };
 }
 
+const mayWrite = ({ keyId, role }: Principal, upload: Upload): boolean =>
+  keyId === upload.keyId && roleAllows(role, "user");
+
 const toTus = (upload: Upload, keepMs: number): TusUpload =>
   new TusUpload({
     id: upload.id,
@@ -85,6 +89,7 @@ class RequestStore extends DataStore implements Locker {
   readonly #request: Request;
   readonly #onCreated: OnCreated | undefined;
   #writer: UploadWriter | null = null;
+  #looked: Upload | null = null;
   #wanted: { cancel: () => void; signal: AbortSignal } | null = null;
 
   constructor(context: HttpContext, request: Request, onCreated: OnCreated | undefined) {
@@ -114,6 +119,11 @@ class RequestStore extends DataStore implements Locker {
     if (upload === null || this.#wanted === null) throw notFound("upload");
     // A plain PUT is nobody's to go on with.
     if (!upload.resumable && upload.status === "receiving") throw notFound("upload");
+    // Who comes back to write asks first, which ends the connection that broke; who could not write has only a look.
+    if (this.#request.method === "HEAD" && !mayWrite(principalOf(this.#request), upload)) {
+      this.#looked = await uploads.look(upload);
+      return;
+    }
     this.#writer = await uploads.open(upload, this.#wanted.cancel, this.#wanted.signal);
     if (this.#writer === null) throw notFound("upload");
   }
@@ -130,12 +140,11 @@ class RequestStore extends DataStore implements Locker {
     const given = { id: file.id, keyId, name, metadata, sizeBytes, resumable: true };
     await this.#context.uploads.begin(given, this.#onCreated);
     await this.#open(file.id);
-    if (sizeBytes === 0) await this.#held.complete();
     return file;
   }
 
   override async getUpload(): Promise<TusUpload> {
-    return toTus(this.#held.upload, this.getExpiration());
+    return toTus(this.#looked ?? this.#held.upload, this.getExpiration());
   }
 
   override write(stream: Readable): Promise<number> {

@@ -11,6 +11,7 @@ import { idempotently, type StoreAnswer } from "../idempotent.ts";
 import { API_PREFIX } from "../route-rule.ts";
 import { principalOf, stateOf } from "../state.ts";
 import { answerTus, TUS_VERSION } from "./tus.ts";
+import type { UploadView } from "./uploads.routes.ts";
 import { toUploadView, uploadUrl, withMedia } from "./view.ts";
 
 const invalid = (publicMessage: string): RendiffError => new RendiffError({ kind: "request.invalid", publicMessage });
@@ -43,11 +44,20 @@ async function create(context: HttpContext, request: Request): Promise<Response>
   try {
     const made = await idempotently(context, request, announced(request), begin);
     made.headers.set("tus-resumable", TUS_VERSION);
-    return made;
+    return keyed ? await withExpiry(made) : made;
   } catch (error) {
     if (error instanceof Refused) return error.response;
     throw error;
   }
+}
+
+/** A repeated answer says it as the first one does. */
+async function withExpiry(made: Response): Promise<Response> {
+  const text = await made.text();
+  const view = JSON.parse(text) as UploadView;
+  const { headers, status } = made;
+  if (view.status !== "complete") headers.set("upload-expires", new Date(view.expires_at).toUTCString());
+  return new Response(text, { status, headers });
 }
 
 /** Thrown, so that the Idempotency-Key is free again. */

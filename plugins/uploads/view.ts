@@ -38,13 +38,22 @@ const isNoMedia = (error: unknown): boolean =>
 export async function withMedia(context: HttpContext, request: Request, upload: Upload): Promise<Upload> {
   if (upload.status !== "complete" || upload.media !== undefined) return upload;
   const ref = { backend: UPLOAD_BACKEND, key: upload.id };
+  const say = (error: unknown, message: string): void =>
+    context.logger.warn({ err: error, upload: upload.id }, message);
+  const probe = (signal: AbortSignal): Promise<unknown> =>
+    context.media.probe(ref, signal).catch((error: unknown) => {
+      if (isNoMedia(error)) return null;
+      throw error;
+    });
   try {
-    const media = await withDeadline(request, PROBE_TIMEOUT_MS, (signal) => context.media.probe(ref, signal));
-    await recordUploadMedia(context.sql, upload.id, media);
+    const media = await withDeadline(request, PROBE_TIMEOUT_MS, probe);
+    // The upload is there whatever becomes of this: to answer with an error would make the client send it again.
+    await recordUploadMedia(context.sql, upload.id, media).catch((error: unknown) =>
+      say(error, "what an upload is could not be kept; the next look finds it out again"),
+    );
     return { ...upload, media };
   } catch (error) {
-    if (isNoMedia(error)) await recordUploadMedia(context.sql, upload.id, null);
-    else context.logger.warn({ err: error, upload: upload.id }, "an upload could not be probed now");
+    say(error, "an upload could not be probed now");
     return upload;
   }
 }

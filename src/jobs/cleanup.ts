@@ -6,6 +6,7 @@ import { deleteExpiredIdempotency, deleteExpiredJobs, expiredOutputs, interrupte
 import { settleAll } from "./settle-all.ts";
 import { milliseconds } from "./statements.ts";
 import type { JobId } from "./types.ts";
+import { countExpiredUploads } from "./uploads.ts";
 
 const BATCH = 100;
 /** Longer than a delete request to a store can take. */
@@ -24,7 +25,11 @@ export interface CleanupCounts {
   readonly jobsWithOutputs: number;
   readonly jobs: number;
   readonly idempotencyKeys: number;
+  /** Expired, and those whose bytes could not be taken away before. */
+  readonly uploads: number;
 }
+
+type Expired = Omit<CleanupCounts, "uploads">;
 
 /** Goes on behind what cannot be deleted, until the time is up; the first failure is thrown at the end. */
 async function deleteAll(deps: DeleteOutputsDeps, jobIds: readonly JobId[]): Promise<number> {
@@ -56,7 +61,7 @@ async function expireOutputs(deps: DeleteOutputsDeps, olderThanMs: number | null
 async function expireRows(
   { sql }: DeleteOutputsDeps,
   olderThanMs: number | null,
-): Promise<Omit<CleanupCounts, "jobsWithOutputs">> {
+): Promise<Omit<Expired, "jobsWithOutputs">> {
   const limit = BATCH;
   const jobs = olderThanMs === null ? 0 : await deleteExpiredJobs(sql, { olderThanMs, limit });
   if (olderThanMs !== null) await deleteExpiredBatches(sql, { olderThanMs, limit });
@@ -67,7 +72,7 @@ async function expireRows(
 export async function expire(
   deps: DeleteOutputsDeps,
   { retentionJobsMs, retentionOutputsMs }: Retention,
-): Promise<CleanupCounts> {
+): Promise<Expired> {
   const [outputs] = await Promise.allSettled([expireOutputs(deps, retentionOutputsMs)]);
   const rows = await expireRows(deps, retentionJobsMs);
   if (outputs.status === "rejected") throw outputs.reason;
@@ -81,7 +86,7 @@ const COUNT = `SELECT
       AND o.backend = ANY ($3::text[]))) AS outputs,
   (SELECT count(*)::integer FROM idempotency_keys k WHERE k.expires_at <= now()) AS keys`;
 
-/** What `expire` would come to, without deleting anything. */
+/** What `cleanUp` would come to, without deleting anything. */
 export async function countExpired(
   deps: Pick<DeleteOutputsDeps, "sql" | "storage">,
   { retentionJobsMs, retentionOutputsMs }: Retention,
@@ -91,22 +96,28 @@ export async function countExpired(
     retentionOutputsMs,
     backendsOf(deps),
   ]);
-  return { jobsWithOutputs: row?.outputs ?? 0, jobs: row?.jobs ?? 0, idempotencyKeys: row?.keys ?? 0 };
+  const uploads = await countExpiredUploads(deps.sql);
+  return { jobsWithOutputs: row?.outputs ?? 0, jobs: row?.jobs ?? 0, idempotencyKeys: row?.keys ?? 0, uploads };
 }
 
 /** So many batches at most by one call: what is left is the reconciler's, and an answer must come. */
 const ROUNDS_MAX = 20;
 
-export async function cleanUp(deps: DeleteOutputsDeps, retention: Retention): Promise<CleanupCounts> {
-  let total: CleanupCounts = { jobsWithOutputs: 0, jobs: 0, idempotencyKeys: 0 };
+export interface CleanupDeps extends DeleteOutputsDeps {
+  readonly uploads: { sweep(limit: number): Promise<number> };
+}
+
+export async function cleanUp(deps: CleanupDeps, retention: Retention): Promise<CleanupCounts> {
+  let total: CleanupCounts = { jobsWithOutputs: 0, jobs: 0, idempotencyKeys: 0, uploads: 0 };
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const done = await expire(deps, retention);
+    const done = { ...(await expire(deps, retention)), uploads: await deps.uploads.sweep(BATCH) };
     total = {
       jobsWithOutputs: total.jobsWithOutputs + done.jobsWithOutputs,
       jobs: total.jobs + done.jobs,
       idempotencyKeys: total.idempotencyKeys + done.idempotencyKeys,
+      uploads: total.uploads + done.uploads,
     };
-    if (done.jobsWithOutputs + done.jobs + done.idempotencyKeys === 0) break;
+    if (done.jobsWithOutputs + done.jobs + done.idempotencyKeys + done.uploads === 0) break;
   }
   return total;
 }

@@ -235,9 +235,11 @@ export async function markDeleted(
   return row.free ? "deleted" : "busy";
 }
 
+const IS_EXPIRED = `u.status <> 'deleted' AND u.expires_at <= now() AND ${IS_FREE} AND NOT ${IS_NEEDED}`;
+
 const EXPIRE = `
 WITH doomed AS (
-  SELECT u.* FROM uploads u WHERE u.status <> 'deleted' AND u.expires_at <= now() AND ${IS_FREE} AND NOT ${IS_NEEDED}
+  SELECT u.* FROM uploads u WHERE ${IS_EXPIRED}
   ORDER BY u.expires_at LIMIT $1::integer FOR UPDATE SKIP LOCKED),
 ${DELETE_DOOMED}
 SELECT g.id FROM gone g`;
@@ -245,6 +247,14 @@ SELECT g.id FROM gone g`;
 /** Marks what has expired and is neither being written nor needed by an open job. Returns how many. */
 export async function markExpiredUploads(sql: SqlRunner, limit: number): Promise<number> {
   return (await sql.query(EXPIRE, [limit])).length;
+}
+
+/** What a sweep would take away, however many. */
+export async function countExpiredUploads(sql: SqlRunner): Promise<number> {
+  const [row] = await sql.query<{ n: number }>(
+    `SELECT count(*)::integer AS n FROM uploads u WHERE u.status = 'deleted' OR (${IS_EXPIRED})`,
+  );
+  return row?.n ?? 0;
 }
 
 /** Marked as deleted, and not forgotten yet. */

@@ -94,11 +94,13 @@ export interface Uploads {
    * else wants it. Null when there is no such upload; throws `request.conflict` when it stays another's.
    */
   open(upload: Pick<Upload, "id">, onWanted: () => void, signal: AbortSignal): Promise<UploadWriter | null>;
+  /** As much of it as there is now, whoever writes it. */
+  look(upload: Upload): Promise<Upload>;
   /**
-   * Marks what has expired and takes the bytes of what was deleted away, at most `limit` of each. Each is tried whatever
-   * becomes of the others; rejects with the first error at the end.
+   * Marks what has expired and takes the bytes of what was deleted away, at most `limit` of each; resolves to how many are
+   * gone. Each is tried whatever becomes of the others; rejects with the first error at the end.
    */
-  sweep(limit: number): Promise<void>;
+  sweep(limit: number): Promise<number>;
   /** To be called once by a process that knows that it is alone: nobody writes yet. */
   recover(): Promise<void>;
   close(): Promise<void>;
@@ -204,7 +206,7 @@ class Writer implements UploadWriter {
       },
     };
     await bytes.write(this.upload.id, this.upload.offsetBytes, chunks, onBytes);
-    if (this.upload.offsetBytes === this.upload.sizeBytes) await this.complete();
+    await this.completeIfWhole();
     return this.upload.offsetBytes;
   }
 
@@ -212,6 +214,11 @@ class Writer implements UploadWriter {
     if (sizeBytes > this.#ports.limitBytes) throw tooLargeUpload(this.#ports.limitBytes);
     if (!(await declareSize(this.#ports.sql, { ...this.#id, sizeBytes }))) throw takenOver();
     this.upload = { ...this.upload, sizeBytes };
+  }
+
+  async completeIfWhole(): Promise<void> {
+    const { status, offsetBytes, sizeBytes } = this.upload;
+    if (status === "receiving" && offsetBytes === sizeBytes) await this.complete();
   }
 
   async complete(): Promise<Upload> {
@@ -255,8 +262,8 @@ class Writer implements UploadWriter {
 }
 
 /** What the file holds is the truth; less than is on record means that it is not the file. */
-async function measured(ports: UploadsPorts, upload: Upload): Promise<Upload> {
-  const written = await ports.bytes.size(upload.id, { isNew: upload.offsetBytes === 0 });
+async function measured(ports: UploadsPorts, upload: Upload, isNew: boolean): Promise<Upload> {
+  const written = await ports.bytes.size(upload.id, { isNew });
   if (written < upload.offsetBytes) {
     throw new RendiffError({
       kind: "storage.corrupt",
@@ -271,18 +278,52 @@ async function begin(ports: UploadsPorts, given: Begin, onCreated: OnCreated | u
   if ((given.sizeBytes ?? 0) > limitBytes) throw tooLargeUpload(limitBytes);
   const freeBytes = await ports.freeBytes();
   const keepMs = given.resumable ? ports.keepMs : KEEP_UNRESUMABLE_MS;
+  // Without a byte to come it is complete from the start, and its file has to be there first.
+  if (given.sizeBytes === 0) await ports.bytes.size(given.id, { isNew: true });
   return await sql.transaction(async (tx) => {
     await tx.query(`SELECT pg_advisory_xact_lock(${ROOM_LOCK})`);
     const needed = (given.sizeBytes ?? 0) + (await bytesToCome(tx)) + SPARE_BYTES;
     if (freeBytes !== null && needed > freeBytes) throw noRoom();
-    const upload = await insertUpload(tx, { ...given, keepMs });
+    const inserted = await insertUpload(tx, { ...given, keepMs });
+    const upload = given.sizeBytes === 0 ? await completeEmpty(tx, inserted, keepMs) : inserted;
     await onCreated?.(tx, upload);
     return upload;
   });
 }
 
+async function completeEmpty(tx: SqlRunner, { id }: Upload, keepMs: number): Promise<Upload> {
+  const writer = Bun.randomUUIDv7();
+  await takeWriter(tx, { id, writer, ttlMs: 0 });
+  const done = await completeUpload(tx, { id, writer, sizeBytes: 0, keepMs });
+  if (done === null) throw takenOver();
+  return done;
+}
+
+async function look(ports: UploadsPorts, upload: Upload): Promise<Upload> {
+  if (upload.status === "complete") return upload;
+  return await measured(ports, upload, false).catch((error: unknown) => {
+    // Its file is made for its first byte.
+    if (upload.offsetBytes > 0) throw error;
+    return upload;
+  });
+}
+
+async function sweep({ sql, bytes }: UploadsPorts, limit: number): Promise<number> {
+  await markExpiredUploads(sql, limit);
+  const problems: unknown[] = [];
+  const ids = await deletedUploads(sql, limit);
+  for (const id of ids) {
+    await bytes
+      .remove(id)
+      .then(() => forgetUpload(sql, id))
+      .catch((error: unknown) => problems.push(error));
+  }
+  if (problems.length > 0) throw problems[0];
+  return ids.length;
+}
+
 export function makeUploads(ports: UploadsPorts): Uploads {
-  const { sql, bus, bytes, logger, timing = TIMING } = ports;
+  const { sql, bus, logger, timing = TIMING } = ports;
   const wanted: Wanted = new Map();
   // Without it a writer that is asked to end is not heard of, and its time has to run out.
   const subscription = bus.subscribe(channels.uploads, ({ id }) => wanted.get(String(id))?.());
@@ -293,15 +334,20 @@ export function makeUploads(ports: UploadsPorts): Uploads {
     const sinceMs = performance.now();
     const upload = await takeWriter(sql, { id, writer, ttlMs: timing.ttlMs });
     if (upload === null) return null;
+    let taken: Writer | null = null;
     try {
-      const real = await measured(ports, upload);
+      const real = await measured(ports, upload, upload.offsetBytes === 0);
       wanted.set(id, onWanted);
       const onEnd = (): void => {
         if (wanted.get(id) === onWanted) wanted.delete(id);
       };
-      return new Writer(ports, { upload: real, writer, sinceMs, timing }, onEnd);
+      taken = new Writer(ports, { upload: real, writer, sinceMs, timing }, onEnd);
+      // Its last byte was written by one that died, or lost the database, before it could say so.
+      await taken.completeIfWhole();
+      return taken;
     } catch (error) {
-      await releaseWriter(sql, { id, writer, offsetBytes: upload.offsetBytes, keepMs: 0 });
+      if (taken === null) await releaseWriter(sql, { id, writer, offsetBytes: upload.offsetBytes, keepMs: 0 });
+      else await taken.release();
       throw error;
     }
   }
@@ -329,17 +375,8 @@ export function makeUploads(ports: UploadsPorts): Uploads {
     keepMs: ports.keepMs,
     begin: (upload, onCreated) => begin(ports, upload, onCreated),
     open: ({ id }, onWanted, signal) => open(id, onWanted, signal),
-    async sweep(limit) {
-      await markExpiredUploads(sql, limit);
-      const problems: unknown[] = [];
-      for (const id of await deletedUploads(sql, limit)) {
-        await bytes
-          .remove(id)
-          .then(() => forgetUpload(sql, id))
-          .catch((error: unknown) => problems.push(error));
-      }
-      if (problems.length > 0) throw problems[0];
-    },
+    look: (upload) => look(ports, upload),
+    sweep: (limit) => sweep(ports, limit),
     recover: () => releaseAllWriters(sql),
     async close() {
       for (const stop of wanted.values()) stop();

@@ -135,13 +135,20 @@ describe.each([...ENGINES])("cleaning by hand on %s", async (engine) => {
       await http.call("DELETE", `/jobs/${id}`, { key: admin.key });
       jobIds.push(id);
     }
-    expect(await ask("?dry_run=true")).toEqual({ dry_run: true, jobs: 0, jobs_with_outputs: 0, idempotency_keys: 0 });
+    const none = { jobs: 0, jobs_with_outputs: 0, idempotency_keys: 0, uploads: 0 };
+    expect(await ask("?dry_run=true")).toEqual({ dry_run: true, ...none });
+    const upload = await http.call("POST", "/uploads", {
+      ...{ key: admin.key, headers: { "tus-resumable": "1.0.0", "upload-length": "1" } },
+    });
+    expect(upload.status).toBe(201);
+    await sql.query("UPDATE uploads SET expires_at = now()");
     await sql.query("UPDATE jobs SET completed_at = now() - interval '2 hours' WHERE id = ANY ($1::uuid[])", [
       jobIds.slice(0, 2),
     ]);
-    const expired = { jobs: 2, jobs_with_outputs: 0, idempotency_keys: 0 };
+    const expired = { ...none, jobs: 2, uploads: 1 };
     expect(await ask("?dry_run=true")).toEqual({ dry_run: true, ...expired });
     expect(await ask("")).toEqual({ dry_run: false, ...expired });
+    expect(await sql.query("SELECT id FROM uploads")).toEqual([]);
     expect(await sql.query("SELECT id FROM jobs")).toEqual([{ id: jobIds[2] ?? "" }]);
     const page = await http.call("GET", "/admin/audit?action=cleanup", { key: admin.key });
     expect(await page.json()).toMatchObject({ items: [{ actor: admin.apiKey.id, data: expired }] });

@@ -1,5 +1,5 @@
 /** Several writers of one upload, plain PUTs, and how an upload ends. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -50,6 +50,23 @@ describe("one writer at a time", () => {
     socket.destroy();
     expect((await append(at, 70_000, bytes.slice(70_000))).status).toBe(204);
     expect(await stored(at)).toEqual(bytes);
+  });
+
+  test("who could not write it looks at it, and the connection goes on", async () => {
+    const bytes = bytesOf(100_000);
+    const at = await begin(bytes.length);
+    const [admin, reader] = [await http.key({ role: "admin" }), await http.key({ role: "readonly" })];
+    const look = async (as: string): Promise<string | null> =>
+      (await ask("HEAD", at, { headers: TUS }, as)).headers.get("upload-offset");
+    expect(await look(admin.key)).toBe("0");
+    const { socket, answered } = await sendPart(at, 0, bytes.length, bytes.subarray(0, 60_000));
+    await sql.query("UPDATE uploads SET key_id = $2 WHERE id = $1", [idOf(at), reader.apiKey.id]);
+    for (const as of [admin.key, reader.key]) expect(await look(as)).toBe("60000");
+    socket.write(bytes.subarray(60_000));
+    expect(await answered).toContain(" 204 ");
+    socket.destroy();
+    expect(await stored(at)).toEqual(bytes);
+    expect(await look(reader.key)).toBe("100000");
   });
 
   test("two that write at once: one goes on, the other is told of it, and nothing is mixed", async () => {
@@ -139,6 +156,21 @@ describe("a plain PUT", () => {
     worker.probe = async () => MEDIA;
     expect((await view(`/uploads/${first.id}`)).media_type).toBeNull();
     expect((await view(`/uploads/${second.id}`)).media_type).toBe("video/mp4");
+  });
+
+  test("that the database could not hear of is looked at again, and is there", async () => {
+    const call = sql.query.bind(sql);
+    const broken = spyOn(sql, "query").mockImplementation(((...args: Parameters<typeof call>) =>
+      args[0].includes("SET media") ? Promise.reject(new Error("The database is away.")) : call(...args)) as never);
+    const answer = await ask("PUT", "/uploads/a.mp4", { body: bytesOf(10) });
+    const made = (await answer.json()) as View;
+    expect([answer.status, made.status, made.media_type]).toEqual([201, "complete", "video/mp4"]);
+    const row = (): Promise<unknown> =>
+      sql.query("SELECT media IS NULL AS unknown FROM uploads WHERE id = $1", [made.id]);
+    expect(await row()).toEqual([{ unknown: true }]);
+    broken.mockRestore();
+    expect((await view(`/uploads/${made.id}`)).media_type).toBe("video/mp4");
+    expect(await row()).toEqual([{ unknown: false }]);
   });
 
   test("that is empty, too large, partial or badly named is refused, and leaves nothing", async () => {

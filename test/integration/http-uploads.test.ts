@@ -1,6 +1,6 @@
 /** Uploads over a real server: tus with its own client, and what is refused. */
 import { describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { appendFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { Upload as TusClient } from "tus-js-client";
@@ -96,6 +96,17 @@ describe("a resumable upload", () => {
     expect(await view(await begin(0))).toMatchObject({ status: "complete", bytes: 0 });
   });
 
+  test("whose last byte is there is complete, though its end was not recorded", async () => {
+    const at = await begin(9);
+    await append(at, 0, bytesOf(5));
+    // As one that was killed, or lost the database, right before it could say so.
+    await appendFile(join(root, "uploads", idOf(at)), bytesOf(9).subarray(5));
+    expect(await offsetOf(at)).toBe(9);
+    expect(await view(at)).toMatchObject({ status: "complete", bytes: 9, offset: 9 });
+    expect((await append(at, 9, new Uint8Array(0))).status).toBe(204);
+    expect(await stored(at)).toEqual(bytesOf(9));
+  });
+
   test("keeps what arrived before its connection broke", async () => {
     const bytes = bytesOf(300_000);
     const at = await begin(bytes.length);
@@ -114,12 +125,16 @@ describe("a resumable upload", () => {
     expect(await readdir(join(root, "uploads"))).not.toContain(idOf(at));
   });
 
-  test("is made once for an Idempotency-Key", async () => {
-    const headers = { ...TUS, "upload-length": "7", "idempotency-key": "once" };
+  test.each(["7", "0"])("of %s bytes is made once for an Idempotency-Key, and answers the same", async (length) => {
+    const headers = { ...TUS, "upload-length": length, "idempotency-key": `once-${length}` };
     const first = await ask("POST", "/uploads", { headers });
     const again = await ask("POST", "/uploads", { headers });
     expect([first.status, again.status, again.headers.get("idempotency-replayed")]).toEqual([201, 201, "true"]);
-    expect(again.headers.get("location")).toBe(first.headers.get("location"));
+    for (const name of ["location", "upload-expires", "tus-resumable"])
+      expect([name, again.headers.get(name)]).toEqual([name, first.headers.get(name)]);
+    const view = (await first.clone().json()) as View;
+    expect(view.status).toBe(length === "0" ? "complete" : "receiving");
+    expect(await again.text()).toBe(await first.text());
     const different = await ask("POST", "/uploads", { headers: { ...headers, "upload-length": "8" } });
     expect(await codeOf(different)).toBe("422 IDEMPOTENCY_MISMATCH");
   });

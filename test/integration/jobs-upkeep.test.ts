@@ -193,10 +193,20 @@ for (const engine of ENGINES) {
       const storage = { names: ["away", "local"], backend: store } as unknown as StorageRegistry;
       const deps = { sql, storage, coordination: makeMemoryCoordination(), logger: silentLogger() };
       const retention = { retentionJobsMs: null, retentionOutputsMs: 0 };
-      expect(await countExpired(deps, retention)).toEqual({ jobsWithOutputs: 2, jobs: 0, idempotencyKeys: 1 });
+      expect(await countExpired(deps, retention)).toEqual({
+        jobsWithOutputs: 2,
+        jobs: 0,
+        idempotencyKeys: 1,
+        uploads: 0,
+      });
       await expect(expire(deps, retention)).rejects.toBe(away);
       expect(deleted).toEqual(["local"]);
-      expect(await countExpired(deps, retention)).toEqual({ jobsWithOutputs: 1, jobs: 0, idempotencyKeys: 0 });
+      expect(await countExpired(deps, retention)).toEqual({
+        jobsWithOutputs: 1,
+        jobs: 0,
+        idempotencyKeys: 0,
+        uploads: 0,
+      });
     });
 
     test("outputs are deleted under their keys' claims, and an interrupted deletion is taken up again", async () => {

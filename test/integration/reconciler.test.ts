@@ -57,7 +57,7 @@ describe("the reconciler", () => {
         tracer: makeTracer({ sink: null }),
       },
       workFolders: await makeWorkFolders({ tempDir, tempLimitBytes: 1e9 }),
-      uploads: { sweep: async () => undefined },
+      uploads: { sweep: async () => 0 },
       ...{ logger: silentLogger(), holder: Bun.randomUUIDv7(), tickIntervalMs: 3_600_000, reapAfterTicks: 3 },
       ...{ poisonAfter: 3, publishTimeoutMs: 60_000, retentionJobsMs: null, retentionOutputsMs: null },
     };
