@@ -1,13 +1,13 @@
 /** The attempt's hands with plain fakes around them: what it reports, refuses, waits for and leaves behind. */
 import { describe, expect, test } from "bun:test";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Actor, toPromise } from "xstate";
 import { RendiffError } from "../../src/errors.ts";
 import type { LiveProgress, PublishManifest } from "../../src/jobs/types.ts";
 import type { MediaInfo } from "../../src/media/types.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
-import type { StorageBackend } from "../../src/storage/port.ts";
+import type { StagedObject, StorageBackend } from "../../src/storage/port.ts";
 import { makeStorageRegistry } from "../../src/storage/registry.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
 import { makeTracer } from "../../src/telemetry/tracer.ts";
@@ -34,7 +34,7 @@ interface Setup {
   readonly ports?: Partial<AttemptPorts>;
   readonly backend?: (own: StorageBackend) => Partial<StorageBackend>;
   /** Instead of the encode's own work; it has written its file by then. */
-  readonly during?: (root: string, signal: AbortSignal) => Promise<void>;
+  readonly during?: (root: string, signal: AbortSignal, step: { file: string; moved(): void }) => Promise<void>;
 }
 
 /** An attempt on real local storage and work folders, with fakes for FFmpeg and the database. */
@@ -75,12 +75,13 @@ async function prepare(setup: Setup = {}) {
       sandboxed: false,
       probe: async () => MEDIA,
       async run({ step, workDir, signal, onProgress }) {
-        for (const percent of [0, 50, 100]) {
+        const say = (percent: number): void =>
           onProgress({ percent, fps: 25, speed: 1, etaSeconds: 1, outSeconds: 1 } as never);
-        }
+        for (const percent of [0, 50, 100]) say(percent);
         await mkdir(join(workDir, "out"), { recursive: true });
-        await writeFile(join(workDir, "out/0.mp4"), `output of ${step.id}`);
-        await setup.during?.(root, signal);
+        const file = join(workDir, "out/0.mp4");
+        await writeFile(file, `output of ${step.id}`);
+        await setup.during?.(root, signal, { file, moved: () => say(100) });
         return { wallMs: 10, cpuMs: 10, loudness: [] };
       },
       async verify({ file }, { workDir }) {
@@ -218,6 +219,41 @@ describe("an attempt", () => {
       expect(happened).toContain("fail");
       if (aborts) expect(await kept()).toEqual(["in.mp4"]);
     }
+  });
+
+  test("what was begun while the file was written is gone on with, though it could not be recorded then", async () => {
+    const recorded: string[] = [];
+    const begun: StagedObject[] = [];
+    const known = Promise.withResolvers<void>();
+    const { run, kept } = await prepare({
+      async during(_root, _signal, { file, moved }) {
+        // As large as an output has to be for that.
+        await truncate(file, 17 * 1024 * 1024);
+        moved();
+        await known.promise;
+      },
+      backend: (own) => ({
+        async stage(...args: Parameters<StorageBackend["stage"]>) {
+          const staged = await own.stage(...args);
+          begun.push(staged);
+          return staged;
+        },
+        sendAhead: () => Promise.reject(new Error("It was never recorded.")),
+      }),
+      recorder: {
+        async staged(objects) {
+          const handles = objects.flatMap((object) => ("handle" in object ? [object.handle] : []));
+          recorded.push(...handles);
+          if (handles.length === 0 || recorded.length > 1) return true;
+          known.resolve();
+          throw new Error("the database is away");
+        },
+      },
+    });
+    expect(await run()).toMatchObject({ outcome: "completed" });
+    const [handle = ""] = begun.map((staged) => staged.handle);
+    expect([begun.length, recorded]).toEqual([1, [handle, handle]]);
+    expect(await kept()).toEqual(["in.mp4", "out.mp4"]);
   });
 
   test("what a manifest in the row names is never removed: publishing that fails only puts the job back", async () => {

@@ -19,7 +19,8 @@ export function makeTerminalRecorder(report: (report: TerminalReport) => void): 
     },
     progress: (progress) => report({ type: "progress", ...progress }),
     async staged(objects) {
-      own = objects.filter((object) => "handle" in object);
+      const handles = objects.filter((object) => "handle" in object);
+      own = [...new Set([...own, ...handles])];
       return true;
     },
     reusable: async () => [],

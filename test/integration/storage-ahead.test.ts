@@ -39,7 +39,8 @@ async function growingFile(workDir: string) {
       await handle.write(bytes, 0, bytes.length, at);
       tell();
     },
-    async end() {
+    async end(sizeBytes: number) {
+      await handle.truncate(sizeBytes);
       await handle.close();
       whole = true;
       tell();
@@ -128,13 +129,13 @@ describe.each([
     };
   };
 
-  /** Writes `before`, waits until `parts` parts are there, then `after` in its place, and publishes. */
+  /** Writes `before`, waits until `parts` parts are there, then `after` in its place, longer or not, and publishes. */
   async function run(before: Uint8Array, after: Uint8Array, parts: number, fails?: (number: number) => boolean) {
     const { backend } = subject;
     watch(fails);
     const file = await growingFile(workDir);
     const staged = await backend.stage(KEY, newOwner());
-    const options = { growing: file.growing, sizeBytesMax: after.length, signal: new AbortController().signal };
+    const options = { growing: file.growing, sizeBytesMax: 10 * PART, signal: new AbortController().signal };
     const sending = backend.sendAhead?.(staged, file.path, options);
     for (let at = 0; at < before.length; at += PART) {
       await file.write(before.subarray(at, at + PART), at);
@@ -143,7 +144,7 @@ describe.each([
     }
     await until(() => sent.length >= parts, { timeoutMs: 20_000 });
     await file.write(after, 0);
-    await file.end();
+    await file.end(after.length);
     const ahead = await sending;
     const early = [...sent].sort();
     if (ahead === undefined) throw new Error("Nothing can be sent ahead here.");
@@ -177,6 +178,13 @@ describe.each([
     expect(await run(before, after, 3)).toMatchObject({ early: [2, 3, 4], late: [1, 5] });
   }, 60_000);
 
+  test("a file that was begun anew and came out shorter", async () => {
+    const [before, after] = [someBytes(5 * PART, 1), someBytes(2 * PART + 7, 2)];
+    const { early, late } = await run(before, after, 4);
+    expect(early).toEqual([2, 3, 4, 5]);
+    expect(late).toEqual([1, 2, 3]);
+  }, 60_000);
+
   test("again, what has changed meanwhile, and what did not get through", async () => {
     const bytes = someBytes(4 * PART);
     const changed = Uint8Array.from(bytes);
@@ -199,7 +207,7 @@ describe.each([
     await file.write(someBytes(3 * PART), 0);
     await until(async () => (await subject.leftParts(staged)) > 0, { timeoutMs: 20_000 });
     giveUp.abort(new Error("given up"));
-    await file.end();
+    await file.end(3 * PART);
     await expect(sending).rejects.toThrow();
     await backend.abort(staged);
     expect(await subject.leftParts(staged)).toBe(0);

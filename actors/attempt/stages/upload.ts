@@ -32,15 +32,18 @@ export async function upload(
   if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
   const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
   const early = scope.staged;
+  const begun = new Map(early.map((object) => [`${object.backend} ${object.key}`, object]));
   const staged = await fewAtOnce(places, UPLOADS_AT_ONCE, async ({ backend, key }, ordinal): Promise<StagedObject> => {
-    const output = context.verified[ordinal]?.output;
-    const begun = context.encode?.ahead?.get(output?.file ?? "")?.staged;
-    const object = begun ?? (await ports.storage.backend(backend).stage(key, owner, signal, output?.mediaType));
-    scope.staged = [...new Set([...scope.staged, object])];
+    // Begun while the file was written, whatever came of it there: the row names one for each key, and would forget it.
+    const own = begun.get(`${backend} ${key}`);
+    if (own !== undefined) return own;
+    const mediaType = context.verified[ordinal]?.output.mediaType;
+    const object = await ports.storage.backend(backend).stage(key, owner, signal, mediaType);
+    scope.staged = [...scope.staged, object];
     return object;
   });
   if (!(await recorder.staged(staged))) return LEASE_LOST;
-  // Begun while the file was written, and lost sight of: the row names one for each key.
+  // Of an output that did not come about after all.
   for (const object of early.filter((one) => !staged.includes(one))) {
     await ports.storage.backend(object.backend).abort(object, signal);
   }

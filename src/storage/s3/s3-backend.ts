@@ -25,7 +25,7 @@ import { isOwnedBy, METADATA, makePlacement, type Owner, type Place, type Placem
 import { emptyStream, rangeOf, toStream } from "../remote/read.ts";
 import { openParts, sendParts } from "../remote/source.ts";
 import { aborting, openClient, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
-import { Uploads, uploadIdOf } from "./uploads.ts";
+import { type StoredPart, Uploads, uploadIdOf } from "./uploads.ts";
 
 const PARTS_AT_ONCE = 2;
 /** Waits for a completion that another process is in the middle of, in milliseconds. */
@@ -59,6 +59,10 @@ function isOurs({ ContentLength, Metadata, ETag }: HeadObjectCommandOutput, stag
   if (isOwnedBy(Metadata, staged)) return true;
   return !(METADATA.job in (Metadata ?? {})) && ETag === `"${staged.fingerprint.split(":")[1]}"`;
 }
+
+/** Of a file that was begun anew and came out shorter, the parts behind its end are there too, and are never named. */
+const firstParts = (parts: readonly StoredPart[] | null, count: number): readonly StoredPart[] | null =>
+  parts?.filter(({ PartNumber = 0 }) => PartNumber <= count) ?? null;
 
 class S3Backend implements StorageBackend {
   readonly name: string;
@@ -142,16 +146,17 @@ class S3Backend implements StorageBackend {
       const id = this.#idOf(staged);
       await using source = await openParts(filePath, await cutOf(filePath, options.ahead));
       let sent = 0;
-      await sendParts(source, { atOnce: PARTS_AT_ONCE, signal }, async (part, partSignal) => {
+      const parts = await sendParts(source, { atOnce: PARTS_AT_ONCE, signal }, async (part, partSignal) => {
         const isThere = options.ahead !== undefined && options.ahead.sums.get(part.number) === sumOf(part.bytes);
         if (!isThere) await this.#uploads.putPart(place, id, part, partSignal);
         sent += part.bytes.length;
         onBytes(sent);
+        return part.number;
       });
-      const stored = await this.#uploads.parts(place, id, signal);
+      const stored = firstParts(await this.#uploads.parts(place, id, signal), parts.length);
       const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
       if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "kept other bytes than were sent for");
-      return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: `${stored?.length}:${source.md5()}` };
+      return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: `${parts.length}:${source.md5()}` };
     });
   }
 
@@ -167,9 +172,10 @@ class S3Backend implements StorageBackend {
   publish(staged: StagedBytes, { ifAbsent, signal }: { ifAbsent: boolean; signal?: AbortSignal }) {
     return this.#do(staged.key, signal, async (place): Promise<PublishOutcome> => {
       const id = this.#idOf(staged);
-      const parts = await this.#uploads.parts(place, id, signal);
+      const count = Number(staged.fingerprint.split(":")[0]);
+      const parts = firstParts(await this.#uploads.parts(place, id, signal), count);
       if (parts !== null) {
-        if (`${parts.length}` !== staged.fingerprint.split(":")[0]) throw corrupt(staged.key, "lost parts of");
+        if (parts.length !== count) throw corrupt(staged.key, "lost parts of");
         const taken = await this.#complete(place, id, { staged, parts, ifAbsent, signal });
         if (taken) return { outcome: "exists" };
       }
@@ -296,7 +302,7 @@ class S3Backend implements StorageBackend {
 
 interface Completion {
   readonly staged: StagedBytes;
-  readonly parts: NonNullable<Awaited<ReturnType<Uploads["parts"]>>>;
+  readonly parts: readonly StoredPart[];
   readonly ifAbsent: boolean;
   readonly signal: AbortSignal | undefined;
 }
