@@ -1,7 +1,9 @@
 /** The actor system of a process: one root, which everything else runs under. */
 import { toPromise } from "xstate";
+import type { WorkerId } from "../src/jobs/types.ts";
 import type { Logger } from "../src/telemetry/logger.ts";
 import type { CourierLogic } from "./courier/courier.logic.ts";
+import { type LiveActor, liveActors } from "./live-actors.ts";
 import type { ReconcilerLogic } from "./reconciler/reconciler.logic.ts";
 import { spawnRoot } from "./spawn-root.ts";
 import { systemMachine } from "./system.machine.ts";
@@ -17,6 +19,8 @@ export interface SystemPorts {
 }
 
 export interface RunningSystem {
+  /** What lives in it now. `workerId` is null before a worker has registered, and where there is none. */
+  describe(): { readonly workerId: WorkerId | null; readonly actors: readonly LiveActor[] };
   /** Stops claiming; running attempts finish or are put back. Resolves when all of it has ended. Idempotent. */
   drain(): Promise<void>;
   /** Rejects if the system fails; resolves when it was drained. */
@@ -33,6 +37,11 @@ export function startSystem({ worker, reconciler, courier, slots, logger }: Syst
   ended.catch(() => {});
   return {
     ended,
+    describe() {
+      const context = actor.getSnapshot().children.worker?.getSnapshot().context;
+      const workerId = context !== undefined && "workerId" in context ? context.workerId : null;
+      return { workerId, actors: liveActors(actor) };
+    },
     drain() {
       // What has ended hears nothing any more, and would say so in the log.
       if (actor.getSnapshot().status === "active") actor.send({ type: "drain" });

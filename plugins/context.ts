@@ -30,6 +30,17 @@ export interface MediaService {
   estimate(spec: ConvertSpec, signal: AbortSignal): Promise<Estimate & { readonly warnings: readonly string[] }>;
 }
 
+/** What one replica says of itself. */
+export interface ReplicaView {
+  readonly id: string;
+  readonly role: string;
+  readonly version: string;
+  /** Of its row in `workers`; null where no jobs run, and before it has one. */
+  readonly workerId: string | null;
+  /** Its actors by their ids in it, and the state each is in. */
+  readonly actors: readonly { readonly id: string; readonly state: string }[];
+}
+
 export interface HealthCheck {
   readonly name: string;
   /** Resolves to what is remarkable (null: nothing) and rejects when the thing does not work. */
@@ -60,6 +71,8 @@ export interface HttpServices {
   capabilities(): Capabilities | null;
   readonly media: MediaService;
   readonly uploads: Uploads;
+  /** What the replicas that answer within a second say of themselves, this one among them. Waits for these workers. */
+  askReplicas(workerIds: readonly string[]): Promise<readonly ReplicaView[]>;
   /** The one door to URLs that clients name. */
   readonly urlGuard: UrlGuard;
   /** The kinds of workers that are known. */

@@ -29,6 +29,8 @@ export interface ReconcilerPorts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
+  /** Adds this replica's sample to those that are kept. */
+  recordSample(): Promise<void>;
   /** This process; two reconcilers of one process would be one too many. */
   readonly holder: string;
   readonly tickIntervalMs: number;
@@ -37,6 +39,8 @@ export interface ReconcilerPorts {
   readonly publishTimeoutMs: number;
   /** Default: half an hour. */
   readonly ageAfterMs?: number;
+  /** Default: a minute. */
+  readonly sampleEveryMs?: number;
   readonly retentionJobsMs: number | null;
   readonly retentionOutputsMs: number | null;
 }
@@ -52,6 +56,7 @@ const ROUND_MS_MIN = 50;
 const TIDY_EVERY_TICKS = 12;
 /** Folders are this machine's own: nobody else sweeps them, whoever has the turn. */
 const SWEEP_EVERY_TICKS = 2;
+const SAMPLE_EVERY_MS = 60_000;
 
 export async function tellReaped(
   { coordination, logger, metrics, tracer }: Pick<ReconcilerPorts, "coordination" | "logger" | "metrics" | "tracer">,
@@ -118,6 +123,8 @@ async function untilNextRound({ sql, tickIntervalMs }: ReconcilerPorts): Promise
 }
 
 export interface RoundWork {
+  /** Also keeps a sample of this replica, whoever has the turn. */
+  readonly samples?: boolean;
   /** Also deletes what has expired and what nobody will publish. */
   readonly tidies: boolean;
   /** Also removes work folders that nobody works in. */
@@ -127,11 +134,12 @@ export interface RoundWork {
 /** Resolves to the milliseconds until the next round is due. */
 export async function runRound(
   ports: ReconcilerPorts,
-  { tidies, sweeps }: RoundWork,
+  { tidies, sweeps, samples = false }: RoundWork,
   queue: QueueState = { isLong: false },
 ): Promise<number> {
   const { sql, coordination, tickIntervalMs, holder } = ports;
   if (sweeps) await ports.workFolders?.sweep(() => processingAttempts(sql));
+  if (samples) await ports.recordSample();
   const tick = await advanceTick(sql, tickIntervalMs);
   if (tick !== null) await hurry(ports.logger, () => coordination.bus.publish(channels.tick, { tick }));
   // The turn saves work between replicas; it protects nothing.
@@ -151,6 +159,9 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
   // By time and not by rounds: a storm of retries makes many of those.
   let tidyAtMs = Number.NEGATIVE_INFINITY;
   let sweepAtMs = Number.NEGATIVE_INFINITY;
+  const sampleEveryMs = ports.sampleEveryMs ?? SAMPLE_EVERY_MS;
+  // Of a process that has only begun there is nothing to say.
+  let sampleAtMs = performance.now() + sampleEveryMs;
   const queue: QueueState = { isLong: false };
   return reconcilerMachine.provide({
     actors: {
@@ -158,10 +169,12 @@ export function makeReconcilerLogic(ports: ReconcilerPorts) {
         const nowMs = performance.now();
         const tidies = nowMs >= tidyAtMs;
         const sweeps = nowMs >= sweepAtMs;
+        const samples = nowMs >= sampleAtMs;
+        if (samples) sampleAtMs = nowMs + sampleEveryMs;
         if (sweeps) sweepAtMs = nowMs + SWEEP_EVERY_TICKS * ports.tickIntervalMs;
         if (tidies) tidyAtMs = nowMs + TIDY_EVERY_TICKS * ports.tickIntervalMs;
         try {
-          return await runRound(ports, { tidies, sweeps }, queue);
+          return await runRound(ports, { tidies, sweeps, samples }, queue);
         } catch (error) {
           ports.logger.warn({ err: error }, "a round of the reconciler failed; the next one tries again");
           throw error;

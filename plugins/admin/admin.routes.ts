@@ -1,5 +1,6 @@
 /** The rules of `/admin`. */
 import { z } from "zod";
+import { HISTORY_HOURS_MAX } from "../../src/jobs/system-metrics.ts";
 import { keyChangesSchema, rotationSchema } from "../../src/security/change-keys.ts";
 import { keyPropertiesSchema } from "../../src/security/keys.schema.ts";
 import { ROLES } from "../../src/security/roles.ts";
@@ -90,6 +91,32 @@ const classStats = z.strictObject({
   oldest_wait_seconds: z.number(),
 });
 
+export const statsQuerySchema = z.strictObject({
+  history_hours: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(HISTORY_HOURS_MAX)
+    .default(1)
+    .describe("How far `history` reaches back; it has about 60 points whatever that is."),
+});
+
+const queueDepth = z.strictObject({ high: z.int(), normal: z.int(), low: z.int() });
+
+const historyPoint = z.strictObject({
+  at: timestamp.describe("When the stretch of time begins."),
+  replicas: z.int(),
+  queue_depth: queueDepth.describe("Jobs that could run and waited, at most."),
+  oldest_wait_seconds: z.number().describe("The longest that one of them had waited."),
+  slots: z.number().describe("Jobs that all workers could run at once."),
+  slots_in_use: z.number(),
+  ffmpeg_speed_ratio: z.number().nullable().describe("Media seconds per second; null when nothing was encoded."),
+  jobs_completed: z.number(),
+  jobs_failed: z.number(),
+  requests: z.number(),
+  requests_failed: z.number().describe("Answered with 5xx."),
+});
+
 export const statsSchema = z.strictObject({
   queue: z.strictObject({ high: classStats, normal: classStats, low: classStats }),
   processing: z.int(),
@@ -99,7 +126,15 @@ export const statsSchema = z.strictObject({
   webhooks: z.strictObject({ pending: z.int(), failed_24h: z.int() }),
   output_bytes: z.record(z.string(), z.number()).describe("What jobs' outputs occupy, by storage backend."),
   connections: z.int().describe("Streams and sockets open on this replica."),
+  history: z.array(historyPoint).describe("What replicas noted each minute, kept for a week; oldest first."),
 });
+
+const liveActors = z.array(
+  z.strictObject({
+    id: z.string().describe("Its path in the replica: `worker/attempt-{job_id}-{lease}/encode`."),
+    state: z.string().describe("Of a chart the state it is in, such as `working.encoding`; else `active`."),
+  }),
+);
 
 export const workersSchema = z.strictObject({
   items: z.array(
@@ -113,8 +148,12 @@ export const workersSchema = z.strictObject({
       draining: z.boolean(),
       alive: z.boolean(),
       started_at: timestamp,
+      actors: liveActors.nullable().describe("What lives in it now; null when it did not answer within a second."),
     }),
   ),
+  others: z
+    .array(z.strictObject({ id: z.uuid(), role: z.string(), version: z.string(), actors: liveActors }))
+    .describe("Replicas that answered and have no worker: they serve the API, or have only just started."),
 });
 
 const occupied = {
@@ -224,7 +263,8 @@ export const adminRoutes: readonly RouteRule[] = [
     id: "admin.stats",
     method: "GET",
     path: "/admin/stats",
-    summary: "The queue at this moment",
+    summary: "The queue at this moment, and what was lately",
+    query: statsQuerySchema,
     answers: { 200: { description: "Figures.", schema: statsSchema } },
   },
   {
@@ -240,7 +280,7 @@ export const adminRoutes: readonly RouteRule[] = [
     id: "admin.workers",
     method: "GET",
     path: "/admin/workers",
-    summary: "The workers that have not left",
-    answers: { 200: { description: "Workers.", schema: workersSchema } },
+    summary: "The workers that have not left, and what lives in each replica",
+    answers: { 200: { description: "Workers, and the other replicas.", schema: workersSchema } },
   },
 ];

@@ -4,6 +4,7 @@ import { adminFigures } from "../../src/jobs/admin-figures.ts";
 import { cleanUp, countExpired } from "../../src/jobs/cleanup.ts";
 import { queueStats } from "../../src/jobs/ready.ts";
 import { listStorageUsage, storedBytes } from "../../src/jobs/storage-usage.ts";
+import { readHistory } from "../../src/jobs/system-metrics.ts";
 import { listWorkers } from "../../src/jobs/workers.ts";
 import { listAudit } from "../../src/security/audit.ts";
 import { answer } from "../answers.ts";
@@ -13,7 +14,7 @@ import type { HttpContext } from "../context.ts";
 import { parseQuery } from "../query.ts";
 import { API_PREFIX } from "../route-rule.ts";
 import { toSnakeCase } from "../snake-case.ts";
-import { auditQuerySchema, cleanupQuerySchema } from "./admin.routes.ts";
+import { auditQuerySchema, cleanupQuerySchema, statsQuerySchema } from "./admin.routes.ts";
 
 async function auditPage(context: HttpContext, request: Request): Promise<Response> {
   const { limit, before, action, actor } = parseQuery(request, auditQuerySchema);
@@ -29,13 +30,16 @@ async function auditPage(context: HttpContext, request: Request): Promise<Respon
   });
 }
 
-async function stats(context: HttpContext): Promise<Response> {
+async function stats(context: HttpContext, request: Request): Promise<Response> {
+  const { history_hours: hours } = parseQuery(request, statsQuerySchema);
   const { byPriority, processing } = await queueStats(context.readSql);
   const { ended, webhooks, outputBytes } = await adminFigures(context.readSql);
+  const history = await readHistory(context.readSql, hours);
   return answer(200, {
     queue: toSnakeCase(byPriority),
     ...{ processing, ended_24h: ended, webhooks: toSnakeCase(webhooks), output_bytes: outputBytes },
     connections: context.connections.size,
+    history: history.map(({ at, ...point }) => ({ at: at.toISOString(), ...(toSnakeCase(point) as object) })),
   });
 }
 
@@ -72,12 +76,25 @@ async function storage(context: HttpContext): Promise<Response> {
   return answer(200, { backends, keys: toSnakeCase(accounts) });
 }
 
+/** The rows say who is there, the replicas themselves what lives in them. */
+async function workers(context: HttpContext): Promise<Response> {
+  const rows = await listWorkers(context.readSql, context.config.queue.reapAfterTicks);
+  const replicas = await context.askReplicas(rows.filter(({ alive }) => alive).map(({ id }) => id));
+  const items = rows.map((row) => ({
+    ...(toSnakeCase(row) as object),
+    actors: replicas.find(({ workerId }) => workerId === row.id)?.actors ?? null,
+  }));
+  const others = replicas.filter(({ workerId }) => !rows.some(({ id }) => id === workerId));
+  return answer(200, {
+    items,
+    others: others.map(({ id, role, version, actors }) => ({ id, role, version, actors })),
+  });
+}
+
 export const admin = (context: HttpContext) =>
   new Elysia({ name: "admin", prefix: `${API_PREFIX}/admin` })
     .get("/audit", ({ request }) => auditPage(context, request))
     .post("/cleanup", ({ request }) => cleanup(context, request), { parse: "none" })
-    .get("/stats", () => stats(context))
+    .get("/stats", ({ request }) => stats(context, request))
     .get("/storage", () => storage(context))
-    .get("/workers", async () =>
-      answer(200, { items: toSnakeCase(await listWorkers(context.readSql, context.config.queue.reapAfterTicks)) }),
-    );
+    .get("/workers", () => workers(context));

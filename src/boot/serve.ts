@@ -28,8 +28,9 @@ import { reapDeadWorkers } from "../jobs/reap.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
 import { makeUrlGuard, type UrlGuard } from "../security/outbound/url-guard.ts";
 import type { StorageRegistry } from "../storage/port.ts";
+import { type CountedMetrics, withFigures } from "../telemetry/figures.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type Metrics, makeMetrics } from "../telemetry/metrics.ts";
+import { makeMetrics } from "../telemetry/metrics.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { VERSION } from "../version.ts";
@@ -42,7 +43,9 @@ import { makeHealthChecks } from "./health.ts";
 import { answerRequests, askWorkers } from "./media-remote.ts";
 import { makeMediaService } from "./media-service.ts";
 import type { Media } from "./media-tools.ts";
+import { openReplicas } from "./replicas.ts";
 import { disksOf, makeSampler } from "./sample.ts";
+import { makeSampleRecorder } from "./sample-recorder.ts";
 import { signingSecret } from "./signing-secret.ts";
 import { claimSoleProcess } from "./sole-process.ts";
 import { openStorage } from "./storage.ts";
@@ -67,10 +70,12 @@ interface Parts {
   readonly media: Media | null;
   readonly storage: StorageRegistry;
   readonly coordination: Coordination;
-  readonly metrics: Metrics;
+  readonly metrics: CountedMetrics;
   readonly tracer: Tracer;
   readonly urlGuard: UrlGuard;
   readonly uploads: Uploads;
+  /** Of this process, new at each start. */
+  readonly replicaId: string;
 }
 
 /**
@@ -94,8 +99,9 @@ type FleetView = Omit<FleetWatch, "stop">;
 
 async function startActors(parts: Parts, fleet: FleetView): Promise<RunningSystem> {
   const { config, logger, sql, coordination, metrics, tracer, media, urlGuard } = parts;
-  const holder = Bun.randomUUIDv7();
-  const reconcilerPorts = { ...parts, ...config.queue, holder };
+  const slots = media === null ? 0 : config.worker.concurrency;
+  const recordSample = makeSampleRecorder({ ...parts, slots, reapAfterTicks: config.queue.reapAfterTicks });
+  const reconcilerPorts = { ...parts, ...config.queue, holder: parts.replicaId, recordSample };
   const sendWebhook = (message: Message) => sendMessage({ guard: urlGuard, version: VERSION }, message);
   const courier = makeCourierLogic({ ...{ sql, bus: coordination.bus, logger, metrics, tracer }, send: sendWebhook });
   if (media !== null) return startWorker({ ...parts, media, courier, sendWebhook, fleet }, reconcilerPorts);
@@ -156,16 +162,22 @@ async function openFront(
   opened: AsyncDisposableStack,
   fleet: FleetView,
   state: () => "starting" | "draining" | null,
+  describe: RunningSystem["describe"],
 ): Promise<Listening> {
   const { config, logger, sql, coordination, metrics, tracer, media, storage, urlGuard, uploads } = parts;
   const secret = await signingSecret(sql, config.keys.signingSecret);
   const readSql = makeReadDatabase(config, logger, sql);
   opened.defer(() => readSql.close());
+  const { role } = config.process;
+  const self = { id: parts.replicaId, role, version: VERSION };
+  const replicas = await openReplicas({ coordination, logger, describe: () => ({ ...self, ...describe() }) });
+  opened.defer(() => replicas.close());
   const app = makeApp({
     ...{ config, sql, readSql, coordination, storage, logger, metrics, tracer, version: VERSION },
     capabilities: fleet.capabilities,
     ...{ kinds: fleet.kinds, whyUnserved: fleet.whyUnserved },
-    statusOnly: config.process.role === "worker",
+    statusOnly: role === "worker",
+    askReplicas: replicas.ask,
     media: await openMediaService(parts, opened, fleet),
     signingSecret: secret,
     ...{ urlGuard, uploads },
@@ -257,7 +269,7 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
   if (coordination.status === "rejected") throw coordination.reason;
   if (sql.status === "rejected") throw sql.reason;
   if (media.status === "rejected") throw media.reason;
-  const metrics = makeMetrics({
+  const counted = makeMetrics({
     collect: makeSampler({
       ...{ sql: sql.value, coordination: coordination.value, disks: disksOf(config) },
       reapAfterTicks: config.queue.reapAfterTicks,
@@ -266,10 +278,19 @@ async function openParts(config: Config, logger: Logger, opened: AsyncDisposable
     build: { version: VERSION, role: config.process.role },
     slots: media.value === null ? null : config.worker.concurrency,
   });
+  const metrics = withFigures(counted);
   const storage = await openStorage({ storage: config.storage, guard: urlGuard, metrics });
   opened.defer(() => storage.close());
   const shared = { config, logger, sql: sql.value, coordination: coordination.value, storage };
-  return { ...shared, media: media.value, metrics, urlGuard, tracer, uploads: openUploads(shared) };
+  return {
+    ...shared,
+    media: media.value,
+    metrics,
+    urlGuard,
+    tracer,
+    uploads: openUploads(shared),
+    replicaId: Bun.randomUUIDv7(),
+  };
 }
 
 export async function serve(config: Config, logger: Logger): Promise<Server> {
@@ -283,8 +304,11 @@ export async function serve(config: Config, logger: Logger): Promise<Server> {
   let state: "starting" | "draining" | null = "starting";
   // Before any job is claimed: a port that is taken must not cost a running job.
   const fleet = await openFleet(parts, opened);
-  const main = await openFront(parts, opened, fleet, () => state);
+  let running: RunningSystem | null = null;
+  const describe = () => running?.describe() ?? { workerId: null, actors: [] };
+  const main = await openFront(parts, opened, fleet, () => state, describe);
   const system = await startActors(parts, fleet);
+  running = system;
   opened.defer(() => system.drain());
   state = null;
   const closing = opened.move();

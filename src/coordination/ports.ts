@@ -116,6 +116,10 @@ export const channels = {
   media: "media",
   /** `{id, value}` or `{id, error}`: the answers to one replica. */
   mediaReply: (replica: string) => `media:${replica}`,
+  /** `{id, reply_to}`: every replica is asked what lives in it. */
+  actors: "actors",
+  /** `{id, replica}`: the answers to one replica. */
+  actorsReply: (replica: string) => `actors:${replica}`,
 } as const;
 
 export const names = {

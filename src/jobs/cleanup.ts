@@ -5,10 +5,13 @@ import { IS_FINAL } from "./guards.ts";
 import { deleteExpiredIdempotency, deleteExpiredJobs, expiredOutputs, interruptedDeletions } from "./retention.ts";
 import { settleAll } from "./settle-all.ts";
 import { milliseconds } from "./statements.ts";
+import { deleteOldSamples } from "./system-metrics.ts";
 import type { JobId } from "./types.ts";
 import { countExpiredUploads } from "./uploads.ts";
 
 const BATCH = 100;
+/** Each replica makes one a minute. */
+const SAMPLES_BATCH = 1_000;
 /** Longer than a delete request to a store can take. */
 const INTERRUPTED_MS = 120_000;
 /** Of one store's batch: so long may a store that hangs hold the round up. */
@@ -65,6 +68,7 @@ async function expireRows(
   const limit = BATCH;
   const jobs = olderThanMs === null ? 0 : await deleteExpiredJobs(sql, { olderThanMs, limit });
   if (olderThanMs !== null) await deleteExpiredBatches(sql, { olderThanMs, limit });
+  await deleteOldSamples(sql, { limit: SAMPLES_BATCH });
   return { jobs, idempotencyKeys: await deleteExpiredIdempotency(sql, { limit }) };
 }
 

@@ -39,6 +39,16 @@ const encode = (output: string, more: object = {}) => ({
   operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
 });
 
+interface LiveActor {
+  readonly id: string;
+  readonly state: string;
+}
+
+interface Workers {
+  readonly items: readonly { readonly actors: readonly LiveActor[] | null }[];
+  readonly others: readonly { readonly role: string; readonly actors: readonly LiveActor[] }[];
+}
+
 const isStart = ({ type }: JobEvent): boolean => type === "job.started";
 
 describe("replicas", () => {
@@ -48,6 +58,7 @@ describe("replicas", () => {
   let apis: readonly Api[];
   const first = (): Api => apis[0] as Api;
   const second = (): Api => apis[1] as Api;
+  const administrator = (): Api => apis[2] as Api;
 
   beforeAll(async () => {
     site = await makeSite("cluster", { WORKER_CONCURRENCY: "1" });
@@ -101,6 +112,23 @@ describe("replicas", () => {
     }
   });
 
+  test("an administrator sees what lives in each replica, those included that run nothing", async () => {
+    const { body } = await administrator().call<Workers>("GET", "/admin/workers");
+    const states = (actors: readonly LiveActor[] | null | undefined) =>
+      Object.fromEntries((actors ?? []).map(({ id, state }) => [id, state]));
+    expect(body.items.map(({ actors }) => states(actors))).toEqual([
+      expect.objectContaining({
+        ...{ system: "serving.working", worker: "running", "worker/heartbeat": "active" },
+        reconciler: expect.stringMatching(/^(working|waiting)$/),
+      }),
+    ]);
+    expect(body.others.map(({ role }) => role)).toEqual(["api", "api"]);
+    for (const { actors } of body.others) {
+      expect(states(actors)).toMatchObject({ system: "serving.answering", courier: expect.any(String) });
+      expect(states(actors).worker).toBeUndefined();
+    }
+  });
+
   test("a cancel through one replica ends what a worker runs", async () => {
     await copyFile(
       await makeClip({ durationSeconds: 12, video: { width: 640, height: 480 } }),
@@ -110,13 +138,20 @@ describe("replicas", () => {
       ...{ input: "slow.mp4", output: "slow-out.mp4" },
       operations: [{ type: "transcode", video_codec: "h265", preset: "veryslow", crf: 1, width: 1280, height: 960 }],
     });
+    const inAttempt = async (): Promise<readonly string[]> => {
+      const { body } = await administrator().call<Workers>("GET", "/admin/workers");
+      const own = (body.items[0]?.actors ?? []).filter(({ id }) => id.startsWith(`worker/attempt-${job.id}-`));
+      return own.map(({ id, state }) => `${id.split("/").slice(2).join("/")} ${state}`.trim());
+    };
+    await until(async () => (await inAttempt()).includes("working.encoding"), { timeoutMs: 20_000 });
     await until(() => worker.media().length > 0, { timeoutMs: 20_000 });
+    expect(await inAttempt()).toEqual(["working.encoding", "encode active"]);
     expect((await second().call("DELETE", `/jobs/${job.id}`)).status).toBe(200);
     expect(worker.media()).toEqual([]);
   });
 
   test("the limit of a key holds over all replicas together", async () => {
-    const created = await (apis[2] as Api).call<{ key: string }>("POST", "/admin/api-keys", {
+    const created = await administrator().call<{ key: string }>("POST", "/admin/api-keys", {
       ...{ name: "limited", role: "user", rate_limit: 20 },
     });
     const { key } = created.body;

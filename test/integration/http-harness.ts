@@ -345,6 +345,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     kinds: () => [],
     whyUnserved: () => null,
     statusOnly: false,
+    askReplicas: async () => [],
     capabilities: () => CAPABILITIES,
     media: { probe: async () => MEDIA, plan: async () => PLAN, estimate: async () => ESTIMATE },
     urlGuard: makeUrlGuard({ allowNetworks: [] }),

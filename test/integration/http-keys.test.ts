@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { channels } from "../../src/coordination/ports.ts";
+import { recordSample } from "../../src/jobs/system-metrics.ts";
 import { makeAuthenticator } from "../../src/security/authenticator.ts";
 import { ensureBootstrap } from "../../src/security/bootstrap.ts";
 import { sha256 } from "../../src/security/digest.ts";
@@ -280,6 +281,19 @@ describe.each([...ENGINES])("keys through the API on %s", async (engine) => {
         output_bytes: {},
       },
     });
-    expect((await call("GET", "/admin/workers")).body).toEqual({ items: [] } as never);
+    await recordSample(
+      sql,
+      crypto.randomUUID(),
+      { queueDepth: { high: 0, normal: 4, low: 0 }, oldestWaitSeconds: 7.5 },
+      {
+        ...{ slots: 2, slotsInUse: 1, jobsCompleted: 3, jobsFailed: 1, requests: 10, requestsFailed: 0 },
+        ffmpegSpeedRatio: null,
+      },
+    );
+    expect((await call("GET", "/admin/stats?history_hours=168")).body).toMatchObject({
+      history: [{ replicas: 1, queue_depth: { normal: 4 }, slots_in_use: 1, jobs_failed: 1, ffmpeg_speed_ratio: null }],
+    });
+    expect((await call("GET", "/admin/stats?history_hours=169")).status).toBe(400);
+    expect((await call("GET", "/admin/workers")).body).toEqual({ items: [], others: [] } as never);
   });
 });

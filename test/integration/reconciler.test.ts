@@ -58,6 +58,7 @@ describe("the reconciler", () => {
       },
       workFolders: await makeWorkFolders({ tempDir, tempLimitBytes: 1e9 }),
       uploads: { sweep: async () => 0 },
+      recordSample: async () => undefined,
       ...{ logger: silentLogger(), holder: Bun.randomUUIDv7(), tickIntervalMs: 3_600_000, reapAfterTicks: 3 },
       ...{ poisonAfter: 3, publishTimeoutMs: 60_000, retentionJobsMs: null, retentionOutputsMs: null },
     };
@@ -86,6 +87,17 @@ describe("the reconciler", () => {
     await runRound(ports, { tidies: false, sweeps: false });
     await until(() => heard.length > 0);
     expect(heard).toEqual([1]);
+  });
+
+  test("a replica notes its own sample now and then, whoever has the turn", async () => {
+    await sql.query("INSERT INTO leases (name, holder, until) VALUES ('reconciler', $1, now() + interval '1 hour')", [
+      Bun.randomUUIDv7(),
+    ]);
+    let samples = 0;
+    const actor = start({ tickIntervalMs: 50, sampleEveryMs: 100, recordSample: async () => void samples++ });
+    await until(() => samples >= 2);
+    actor.send({ type: "stop" });
+    await toPromise(actor);
   });
 
   test("it reaps the dead, gives hints to what waits, and leaves the living alone", async () => {
