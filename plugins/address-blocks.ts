@@ -3,6 +3,8 @@
  * done for it: no route, no key, no question to Redis. So guessing keys costs those who have one next to nothing.
  */
 export interface AddressBlocks {
+  /** Those that have ended and were not asked for since are among them. */
+  readonly size: number;
   /** `bucket` as `addressBucket` makes it. */
   add(bucket: string, durationMs: number): void;
   /** How long it still lasts; 0 where there is none. */
@@ -15,6 +17,9 @@ const ENTRIES_MAX = 10_000;
 export function makeAddressBlocks({ entriesMax = ENTRIES_MAX, now = () => performance.now() } = {}): AddressBlocks {
   const untilMs = new Map<string, number>();
   return {
+    get size() {
+      return untilMs.size;
+    },
     add(bucket, durationMs) {
       untilMs.delete(bucket);
       untilMs.set(bucket, now() + durationMs);

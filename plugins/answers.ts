@@ -11,7 +11,7 @@ export function answerText(status: number, text: string, headers: Record<string,
   return new Response(text, { status, headers: { "content-type": JSON_TYPE, ...headers } });
 }
 
-const JSON_TYPE = Response.json(null).headers.get("content-type") ?? "application/json";
+export const JSON_TYPE = Response.json(null).headers.get("content-type") ?? "application/json";
 
 export function notFound(what: string): RendiffError {
   return new RendiffError({ kind: "request.not_found", publicMessage: `There is no such ${what}.` });

@@ -29,6 +29,7 @@ import { probe } from "./probe/probe.ts";
 import { queues } from "./queues/queues.ts";
 import { streamPlugin } from "./stream/stream.ts";
 import { tokens } from "./tokens/tokens.ts";
+import { makeTurnAway } from "./turned-away.ts";
 import { uploads } from "./uploads/uploads.ts";
 import { webhooks } from "./webhooks/webhooks.ts";
 
@@ -69,7 +70,7 @@ export interface RendiffApp {
   readonly elysia: ReturnType<typeof makeElysia>;
   readonly context: HttpContext;
   /** Answers one request, as a server would: for tests and for `listen`. */
-  handle(request: Request): Promise<Response>;
+  handle(request: Request): Response | Promise<Response>;
   /** Ends streams and sockets and gives back subscriptions. Idempotent. */
   close(): Promise<void>;
 }
@@ -95,11 +96,12 @@ export function makeApp(services: HttpServices): RendiffApp {
       onError: (error) => logger.warn({ err: error }, "events could not be read; they will be looked for again"),
     }),
   };
+  const turnAway = makeTurnAway(context);
   const elysia = makeElysia(context);
   return {
     elysia,
     context,
-    handle: async (request) => elysia.fetch(request),
+    handle: (request) => turnAway(request) ?? elysia.fetch(request),
     async close() {
       context.connections.closeAll();
       await context.events.close();

@@ -104,17 +104,22 @@ function translate(thrown: unknown): RendiffError {
   return toRendiffError(thrown);
 }
 
-export function errorResponse(error: RendiffError, requestId: string): Response {
-  const { code, status } = HTTP_ERRORS[error.kind];
+export function errorBody(error: RendiffError, requestId: string): object {
+  const { code } = HTTP_ERRORS[error.kind];
   // Whatever a bug has to say stays in the log.
   const message = error.kind === "internal" ? "An internal error occurred." : error.publicMessage;
   const details = error.kind === "internal" ? [] : error.details;
+  return { error: { code, message, details, request_id: requestId } };
+}
+
+export function errorResponse(error: RendiffError, requestId: string): Response {
+  const { status } = HTTP_ERRORS[error.kind];
   const headers: Record<string, string> = {};
   if (status === 429 || status === 503) {
     headers["retry-after"] = String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS_DEFAULT);
   } else if (error.retryAfterSeconds !== null) headers["retry-after"] = String(error.retryAfterSeconds);
   if (status === 401) headers["www-authenticate"] = 'Bearer realm="rendiff"';
-  return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
+  return Response.json(errorBody(error, requestId), { status, headers });
 }
 
 /** In the shape of all errors, under a status that a protocol of others asks for. */

@@ -74,12 +74,14 @@ function findRule(context: HttpContext, match: RouteMatcher, request: Request, s
   });
 }
 
+export const wholeSeconds = (durationMs: number): number => Math.max(1, Math.ceil(durationMs / 1000));
+
 /** For `durationMs` more. */
 export function tooManyFromAddress(durationMs: number): RendiffError {
   return new RendiffError({
     kind: "request.rate_limited",
     publicMessage: "Too many requests from this address; slow down.",
-    retryAfterSeconds: Math.max(1, Math.ceil(durationMs / 1000)),
+    retryAfterSeconds: wholeSeconds(durationMs),
   });
 }
 
@@ -141,7 +143,7 @@ async function limitKey(
   const limit = principal.rateLimitPerMinute ?? context.config.keys.rateLimitPerMinute;
   const name = names.rateLimit(principal.keyId, rule.id);
   const decision = await context.coordination.limiter.consume(name, limit, WINDOW_MS);
-  const resetSeconds = Math.max(1, Math.ceil(decision.resetMs / 1000));
+  const resetSeconds = wholeSeconds(decision.resetMs);
   state.headers["x-ratelimit-limit"] = String(decision.limit);
   state.headers["x-ratelimit-remaining"] = String(Math.max(0, decision.remaining));
   state.headers["x-ratelimit-reset"] = String(resetSeconds);

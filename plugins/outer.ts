@@ -4,73 +4,12 @@
 import { Elysia } from "elysia";
 import { nowMs } from "../src/telemetry/tracer.ts";
 import { type AddressTest, makeAddressTest } from "../src/validation/addresses.ts";
-import { addressBucket, clientAddress } from "./client-address.ts";
+import { ALLOWED_HEADERS, corsHeaders, requestIdOf, SECURITY_HEADERS } from "./answer-headers.ts";
+import { clientAddress } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { answerThrown } from "./errors.ts";
-import { tooManyFromAddress } from "./gate.ts";
 import { peerOf, setPeer } from "./peers.ts";
 import { type RequestState, setState, stateOf } from "./state.ts";
-
-const SANE_REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
-
-const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "cache-control": "no-store",
-};
-
-/** Of resumable uploads, which browsers make. */
-const TUS_HEADERS = [
-  "Tus-Resumable",
-  "Tus-Version",
-  "Tus-Extension",
-  "Tus-Max-Size",
-  "Upload-Defer-Length",
-  "Upload-Expires",
-  "Upload-Length",
-  "Upload-Metadata",
-  "Upload-Offset",
-];
-
-const ALLOWED_HEADERS = [
-  "Authorization",
-  "X-API-Key",
-  "Content-Type",
-  "Idempotency-Key",
-  "X-Request-Id",
-  "Last-Event-ID",
-  "Range",
-  "If-Range",
-  ...TUS_HEADERS,
-].join(", ");
-
-const EXPOSED_HEADERS = [
-  "X-Request-Id",
-  "X-RateLimit-Limit",
-  "X-RateLimit-Remaining",
-  "X-RateLimit-Reset",
-  "Retry-After",
-  "Idempotency-Replayed",
-  "Location",
-  "ETag",
-  "Content-Range",
-  ...TUS_HEADERS,
-].join(", ");
-
-function corsHeaders(origins: ReadonlySet<string>, request: Request): Record<string, string> {
-  const origin = request.headers.get("origin");
-  if (origins.size === 0) return {};
-  if (origin === null || !(origins.has(origin) || origins.has("*"))) return { vary: "Origin" };
-  return {
-    vary: "Origin",
-    "access-control-allow-origin": origin,
-    "access-control-expose-headers": EXPOSED_HEADERS,
-    "cross-origin-resource-policy": "cross-origin",
-  };
-}
 
 /** The answer to a browser's question whether it may ask; it carries no key, so it is answered before one is wanted. */
 function preflight(request: Request): Response | null {
@@ -86,8 +25,7 @@ function preflight(request: Request): Response | null {
 }
 
 function beginState(context: HttpContext, request: Request, isTrusted: AddressTest): RequestState {
-  const given = request.headers.get("x-request-id");
-  const requestId = given !== null && SANE_REQUEST_ID.test(given) ? given : Bun.randomUUIDv7();
+  const requestId = requestIdOf(request);
   const peer = peerOf(request)?.address ?? "127.0.0.1";
   return {
     method: request.method,
@@ -160,10 +98,8 @@ export const outer = (context: HttpContext) => {
     const state = beginState(context, request, isTrusted);
     setState(request, state);
     const cors = corsHeaders(origins, request);
-    const blockedMs = context.addressBlocks.remainingMs(addressBucket(state.address));
     let response: Response;
     try {
-      if (blockedMs > 0) throw tooManyFromAddress(blockedMs);
       response =
         ("access-control-allow-origin" in cors ? preflight(request) : null) ??
         (await (request.method === "HEAD" ? answerHead(request, handle) : handle(request)));

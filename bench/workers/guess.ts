@@ -1,6 +1,10 @@
 /**
- * Somebody who guesses keys, at a steady rate, each request with another one, until its standard input ends. Prints how
- * many were answered, by status. A connection has one request under way; where none is free, one is left out.
+ * Somebody who guesses keys. It speaks as little HTTP as it can, so that what is measured beside it is the server's work and
+ * not its own: requests are made beforehand, and of an answer only its first bytes are looked at. A connection has one
+ * request under way; where none is free, one is left out.
+ *
+ * Each line of its standard input is `on` or `off`; after `off` it prints what became of the guesses since `on`, as soon as
+ * all of them are answered.
  */
 export interface GuessOptions {
   readonly port: number;
@@ -15,32 +19,38 @@ export interface Guessed {
 }
 
 const options = JSON.parse(process.argv[2] ?? "") as GuessOptions;
-const TICK_MS = 4;
-const byStatus: Record<string, number> = {};
-const free: { write(text: string): unknown }[] = [];
-let guesses = 0;
+const TICK_MS = 1;
+const MESSAGES = 5_000;
+const STATUS_LINE = "HTTP/1.1 ";
+
+const messages = Array.from({ length: MESSAGES }, (_, guess) =>
+  Buffer.from(
+    `GET ${options.path} HTTP/1.1\r\nhost: x\r\nx-api-key: rnd_guess_${String(guess).padStart(40, "0")}\r\n\r\n`,
+  ),
+);
+
+const free: { write(bytes: Buffer): unknown }[] = [];
+let byStatus: Record<string, number> = {};
+let [guesses, onSinceMs] = [0, 0];
+let ended: PromiseWithResolvers<void> | null = null;
 
 const open = async (): Promise<void> => {
-  let [left, head] = [-1, ""];
   const socket = await Bun.connect({
     hostname: "127.0.0.1",
     port: options.port,
     socket: {
       data(_socket, bytes) {
-        const text = head + bytes.toString("latin1");
-        const end = text.indexOf("\r\n\r\n");
-        if (left < 0 && end === -1) {
-          head = text;
-          return;
-        }
-        if (left < 0) {
-          const status = text.slice("HTTP/1.1 ".length, "HTTP/1.1 xxx".length);
-          byStatus[status] = (byStatus[status] ?? 0) + 1;
-          left = Number(/content-length: *(\d+)/i.exec(text.slice(0, end))?.[1] ?? 0) - (text.length - end - 4);
-        } else left -= bytes.length;
-        if (left > 0) return;
-        [left, head] = [-1, ""];
+        // An answer is small and comes at once; were it to come in two parts, the second begins otherwise.
+        const begin = bytes.toString("latin1", 0, STATUS_LINE.length + 3);
+        if (!begin.startsWith(STATUS_LINE)) return;
+        const status = begin.slice(STATUS_LINE.length);
+        byStatus[status] = (byStatus[status] ?? 0) + 1;
         free.push(socket);
+        if (free.length === options.connections) ended?.resolve();
+      },
+      close: () => {
+        process.stderr.write("The server closed a connection of the guesser.\n");
+        process.exit(1);
       },
     },
   });
@@ -48,19 +58,27 @@ const open = async (): Promise<void> => {
 };
 await Promise.all(Array.from({ length: options.connections }, open));
 
-const startedAt = performance.now();
-const guess = (): void => {
-  const due = ((performance.now() - startedAt) / 1_000) * options.perSecond;
+function guess(): void {
+  const due = ((performance.now() - onSinceMs) / 1_000) * options.perSecond;
   for (; guesses < due; guesses += 1) {
-    const socket = free.pop();
-    if (socket === undefined) continue;
-    socket.write(`GET ${options.path} HTTP/1.1\r\nhost: x\r\nx-api-key: rnd_guess_${guesses}_${startedAt}\r\n\r\n`);
+    const message = messages[guesses % MESSAGES];
+    if (message !== undefined) free.pop()?.write(message);
   }
-};
-const timer = setInterval(guess, TICK_MS);
-process.stdout.write("guessing\n");
-await Bun.stdin.text();
-clearInterval(timer);
-const guessed: Guessed = { seconds: (performance.now() - startedAt) / 1_000, byStatus };
-process.stdout.write(JSON.stringify(guessed));
+}
+
+let timer: ReturnType<typeof setInterval> | null = null;
+process.stdout.write("ready\n");
+for await (const line of console) {
+  if (line === "on") {
+    [byStatus, guesses, onSinceMs] = [{}, 0, performance.now()];
+    timer = setInterval(guess, TICK_MS);
+  } else if (line === "off" && timer !== null) {
+    clearInterval(timer);
+    const seconds = (performance.now() - onSinceMs) / 1_000;
+    ended = Promise.withResolvers();
+    if (free.length < options.connections) await ended.promise;
+    ended = null;
+    process.stdout.write(`${JSON.stringify({ seconds, byStatus } satisfies Guessed)}\n`);
+  }
+}
 process.exit(0);

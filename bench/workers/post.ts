@@ -11,8 +11,6 @@ export interface PostOptions {
   readonly body: string;
   readonly loops: number;
   readonly durationMs: number;
-  /** Of clients behind a proxy that is trusted: each request comes from the next one. None by default. */
-  readonly addresses?: number;
 }
 
 const options = JSON.parse(process.argv[2] ?? "") as PostOptions;
@@ -21,16 +19,7 @@ const headers = Object.entries({
   "content-length": `${Buffer.byteLength(options.body)}`,
   ...options.headers,
 }).map(([name, value]) => `${name}: ${value}\r\n`);
-const messageWith = (more: string): Buffer =>
-  Buffer.from(`POST ${options.path} HTTP/1.1\r\n${headers.join("")}${more}\r\n${options.body}`);
-const message = messageWith("");
-let requests = 0;
-
-function nextMessage(): Buffer {
-  if (options.addresses === undefined) return message;
-  requests = (requests + 1) % options.addresses;
-  return messageWith(`x-forwarded-for: 10.0.${requests >> 8}.${requests & 255}\r\n`);
-}
+const message = Buffer.from(`POST ${options.path} HTTP/1.1\r\n${headers.join("")}\r\n${options.body}`);
 
 interface Waiting {
   buffer: Buffer;
@@ -70,7 +59,7 @@ await generate(options.loops, options.durationMs, async (loop) => {
   if (connection === undefined) throw new Error("There is no such connection.");
   const answered = Promise.withResolvers<void>();
   connection.waiting.answered = answered;
-  connection.socket.write(nextMessage());
+  connection.socket.write(message);
   await answered.promise;
 });
 process.exit(0);

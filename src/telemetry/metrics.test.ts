@@ -33,6 +33,7 @@ describe("metrics", () => {
     metrics.storageTransferred({ backend: "local", direction: "upload", bytes: 100 });
     metrics.storageTransferred({ backend: "local", direction: "upload", bytes: 50 });
     metrics.requestFinished({ method: "GET", route: "jobs.get", status: 404, seconds: 0.5 });
+    metrics.requestTurnedAway({ method: "BREW", status: 429 });
     const samples = samplesOf(await metrics.render());
     for (const wanted of [
       'rendiff_jobs_total{status="completed",type="convert"} 1',
@@ -44,6 +45,7 @@ describe("metrics", () => {
       'rendiff_job_failures_total{type="analyze",fault="service",reason="job.poisoned"} 0',
       'rendiff_job_retries_total{reason="storage.unavailable"} 1',
       'rendiff_queue_wait_seconds_sum{priority="high"} 3',
+      'rendiff_api_requests_total{method="other",route="none",status="429"} 1',
       'rendiff_queue_wait_seconds_count{priority="high"} 2',
       "rendiff_leases_lost_total 1",
       "rendiff_worker_active 2",

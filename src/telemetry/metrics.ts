@@ -62,6 +62,8 @@ export interface Metrics {
   /** `outcome`: ok, or the kind of error. */
   storageCalled(event: { backend: string; operation: string; outcome: string; seconds: number }): void;
   /** `route` is a rule's id, never the path as it was asked for. */
+  /** Refused before anything was done for it: counted, and of no duration. */
+  requestTurnedAway(event: { method: string; status: number }): void;
   requestFinished(event: { method: string; route: string; status: number; seconds: number }): void;
   /** The text format of Prometheus. */
   render(): Promise<string>;

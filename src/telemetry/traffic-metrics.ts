@@ -5,6 +5,9 @@ import type { Metrics } from "./metrics.ts";
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** A client may invent methods. */
+const known = (method: string): string => (METHODS.has(method) ? method : "other");
+
 export function makeTrafficMetrics(registry: Registry) {
   const registers = [registry];
   const requests = new Counter({
@@ -42,9 +45,9 @@ export function makeTrafficMetrics(registry: Registry) {
   for (const outcome of ["delivered", "retried", "failed"]) webhooks.inc({ outcome }, 0);
   return {
     webhookTried: (outcome) => webhooks.inc({ outcome }),
+    requestTurnedAway: ({ method, status }) => requests.inc({ method: known(method), route: "none", status }),
     requestFinished: ({ method: asked, route, status, seconds }) => {
-      // A client may invent methods.
-      const method = METHODS.has(asked) ? asked : "other";
+      const method = known(asked);
       requests.inc({ method, route, status });
       duration.observe({ method, route }, seconds);
     },

@@ -338,6 +338,7 @@ export function makeTestHttp({ sql, root, config = testConfig(), services = {} }
     metrics: {
       jobFinished: () => undefined,
       requestFinished: (request: { route: string; status: number }) => void finished.push(request),
+      requestTurnedAway: ({ status }: { status: number }) => void finished.push({ route: "none", status }),
       contentType: "text/plain; version=0.0.4",
       render: async () => "# HELP rendiff_jobs_total Jobs\n",
     } as never,

@@ -88,6 +88,33 @@ test("what an address sends beyond its limit is not even counted, until the wind
   await guarded.app.close();
 });
 
+test("an address that is turned away gets the answer that all get, counted and without a line in the log", async () => {
+  const origin = "https://app.example.com";
+  const config = withKeys({ addressRateLimitPerMinute: 1 }, { corsOrigins: [origin] });
+  const guarded = makeTestHttp({ sql, root, config });
+  const guess = (headers: Record<string, string> = {}) =>
+    guarded.call("GET", "/jobs", { key: "wrong", headers: { origin, ...headers } });
+  // The second is the first that is refused, and comes all the way; the third is turned away.
+  const [, second, third] = [await guess(), await guess(), await guess()];
+  const lines = guarded.log.length;
+  const named = await guess({ "x-request-id": "my-own" });
+  const plain = (answer: Response) =>
+    Object.fromEntries(answer.headers.entries().filter(([name]) => name !== "x-request-id"));
+  expect(plain(third)).toEqual(plain(second));
+  const { error } = (await named.json()) as { error: { code: string; request_id: string; details: unknown[] } };
+  expect(error).toMatchObject({ code: "RATE_LIMIT_ERROR", request_id: "my-own", details: [] });
+  expect([named.headers.get("x-request-id"), named.headers.get("access-control-allow-origin")]).toEqual([
+    "my-own",
+    origin,
+  ]);
+  expect(named.headers.get("cross-origin-resource-policy")).toBe("cross-origin");
+  // The next answer has nothing of the one before.
+  expect((await guess({ origin: "https://elsewhere.example" })).headers.get("access-control-allow-origin")).toBeNull();
+  expect(guarded.log.length).toBe(lines);
+  expect(guarded.finished.slice(-3)).toEqual(Array.from({ length: 3 }, () => ({ route: "none", status: 429 })));
+  await guarded.app.close();
+});
+
 test("the table of errors knows every kind, and none of the codes is made up", () => {
   for (const kind of [...REQUEST_ERROR_KINDS, ...JOB_ERROR_KINDS])
     expect(HTTP_ERRORS[kind].status).toBeGreaterThan(399);
