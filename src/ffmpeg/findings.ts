@@ -1,18 +1,35 @@
 /** What a measuring step left behind, read when it has ended; and the report that is made of its logs. */
-import { createReadStream } from "node:fs";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { RendiffError } from "../errors.ts";
 import { makeReader, parseStatsLine, type Sample } from "../media/measure/parse.ts";
 import type { Finding, FrameLog } from "../media/types.ts";
+import { toResourceError } from "../work-folders/errors.ts";
+
+const READ_BYTES = 64 * 1024;
+const WRITE_LENGTH = 64 * 1024;
 
 export type Findings = Readonly<Record<string, unknown>>;
 
-/** A file of any length, a line at a time; nothing for a file that was never begun. */
+/**
+ * A file of any length, a line at a time; nothing for a file that was never begun. Not by a stream: `node:readline` drops
+ * what one fails with, and a reader that stops early would leave the file open.
+ */
 async function* linesOf(path: string): AsyncGenerator<string> {
   if (!(await Bun.file(path).exists())) return;
-  yield* createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
+  const file = await open(path);
+  try {
+    const [buffer, decoder] = [new Uint8Array(READ_BYTES), new TextDecoder()];
+    let rest = "";
+    for (let read = await file.read(buffer); read.bytesRead > 0; read = await file.read(buffer)) {
+      const lines = (rest + decoder.decode(buffer.subarray(0, read.bytesRead), { stream: true })).split(/\r?\n/);
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+    if (rest !== "") yield rest;
+  } finally {
+    await file.close();
+  }
 }
 
 export interface Measurement {
@@ -59,53 +76,75 @@ async function* samplesOf({ kind, file }: FrameLog, workDir: string): AsyncGener
 
 /** Several logs in the order of their frames: what one says of a frame stands beside what the others say. */
 async function* merged(logs: readonly FrameLog[], workDir: string): AsyncGenerator<Record<string, unknown>> {
-  const sources = await Promise.all(
-    logs.map(async (log) => {
-      const samples = samplesOf(log, workDir);
-      return { samples, head: (await samples.next()).value as Sample | undefined };
-    }),
-  );
-  for (;;) {
-    const frame = Math.min(...sources.map(({ head }) => head?.frame ?? Number.POSITIVE_INFINITY));
-    if (!Number.isFinite(frame)) return;
-    const line: Record<string, unknown> = { frame };
-    for (const source of sources) {
-      if (source.head?.frame !== frame) continue;
-      Object.assign(line, source.head.values);
-      source.head = (await source.samples.next()).value as Sample | undefined;
+  const sources = logs.map((log) => ({ samples: samplesOf(log, workDir), head: undefined as Sample | undefined }));
+  const advance = async (source: (typeof sources)[number]): Promise<void> => {
+    source.head = (await source.samples.next()).value as Sample | undefined;
+  };
+  try {
+    for (const source of sources) await advance(source);
+    for (;;) {
+      const frame = Math.min(...sources.map(({ head }) => head?.frame ?? Number.POSITIVE_INFINITY));
+      if (!Number.isFinite(frame)) return;
+      const line: Record<string, unknown> = { frame };
+      for (const source of sources) {
+        if (source.head?.frame !== frame) continue;
+        Object.assign(line, source.head.values);
+        await advance(source);
+      }
+      yield line;
     }
-    yield line;
+  } finally {
+    // One log that fails, or a full disk, ends this early: the files of the others are still open.
+    for (const { samples } of sources) await samples.return(undefined);
   }
 }
 
-/** JSON with `frames` (by number, from 0) and `loudness` (by time in seconds); resolves to its size. The logs are removed. */
+/**
+ * JSON with `frames` (by number, from 0) and `loudness` (by time in seconds); resolves to its size. The logs are removed.
+ * Throws `resource.disk`, or what reading failed with, and then leaves no file open. Not by `Bun.file().writer()`, where a
+ * full disk is an error that nobody can catch, nor by a stream, which closes its file at some later time.
+ */
 export async function writeFrames(path: string, logs: readonly FrameLog[], workDir: string): Promise<number> {
-  const sink = Bun.file(path).writer();
-  const list = async (name: string, items: AsyncIterable<unknown>) => {
-    sink.write(`${JSON.stringify(name)}:[`);
-    let separator = "\n";
-    for await (const item of items) {
-      sink.write(`${separator}${JSON.stringify(item)}`);
-      separator = ",\n";
-      await sink.flush();
+  const file = await open(path, "w");
+  try {
+    let text = "";
+    for await (const part of reportOf(logs, workDir)) {
+      text += part;
+      if (text.length < WRITE_LENGTH) continue;
+      await file.appendFile(text);
+      text = "";
     }
-    sink.write("\n]");
-  };
-  const moments = logs.filter(({ kind }) => kind === "moments");
-  sink.write("{");
-  await list(
-    "frames",
-    merged(
-      logs.filter(({ kind }) => kind !== "moments"),
-      workDir,
-    ),
-  );
-  sink.write(",\n");
-  await list("loudness", momentsOf(moments, workDir));
-  sink.write("}\n");
-  await sink.end();
-  for (const { file } of logs) await rm(join(workDir, file), { force: true });
+    await file.appendFile(text);
+  } catch (error) {
+    throw toResourceError(error);
+  } finally {
+    await file.close();
+  }
+  for (const log of logs) await rm(join(workDir, log.file), { force: true });
   return Bun.file(path).size;
+}
+
+async function* reportOf(logs: readonly FrameLog[], workDir: string): AsyncGenerator<string> {
+  const isOfMoments = ({ kind }: FrameLog): boolean => kind === "moments";
+  const frames = merged(
+    logs.filter((log) => !isOfMoments(log)),
+    workDir,
+  );
+  yield "{";
+  yield* listOf("frames", frames);
+  yield ",\n";
+  yield* listOf("loudness", momentsOf(logs.filter(isOfMoments), workDir));
+  yield "}\n";
+}
+
+async function* listOf(name: string, items: AsyncIterable<unknown>): AsyncGenerator<string> {
+  yield `${JSON.stringify(name)}:[`;
+  let separator = "\n";
+  for await (const item of items) {
+    yield `${separator}${JSON.stringify(item)}`;
+    separator = ",\n";
+  }
+  yield "\n]";
 }
 
 async function* momentsOf(logs: readonly FrameLog[], workDir: string): AsyncGenerator<unknown> {
