@@ -1,4 +1,6 @@
 /** Which FFmpeg measures VMAF, and how its libvmaf wants to be asked: tried with a real measurement, in the sandbox. */
+import { oldModelPath } from "../media/measure/compile-measure.ts";
+import { DEFAULT_VMAF_MODEL, VMAF_MODELS, type VmafModel } from "../media/measure/metrics.ts";
 import type { VmafAbility } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { runTool } from "./run-tool.ts";
@@ -6,11 +8,8 @@ import { findProgram, type MediaTools } from "./tools.ts";
 
 const TRY_TIMEOUT_MS = 30_000;
 const PICTURES = "testsrc2=size=192x192:rate=5:duration=0.4,format=yuv420p,split[d][r];[d][r]";
-/** The models of old libvmafs are files; where they lie is the system's. */
-const FILTERS = [
-  ["new", "libvmaf=model=version=vmaf_v0.6.1"],
-  ["old", "libvmaf=model_path=/usr/share/model/vmaf_v0.6.1.json"],
-] as const;
+const filterOf = (options: "old" | "new", model: VmafModel): string =>
+  options === "new" ? `libvmaf=model=version=${model}` : `libvmaf=model_path=${oldModelPath(model)}`;
 
 /** Null: the deployment's own FFmpeg is used. Throws `service.unavailable` when the setting names no program. */
 export function findVmafTools(tools: MediaTools, configured: string | null): MediaTools | null {
@@ -31,8 +30,13 @@ async function measures(runner: ProcessRunner, program: string, graph: string): 
 export async function tryVmaf(runner: ProcessRunner, tools: MediaTools, own: MediaTools | null): Promise<VmafAbility> {
   const program = own === null ? "ffmpeg" : "vmaf";
   const { ffmpegPath } = own ?? tools;
-  for (const [options, graph] of FILTERS) {
-    if (await measures(runner, ffmpegPath, graph)) return { ok: true, program, options };
+  const works = (options: "old" | "new", model: VmafModel) => measures(runner, ffmpegPath, filterOf(options, model));
+  for (const options of ["new", "old"] as const) {
+    if (!(await works(options, DEFAULT_VMAF_MODEL))) continue;
+    const models: string[] = [DEFAULT_VMAF_MODEL];
+    for (const model of VMAF_MODELS)
+      if (model !== DEFAULT_VMAF_MODEL && (await works(options, model))) models.push(model);
+    return { ok: true, program, options, models };
   }
   const whose = own === null ? "this FFmpeg" : "the FFmpeg at VMAF_FFMPEG_PATH";
   const hint = own === null ? "; VMAF_FFMPEG_PATH can name another that has it" : "";

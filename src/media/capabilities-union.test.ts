@@ -19,6 +19,18 @@ describe("several workers together", () => {
     expect(uniteCapabilities([without(older), without(newest)])?.packager).toEqual(broken);
   });
 
+  test("measure with every model that one of them has", () => {
+    const having = (...models: string[]) => ({
+      ...newest,
+      vmaf: { ok: true, program: "ffmpeg", options: "new", models } as const,
+    });
+    const vmaf = (...all: (typeof newest)[]) => uniteCapabilities(all)?.vmaf;
+    expect(vmaf(older, having("b"), having("a", "b"))).toMatchObject({ ok: true, models: ["a", "b"] });
+    // One that does not say which may have all.
+    expect(vmaf(having("b"), newest)).not.toHaveProperty("models");
+    expect(vmaf(older, older)).toMatchObject({ ok: false });
+  });
+
   test("say nothing where nobody has", () => {
     expect(uniteCapabilities([])).toBeNull();
   });

@@ -1,5 +1,5 @@
 /** What several workers can do together: a job is refused by name only when none of them could run it. */
-import type { Ability, Capabilities } from "./types.ts";
+import type { Ability, Capabilities, VmafAbility } from "./types.ts";
 
 type Abilities = Readonly<Record<string, Ability>>;
 
@@ -15,6 +15,17 @@ function unionOf(all: readonly Abilities[]): Abilities {
 
 const namesOf = (lists: readonly (readonly string[])[]): readonly string[] => [...new Set(lists.flat())].sort();
 
+/** With every model that one of them has. */
+function vmafOf(all: readonly Capabilities[]): VmafAbility | undefined {
+  const found = all.flatMap(({ vmaf }) => vmaf ?? []);
+  const working = found.filter((one) => one.ok);
+  const [first] = working;
+  if (first === undefined) return found[0];
+  const { models: _, ...rest } = first;
+  const lists = working.flatMap(({ models }) => (models === undefined ? [] : [models]));
+  return lists.length < working.length ? rest : { ...rest, models: namesOf(lists) };
+}
+
 /** Null when nobody has said anything. Versions are those of the newest FFmpeg among them. */
 export function uniteCapabilities(all: readonly Capabilities[]): Capabilities | null {
   const [newest] = all.toSorted((a, b) => b.ffmpegMajor - a.ffmpegMajor);
@@ -22,8 +33,7 @@ export function uniteCapabilities(all: readonly Capabilities[]): Capabilities | 
   if (all.length === 1) return newest;
   const packagers = all.flatMap(({ packager }) => packager ?? []);
   const packager = packagers.find(({ ok }) => ok) ?? packagers[0];
-  const measurers = all.flatMap(({ vmaf }) => vmaf ?? []);
-  const vmaf = measurers.find(({ ok }) => ok) ?? measurers[0];
+  const vmaf = vmafOf(all);
   return {
     ...newest,
     ...(packager === undefined ? {} : { packager }),

@@ -99,9 +99,17 @@ export interface MediaInfo {
   readonly warnings: readonly string[];
 }
 
-/** `options`: libvmaf was given its model by `model_path` before FFmpeg 5.0, by `model` since. */
+/**
+ * `options`: libvmaf was given its model by `model_path` before FFmpeg 5.0, by `model` since. `models`: with which it has
+ * measured something; absent in what older workers wrote of themselves, which are taken to have all.
+ */
 export type VmafAbility =
-  | { readonly ok: true; readonly program: "ffmpeg" | "vmaf"; readonly options: "old" | "new" }
+  | {
+      readonly ok: true;
+      readonly program: "ffmpeg" | "vmaf";
+      readonly options: "old" | "new";
+      readonly models?: readonly string[];
+    }
   | { readonly ok: false; readonly reason: string };
 
 export type Ability = { readonly ok: true } | { readonly ok: false; readonly reason: string };

@@ -133,13 +133,16 @@ function detector(request: MeasureRequest, metric: Metric, pad: string, endSecon
   }
 }
 
+/** The models of old libvmafs are files; where they lie is the system's. */
+export const oldModelPath = (model: VmafModel): string => `/usr/share/model/${model}.json`;
+
 function vmafFilter(request: MeasureRequest, file: string): Filter {
   const { metrics, vmafModel, subsample, capabilities } = request;
   const similarity = metrics.includes("ms_ssim");
   const common = { log_path: file, log_fmt: "xml", n_threads: vmafThreads(request), n_subsample: subsample };
   if (capabilities.vmaf?.ok === true && capabilities.vmaf.options === "old") {
     return filter("libvmaf", {
-      ...{ model_path: `/usr/share/model/${vmafModel}.json`, ...common },
+      ...{ model_path: oldModelPath(vmafModel), ...common },
       ...(similarity ? { ms_ssim: 1 } : {}),
     });
   }
@@ -257,7 +260,7 @@ function stepOf(request: MeasureRequest, id: string, sides: Sides, branches: rea
 }
 
 function requireInputs(request: MeasureRequest): void {
-  const { metrics, distorted, capabilities } = request;
+  const { metrics, vmafModel, distorted, capabilities } = request;
   const compares = metrics.some((one) => COMPARING.includes(one));
   const pictures = [mainVideo(distorted.media), ...(compares ? [referenceVideo(request)] : [])];
   if (metrics.some((one) => LOOKING.includes(one)) && pictures.includes(undefined))
@@ -270,12 +273,28 @@ function requireInputs(request: MeasureRequest): void {
     throw invalidPlan(
       `MS-SSIM needs pictures of ${MS_SSIM_PIXELS_MIN}x${MS_SSIM_PIXELS_MIN} at least; these are ${last.width}x${last.height}.`,
     );
-  if (metrics.some((one) => one === "vmaf" || one === "ms_ssim") && capabilities.vmaf?.ok !== true)
-    throw unsupportedPlan(vmafMissing(capabilities));
+  const vmaf = metrics.some((one) => one === "vmaf" || one === "ms_ssim") ? vmafProblem(capabilities, vmafModel) : null;
+  if (vmaf !== null) throw unsupportedPlan(vmaf.message);
 }
 
-export const vmafMissing = ({ vmaf }: Capabilities): string =>
-  `VMAF cannot be measured here: ${vmaf?.ok === false ? vmaf.reason : "this FFmpeg was built without libvmaf"}.`;
+export interface VmafProblem {
+  /** There is a libvmaf, which lacks this model. */
+  readonly isOfModel: boolean;
+  readonly message: string;
+}
+
+/** Why nothing can be measured with `model`; null when it can. */
+export function vmafProblem({ vmaf }: Capabilities, model: VmafModel): VmafProblem | null {
+  if (vmaf?.ok !== true) {
+    const reason = vmaf?.reason ?? "this FFmpeg was built without libvmaf";
+    return { isOfModel: false, message: `VMAF cannot be measured here: ${reason}.` };
+  }
+  if (vmaf.models?.includes(model) ?? true) return null;
+  return {
+    isOfModel: true,
+    message: `VMAF cannot be measured here with ${model}: this libvmaf has ${vmaf.models?.join(", ")} only.`,
+  };
+}
 
 /** The branches of the metrics that one step measures. */
 function branchesOf(request: MeasureRequest, metrics: readonly Metric[], sides: Sides): Branch[] {

@@ -18,14 +18,11 @@ export const COMPARING: readonly Metric[] = ["vmaf", "psnr", "ssim", "ms_ssim"];
 export const LOOKING: readonly Metric[] = [...COMPARING, "blackdetect", "freezedetect", "scenes"];
 export const LISTENING: readonly Metric[] = ["loudness", "silence"];
 
-/** Models that libvmaf has inside. */
-export const VMAF_MODELS = [
-  "vmaf_v0.6.1",
-  "vmaf_v0.6.1neg",
-  "vmaf_4k_v0.6.1",
-  "vmaf_4k_v0.6.1neg",
-  "vmaf_b_v0.6.3",
-] as const;
+/**
+ * Models that a libvmaf may have inside or beside it; older ones lack some, which a start finds out. Collections such as
+ * `vmaf_b_v0.6.3` are not among them: FFmpeg's filter cannot load one.
+ */
+export const VMAF_MODELS = ["vmaf_v0.6.1", "vmaf_v0.6.1neg", "vmaf_4k_v0.6.1", "vmaf_4k_v0.6.1neg"] as const;
 export type VmafModel = (typeof VMAF_MODELS)[number];
 export const DEFAULT_VMAF_MODEL: VmafModel = "vmaf_v0.6.1";
 

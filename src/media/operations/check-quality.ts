@@ -1,9 +1,11 @@
 /** What can be said of `options.verify` and `options.target` before the input is known. */
 import type { ErrorDetail } from "../../errors.ts";
 import { isSoundOnly } from "../containers.ts";
-import { vmafMissing } from "../measure/compile-measure.ts";
+import { vmafProblem } from "../measure/compile-measure.ts";
+import type { VmafModel } from "../measure/metrics.ts";
 import type { Capabilities } from "../types.ts";
 import type { ConvertOptions } from "./options.schema.ts";
+import type { QualityTarget } from "./quality.schema.ts";
 import type { Shape } from "./shape.ts";
 
 interface Found {
@@ -14,7 +16,29 @@ interface Found {
 /** What a crf that is to be found leaves no room for. */
 const RIVALS = ["crf", "video_bitrate", "two_pass"] as const;
 
-function checkTarget(shape: Shape, capabilities: Capabilities | null, { invalid, unsupported }: Found): void {
+interface Asked {
+  /** Of the score, beside `vmaf_model`. */
+  readonly field: string;
+  readonly model: VmafModel;
+}
+
+function checkVmaf(
+  option: string,
+  { field, model }: Asked,
+  capabilities: Capabilities | null,
+  unsupported: ErrorDetail[],
+): void {
+  const problem = capabilities === null ? null : vmafProblem(capabilities, model);
+  if (problem === null) return;
+  unsupported.push({ path: `${option}.${problem.isOfModel ? "vmaf_model" : field}`, message: problem.message });
+}
+
+function checkTarget(
+  target: QualityTarget,
+  shape: Shape,
+  capabilities: Capabilities | null,
+  { invalid, unsupported }: Found,
+): void {
   const { transcode, container } = shape;
   if (transcode === null) {
     invalid.push({ path: "options.target", message: "needs an operation transcode, whose quality it is to find" });
@@ -35,8 +59,7 @@ function checkTarget(shape: Shape, capabilities: Capabilities | null, { invalid,
       path: `operations[${index}].hardware_acceleration`,
       message: "does not go with options.target, which is for encoding in software",
     });
-  if (capabilities !== null && capabilities.vmaf?.ok !== true)
-    unsupported.push({ path: "options.target.vmaf", message: vmafMissing(capabilities) });
+  checkVmaf("options.target", { field: "vmaf", model: target.vmaf_model }, capabilities, unsupported);
 }
 
 /** `shape`: null for a package, which is checked in ways of its own. */
@@ -53,12 +76,12 @@ export function checkQuality(
     if (target !== undefined) unsupported.push({ path: "options.target", message: `does not go with ${what}` });
     return;
   }
-  if (target !== undefined) checkTarget(shape, capabilities, found);
+  if (target !== undefined) checkTarget(target, shape, capabilities, found);
   if (verify === undefined) return;
   const seen = (["vmaf_min", "black_max", "freeze_max"] as const).filter((name) => verify[name] !== undefined);
   if (isSoundOnly(shape.container))
     for (const name of seen)
       invalid.push({ path: `options.verify.${name}`, message: `has no picture to look at in ${shape.container.name}` });
-  if (verify.vmaf_min !== undefined && capabilities !== null && capabilities.vmaf?.ok !== true)
-    unsupported.push({ path: "options.verify.vmaf_min", message: vmafMissing(capabilities) });
+  if (verify.vmaf_min !== undefined)
+    checkVmaf("options.verify", { field: "vmaf_min", model: verify.vmaf_model }, capabilities, unsupported);
 }

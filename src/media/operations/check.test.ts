@@ -4,6 +4,7 @@ import { RendiffError } from "../../errors.ts";
 import type { Capabilities } from "../types.ts";
 import { type CheckRequest, checkOperations } from "./check.ts";
 import { parseOperations } from "./parse.ts";
+import { targetSchema, verifySchema } from "./quality.schema.ts";
 
 type Rest = Partial<Omit<CheckRequest, "operations" | "outputName">>;
 
@@ -210,4 +211,30 @@ test("an analysis is refused by name where no FFmpeg has libvmaf, and where its 
   expect(refusal("a.json", [{ ...compared, metrics: ["psnr"] }], { capabilities: sampleCapabilities(5) })).toBeNull();
   expect(refusal("a.mp4", [compared])?.details[0]?.path).toBe("output_path");
   expect(refusal("a.json", [compared, { type: "rotate", angle: 90 }])?.publicMessage).toContain("stands alone");
+});
+
+describe("a model that no libvmaf here has", () => {
+  const capabilities: Capabilities = {
+    ...sampleCapabilities(9),
+    vmaf: { ok: true, program: "ffmpeg", options: "old", models: ["vmaf_v0.6.1"] },
+  };
+  const model = { vmaf_model: "vmaf_4k_v0.6.1" } as const;
+  const analysis = { type: "analyze", reference: "b.mp4", metrics: ["vmaf"] };
+
+  test.each([
+    ["a.json", [{ ...analysis, ...model }], {}, "operations[0].vmaf_model"],
+    ["a.mp4", [transcode({})], { verify: verifySchema.parse({ vmaf_min: 90, ...model }) }, "options.verify.vmaf_model"],
+    ["a.mp4", [transcode({})], { target: targetSchema.parse({ vmaf: 90, ...model }) }, "options.target.vmaf_model"],
+  ])("is refused by name for %s %j %j", (name, operations, options, path) => {
+    const { kind, publicMessage, details } = refusal(name, operations, { capabilities, options }) ?? {};
+    expect([kind, details?.[0]?.path]).toEqual(["request.unsupported", path]);
+    expect(publicMessage).toContain("with vmaf_4k_v0.6.1: this libvmaf has vmaf_v0.6.1 only");
+  });
+
+  test("keeps nobody from the others, and is no matter where VMAF is not asked for", () => {
+    expect(refusal("a.json", [analysis], { capabilities })).toBeNull();
+    expect(refusal("a.json", [{ ...analysis, ...model, metrics: ["psnr"] }], { capabilities })).toBeNull();
+    const verify = verifySchema.parse({ black_max: 1, ...model });
+    expect(refusal("a.mp4", [transcode({})], { capabilities, options: { verify } })).toBeNull();
+  });
 });
