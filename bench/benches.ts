@@ -1,5 +1,6 @@
 /** Every bench, in the order of a whole run. */
 import { attackBench } from "./attack.ts";
+import { bombsBench } from "./bombs.ts";
 import { claimBench } from "./claim.ts";
 import { controlBench } from "./control.ts";
 import { dispatchBench } from "./dispatch.ts";
@@ -32,4 +33,5 @@ export const BENCHES: readonly Bench[] = [
   urgentBench,
   threadsBench,
   pinnedBench,
+  bombsBench,
 ];

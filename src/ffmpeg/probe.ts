@@ -44,14 +44,23 @@ async function assertFile(file: string): Promise<void> {
   throw new RendiffError({ kind: info === null ? "input.not_found" : "input.unreadable", publicMessage: problem });
 }
 
-/** A stream that FFmpeg could not make out: no size, no rate, no codec. */
-function assertUsable(media: MediaInfo): void {
+/** All that is known of a picture beyond `-max_pixels`: its decoder refuses it, and its stream has no size. */
+const TOO_LARGE = /Picture size (\d+x\d+) (?:exceeds|is invalid)/;
+
+/** Streams that FFmpeg could make out: with a size, a rate, a codec. */
+function assertUsable(media: MediaInfo, stderr: string, limits: MediaLimits | null): void {
   const usable = media.streams.some(
     (one) =>
       (one.kind === "video" && one.width > 0 && one.height > 0) ||
       (one.kind === "audio" && one.sampleRate > 0 && one.channels > 0),
   );
   if (usable) return;
+  const size = TOO_LARGE.exec(stderr)?.[1];
+  if (size !== undefined && limits !== null)
+    throw new RendiffError({
+      kind: "limit.exceeded",
+      publicMessage: `The input's picture is ${size}; ${limits.maxWidth}x${limits.maxHeight} is allowed.`,
+    });
   const found = media.streams.map((one) => `${one.kind} (${one.codec})`);
   throw new RendiffError({
     kind: "input.unsupported",
@@ -80,11 +89,11 @@ export async function probeFile(request: ProbeRequest): Promise<MediaInfo> {
     timeoutMs: request.timeoutMs ?? PROBE_TIMEOUT_MS,
     signal: request.signal,
   };
-  const { json } = await runFfprobe({ ...run, show: ["-show_format", "-show_streams", "-show_chapters"] });
+  const { json, stderr } = await runFfprobe({ ...run, show: ["-show_format", "-show_streams", "-show_chapters"] });
   const media = parseMediaInfo(json);
   const refused = limits === null ? null : checkInputLimits(media, limits);
   if (refused !== null) throw refused;
-  assertUsable(media);
+  assertUsable(media, stderr, limits);
   const windows = request.keyframesFor?.(media) ?? null;
   return windows === null ? media : { ...media, keyframes: await readKeyframes({ ...run, media, windows }) };
 }

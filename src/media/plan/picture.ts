@@ -282,6 +282,10 @@ function stretch(state: PictureState, width: number, height: number): PictureSta
   return distorted ? { ...next, warnings: [...next.warnings, warning] } : next;
 }
 
+/** By the frames that the file itself counts; 0 where it does not. */
+const countedFps = ({ frameCount, durationSeconds }: VideoStream): number =>
+  frameCount === null || durationSeconds === null || durationSeconds <= 0 ? 0 : frameCount / durationSeconds;
+
 function applyFilter(
   state: PictureState,
   op: FilterOperation,
@@ -302,7 +306,9 @@ function applyFilter(
     return added([timed, filter("fps", { fps: `${rate.num}/${rate.den}` })], { fps: rate });
   }
   if (op.name === "reverse") {
-    const size = { width: state.width, height: state.height, fps: rate.num / rate.den };
+    // A rate beyond all sense counts as the usual one; the frames of such a film are there all the same.
+    const counted = state.fps === null ? countedFps(video) : 0;
+    const size = { width: state.width, height: state.height, fps: Math.max(rate.num / rate.den, counted) };
     return added([filter("reverse")], { heldBytes: state.heldBytes + reversedBytes(video, size, scene()) });
   }
   if (op.name === "stabilize") {
