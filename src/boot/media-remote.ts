@@ -97,8 +97,8 @@ export async function answerRequests({ bus, locks, media, logger }: AnswerParts)
     const reply = await media[method as Method](argument as never, signal).then(
       (value: unknown) => ({ id, value }),
       (error: unknown) => {
-        const { kind, publicMessage, details, hint, evidence } = toRendiffError(error);
-        return { id, error: { kind, publicMessage, details, ...(hint && { hint }), ...(evidence && { evidence }) } };
+        const { kind, publicMessage, details, hint, evidence, retryAfterSeconds } = toRendiffError(error);
+        return { id, error: { kind, publicMessage, details, hint, evidence, retryAfterSeconds } };
       },
     );
     await bus.publish(String(replyTo), reply);
