@@ -30,6 +30,7 @@ export interface Output {
 
 export interface Job {
   readonly id: string;
+  readonly type: string;
   readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled";
   readonly stage: string | null;
   readonly progress: number;
