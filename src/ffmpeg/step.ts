@@ -20,6 +20,7 @@ export const FFMPEG_HEAD: readonly string[] = [
 const GRACE_MS = 2_000;
 const STDERR_BYTES_MAX = 64 * 1024;
 const OPEN_FILES = 1024;
+const LOOKS_PER_STALL = 4;
 
 export interface StepRequest {
   readonly runner: ProcessRunner;
@@ -63,20 +64,27 @@ function makeGuard(request: StepRequest, handle: ProcessHandle) {
   };
   const { timeoutMs, stallTimeoutMs, signal } = request;
   const deadline = setTimeout(() => stop({ timedOutAfterMs: timeoutMs }), timeoutMs);
-  const armStall = () => setTimeout(() => stop({ stalledAfterMs: stallTimeoutMs }), stallTimeoutMs);
-  let stall = armStall();
+  let [movedAt, bytesRead] = [performance.now(), 0];
+  const moved = () => {
+    movedAt = performance.now();
+  };
+  const look = () => {
+    // What comes out at the very end (a sprite, a waveform, a film backwards) shows until then by its reading that it moves.
+    const read = handle.bytesRead() ?? bytesRead;
+    if (read > bytesRead) moved();
+    bytesRead = read;
+    if (performance.now() - movedAt >= stallTimeoutMs) stop({ stalledAfterMs: stallTimeoutMs });
+  };
+  const looking = setInterval(look, stallTimeoutMs / LOOKS_PER_STALL);
   // A cancelled job's half output is of no use: no grace.
   const abort = () => handle.kill();
   signal?.addEventListener("abort", abort);
   return {
     ending,
-    moved() {
-      clearTimeout(stall);
-      stall = armStall();
-    },
+    moved,
     end() {
       clearTimeout(deadline);
-      clearTimeout(stall);
+      clearInterval(looking);
       signal?.removeEventListener("abort", abort);
     },
   };

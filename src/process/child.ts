@@ -5,7 +5,7 @@
  * alone (bubblewrap itself would die of it and take the program along without a trailer), and SIGKILL goes to it first, so
  * that bubblewrap reaps it and no zombie is left to whatever runs as init in a container.
  */
-import { closeSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
 import type { ProcessExit, ProcessHandle, ProcessInput, ProcessRequest } from "./port.ts";
@@ -83,6 +83,16 @@ function makeProgramPid(child: Child, wrapper: Command["wrapper"]) {
       if (descriptor !== null) closeSync(descriptor);
     },
   };
+}
+
+/** `rchar` of proc(5); null without /proc, and of a process that has ended. */
+function bytesReadBy(pid: number): number | null {
+  try {
+    const text = /^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1];
+    return text === undefined ? null : Number(text);
+  } catch {
+    return null;
+  }
 }
 
 function usageOf(child: Child): Pick<ProcessExit, "cpuMs" | "peakRssBytes"> {
@@ -179,6 +189,10 @@ export function startChild(command: Command, request: ProcessRequest): ProcessHa
   return {
     pid: child.pid,
     stdin: toInput(child),
+    bytesRead() {
+      const pid = command.wrapper === "bubblewrap" ? program.read() : child.pid;
+      return reaped || pid === null ? null : bytesReadBy(pid);
+    },
     exited,
     stop(graceMs) {
       stopping ??= stop(graceMs);

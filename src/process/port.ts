@@ -54,6 +54,8 @@ export interface ProcessHandle {
   readonly pid: number;
   /** Null unless it was asked for. */
   readonly stdin: ProcessInput | null;
+  /** What the program has read so far, of files and pipes; null where the system does not say. */
+  bytesRead(): number | null;
   /** Resolves once, when the process is reaped and its pipes are drained; never rejects. */
   readonly exited: Promise<ProcessExit>;
   /** SIGTERM, then SIGKILL to the whole group after `graceMs`. Resolves when all of it is dead. Idempotent. */

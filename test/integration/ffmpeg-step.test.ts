@@ -108,6 +108,15 @@ for (const version of VERSIONS) {
       expect(mediaProcessesWith(workDir)).toEqual([]);
     });
 
+    test("that reads and has nothing to write until its end is not", async () => {
+      const workDir = await makeWorkDir();
+      const raw = { container: "avi", durationSeconds: 2, video: { encoder: "rawvideo", pixelFormat: "yuv420p" } };
+      await copyClip(join(workDir, "in/1"), raw);
+      const slowly: readonly Arg[] = ["-re", "-i", { file: "in/1" }];
+      const step = toStep([...slowly, "-vf", "reverse", ...H264, "-f", "mp4", { file: "out/0.mp4" }]);
+      expect(await start(workDir, step, { stallTimeoutMs: 1_200 })).toMatchObject({ frames: 50 });
+    });
+
     test("that uses up its time is stopped, and its progress does not save it", async () => {
       const workDir = await makeWorkDir();
       const step = toStep([
