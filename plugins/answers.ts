@@ -1,6 +1,10 @@
 /** What answers have in common. */
 import { RendiffError } from "../src/errors.ts";
 import type { HttpContext } from "./context.ts";
+import { peerOf } from "./peers.ts";
+
+/** To say that the time is up. */
+const ANSWER_SECONDS = 5;
 
 export function answer(status: number, body: unknown, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers });
@@ -41,6 +45,8 @@ export async function withDeadline<T>(
   timeoutMs: number,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  // Nothing is sent meanwhile: the server would close the connection as one that is idle, and nobody would get the answer.
+  peerOf(request)?.server.timeout(request, Math.ceil(timeoutMs / 1000) + ANSWER_SECONDS);
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
     return await work(AbortSignal.any([request.signal, timeout]));
