@@ -21,10 +21,21 @@ export function printAssTime(seconds: number): string {
   return `${Math.floor(whole / 3_600)}:${two((whole / 60) % 60)}:${two(whole % 60)}.${two(hundredths % 100)}`;
 }
 
+/** Each block ends at the next brace that closes; a pattern would look for that again at every one that opens. */
+function withoutCommands(text: string): string {
+  let bare = "";
+  for (let at = 0; ; ) {
+    const opens = text.indexOf("{", at);
+    const closes = opens === -1 ? -1 : text.indexOf("}", opens);
+    if (closes === -1) return bare + text.slice(at);
+    bare += text.slice(at, opens);
+    at = closes + 1;
+  }
+}
+
 /** The text of an event without its commands, for formats that have none. */
 function plain(text: string): Span[] {
-  const bare = text
-    .replace(/\{[^}]*\}/g, "")
+  const bare = withoutCommands(text)
     .replace(/\\N|\\n/g, "\n")
     .replace(/\\h/g, " ")
     .trim();
@@ -46,13 +57,14 @@ function sectionsOf(lines: readonly string[]): ReadonlyMap<string, string[]> {
 }
 
 function eventsOf(lines: readonly string[], fields: readonly string[]): AssScript["events"] {
+  const [start, end] = [fields.indexOf("Start"), fields.indexOf("End")];
   return lines.slice(0, EVENTS_MAX).flatMap((line) => {
     const body = /^Dialogue:\s*(.*)$/i.exec(line)?.[1];
     if (body === undefined) return [];
     const parts = body.split(",");
     const values = [...parts.slice(0, fields.length - 1), parts.slice(fields.length - 1).join(",")];
-    const startSeconds = toSeconds(values[fields.indexOf("Start")]);
-    const endSeconds = toSeconds(values[fields.indexOf("End")]);
+    const startSeconds = toSeconds(values[start]);
+    const endSeconds = toSeconds(values[end]);
     if (startSeconds === null || endSeconds === null || endSeconds <= startSeconds) return [];
     return [{ startSeconds, endSeconds, values }];
   });

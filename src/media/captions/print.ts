@@ -16,12 +16,18 @@ export function printTime(seconds: number, mark: "," | "."): string {
   return `${two(whole / 3_600)}:${two((whole / 60) % 60)}:${two(whole % 60)}${mark}${rest}`;
 }
 
-/** An empty line would end the cue, and an arrow would begin another. A space that does not break is text. */
-const safe = (text: string): string =>
-  text
-    .replace(/\n{2,}/g, "\n")
-    .replaceAll("-->", "->")
-    .replace(/^[ \t\n]+|[ \t\n]+$/g, "");
+const BREAKING = new Set([" ", "\t", "\n"]);
+
+/** Not by a pattern, which would try each space of a long row anew. A space that does not break is text. */
+function trimmed(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && BREAKING.has(text.charAt(start))) start += 1;
+  while (end > start && BREAKING.has(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+/** An empty line would end the cue, and an arrow would begin another. */
+const safe = (text: string): string => trimmed(text.replace(/\n{2,}/g, "\n").replaceAll("-->", "->"));
 
 const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
