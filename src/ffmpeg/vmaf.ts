@@ -1,7 +1,6 @@
 /** Which FFmpeg measures VMAF, and how its libvmaf wants to be asked: tried with a real measurement, in the sandbox. */
-import { oldModelPath } from "../media/measure/compile-measure.ts";
 import { DEFAULT_VMAF_MODEL, VMAF_MODELS, type VmafModel } from "../media/measure/metrics.ts";
-import type { VmafAbility } from "../media/types.ts";
+import { oldModelPath, type VmafAbility } from "../media/measure/vmaf-ability.ts";
 import type { ProcessRunner } from "../process/port.ts";
 import { runTool } from "./run-tool.ts";
 import { findProgram, type MediaTools } from "./tools.ts";

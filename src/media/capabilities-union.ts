@@ -1,5 +1,6 @@
 /** What several workers can do together: a job is refused by name only when none of them could run it. */
-import type { Ability, Capabilities, VmafAbility } from "./types.ts";
+import type { VmafAbility } from "./measure/vmaf-ability.ts";
+import type { Ability, Capabilities } from "./types.ts";
 
 type Abilities = Readonly<Record<string, Ability>>;
 

@@ -8,6 +8,7 @@
 
 import type { CaptionsTask } from "./captions/print.ts";
 import type { CrfGrid } from "./measure/crf-search.ts";
+import type { VmafAbility } from "./measure/vmaf-ability.ts";
 import type { QualityTarget, VerifyPolicy } from "./operations/quality.schema.ts";
 
 export interface Rational {
@@ -98,19 +99,6 @@ export interface MediaInfo {
   readonly keyframes?: readonly number[];
   readonly warnings: readonly string[];
 }
-
-/**
- * `options`: libvmaf was given its model by `model_path` before FFmpeg 5.0, by `model` since. `models`: with which it has
- * measured something; absent in what older workers wrote of themselves, which are taken to have all.
- */
-export type VmafAbility =
-  | {
-      readonly ok: true;
-      readonly program: "ffmpeg" | "vmaf";
-      readonly options: "old" | "new";
-      readonly models?: readonly string[];
-    }
-  | { readonly ok: false; readonly reason: string };
 
 export type Ability = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 

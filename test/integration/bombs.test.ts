@@ -12,6 +12,7 @@ import { BOMBS, type Bomb, placeBombs } from "../support/bombs.ts";
 import { testEnv } from "../support/env.ts";
 import { copyClip } from "../support/media.ts";
 import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 const MIB = 1024 * 1024;
 const MEMORY_LIMIT_MIB = 4_096;
@@ -93,14 +94,20 @@ async function ending({ name, output, operations }: Bomb): Promise<readonly [nam
 
 test("bombs end by themselves, within their memory, beside a job that completes", async () => {
   const watched: Watched = { allowed: 0, used: 0, looks: 0 };
-  const timer = setInterval(() => look(watched), LOOK_MS);
   const healthy = api.completed({
     ...{ input: "film.mp4", output: "film.mkv" },
     operations: [{ type: "transcode", video_codec: "h264", preset: "medium" }],
   });
-  const endings = await Promise.all(BOMBS.map(ending));
-  const done = await healthy;
-  clearInterval(timer);
+  let over = false;
+  const all = Promise.all([Promise.all(BOMBS.map(ending)), healthy]).finally(() => {
+    over = true;
+  });
+  const looked = () => {
+    look(watched);
+    return over;
+  };
+  await until(looked, { timeoutMs: 80_000, intervalMs: LOOK_MS, what: "all jobs to end" });
+  const [endings, done] = await all;
   for (const [n, [name, outcome]] of endings.entries()) {
     const expected = BOMBS[n]?.ends.test(outcome);
     expect([name, outcome, expected]).toEqual([name, outcome, true]);

@@ -3,10 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { tryVmaf } from "../../src/ffmpeg/vmaf.ts";
-import { vmafProblem } from "../../src/media/measure/compile-measure.ts";
 import { VMAF_MODELS } from "../../src/media/measure/metrics.ts";
+import { vmafProblem } from "../../src/media/measure/vmaf-ability.ts";
 import type { ProcessRunner } from "../../src/process/port.ts";
-import { sampleCapabilities } from "../support/capabilities.ts";
 import { testEnv } from "../support/env.ts";
 import { bestRunner } from "../support/sandbox.ts";
 import { VERSIONS } from "../support/steps.ts";
@@ -48,9 +47,8 @@ describe("libvmaf", () => {
     const plain: ProcessRunner = { ...runner, start: (request) => runner.start({ ...request, sandbox: "off" }) };
     const found = await tryVmaf(plain, system(), { ...system(), ffmpegPath: await makeOld() });
     expect(found).toEqual({ ok: true, program: "vmaf", options: "old", models: ["vmaf_v0.6.1"] });
-    const capabilities = { ...sampleCapabilities(5), vmaf: found };
-    expect(vmafProblem(capabilities, "vmaf_v0.6.1")).toBeNull();
-    expect(vmafProblem(capabilities, "vmaf_v0.6.1neg")).toEqual({
+    expect(vmafProblem(found, "vmaf_v0.6.1")).toBeNull();
+    expect(vmafProblem(found, "vmaf_v0.6.1neg")).toEqual({
       isOfModel: true,
       message: "VMAF cannot be measured here with vmaf_v0.6.1neg: this libvmaf has vmaf_v0.6.1 only.",
     });

@@ -16,6 +16,7 @@ import type {
 } from "../types.ts";
 import { align } from "./align.ts";
 import { COMPARING, LISTENING, LOOKING, type Metric, type VmafModel } from "./metrics.ts";
+import { oldModelPath, vmafProblem } from "./vmaf-ability.ts";
 
 /** A reference that is made on the way: inputs, counted from 0, and chains that end in `pad`. */
 export interface Prepared {
@@ -132,9 +133,6 @@ function detector(request: MeasureRequest, metric: Metric, pad: string, endSecon
       );
   }
 }
-
-/** The models of old libvmafs are files; where they lie is the system's. */
-export const oldModelPath = (model: VmafModel): string => `/usr/share/model/${model}.json`;
 
 function vmafFilter(request: MeasureRequest, file: string): Filter {
   const { metrics, vmafModel, subsample, capabilities } = request;
@@ -273,27 +271,10 @@ function requireInputs(request: MeasureRequest): void {
     throw invalidPlan(
       `MS-SSIM needs pictures of ${MS_SSIM_PIXELS_MIN}x${MS_SSIM_PIXELS_MIN} at least; these are ${last.width}x${last.height}.`,
     );
-  const vmaf = metrics.some((one) => one === "vmaf" || one === "ms_ssim") ? vmafProblem(capabilities, vmafModel) : null;
+  const vmaf = metrics.some((one) => one === "vmaf" || one === "ms_ssim")
+    ? vmafProblem(capabilities.vmaf, vmafModel)
+    : null;
   if (vmaf !== null) throw unsupportedPlan(vmaf.message);
-}
-
-export interface VmafProblem {
-  /** There is a libvmaf, which lacks this model. */
-  readonly isOfModel: boolean;
-  readonly message: string;
-}
-
-/** Why nothing can be measured with `model`; null when it can. */
-export function vmafProblem({ vmaf }: Capabilities, model: VmafModel): VmafProblem | null {
-  if (vmaf?.ok !== true) {
-    const reason = vmaf?.reason ?? "this FFmpeg was built without libvmaf";
-    return { isOfModel: false, message: `VMAF cannot be measured here: ${reason}.` };
-  }
-  if (vmaf.models?.includes(model) ?? true) return null;
-  return {
-    isOfModel: true,
-    message: `VMAF cannot be measured here with ${model}: this libvmaf has ${vmaf.models?.join(", ")} only.`,
-  };
 }
 
 /** The branches of the metrics that one step measures. */

@@ -1,8 +1,8 @@
 /** What can be said of `options.verify` and `options.target` before the input is known. */
 import type { ErrorDetail } from "../../errors.ts";
 import { isSoundOnly } from "../containers.ts";
-import { vmafProblem } from "../measure/compile-measure.ts";
 import type { VmafModel } from "../measure/metrics.ts";
+import { vmafProblem } from "../measure/vmaf-ability.ts";
 import type { Capabilities } from "../types.ts";
 import type { ConvertOptions } from "./options.schema.ts";
 import type { QualityTarget } from "./quality.schema.ts";
@@ -28,7 +28,7 @@ function checkVmaf(
   capabilities: Capabilities | null,
   unsupported: ErrorDetail[],
 ): void {
-  const problem = capabilities === null ? null : vmafProblem(capabilities, model);
+  const problem = capabilities === null ? null : vmafProblem(capabilities.vmaf, model);
   if (problem === null) return;
   unsupported.push({ path: `${option}.${problem.isOfModel ? "vmaf_model" : field}`, message: problem.message });
 }

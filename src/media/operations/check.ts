@@ -8,7 +8,7 @@ import type { Container } from "../containers.ts";
 import { chooseHardware } from "../encoders/hardware.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
 import { analysisOf } from "../measure/compile-analyze.ts";
-import { vmafProblem } from "../measure/compile-measure.ts";
+import { vmafProblem } from "../measure/vmaf-ability.ts";
 import { checkStreamPlan, streamOf } from "../streaming/check-stream.ts";
 import type { Ability, Capabilities, MediaLimits } from "../types.ts";
 import {
@@ -285,7 +285,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
     if (!/\.json$/i.test(request.outputName))
       invalid.push({ path: "output_path", message: "is the report's name and ends in .json" });
     const wantsVmaf = analysis.metrics.some((one) => one === "vmaf" || one === "ms_ssim");
-    const vmaf = wantsVmaf && capabilities !== null ? vmafProblem(capabilities, analysis.vmaf_model) : null;
+    const vmaf = wantsVmaf && capabilities !== null ? vmafProblem(capabilities.vmaf, analysis.vmaf_model) : null;
     if (vmaf !== null)
       unsupported.push({
         path: `operations[${index}].${vmaf.isOfModel ? "vmaf_model" : "metrics"}`,
