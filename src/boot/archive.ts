@@ -1,7 +1,7 @@
 /** Archives in files: which database, which file, and what is around both. */
 import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
-import { access, open, rename, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
@@ -16,6 +16,7 @@ import { RendiffError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { VERSION } from "../version.ts";
 import { openDatabase } from "./database.ts";
+import { alreadyThere, exists, nameOnce, sync } from "./new-file.ts";
 
 /** Of a single statement: a table is sorted, or the statistics of a large database are made. */
 const STATEMENT_TIMEOUT_MS = 600_000;
@@ -32,12 +33,6 @@ const patient = (config: Config): Config => ({
   ...config,
   database: { ...config.database, statementTimeoutMs: STATEMENT_TIMEOUT_MS },
 });
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Text in, a compressed stream out, at the pace of whoever takes it. */
 function makeWriter(to: NodeJS.WritableStream) {
@@ -82,16 +77,12 @@ async function writeTo(config: Config, logger: Logger, to: NodeJS.WritableStream
 
 /** The file appears whole or not at all, readable by its owner alone: it holds what the database holds, secrets too. */
 async function writeFile(config: Config, logger: Logger, path: string): Promise<ArchiveSummary> {
-  if (await exists(path)) {
-    const publicMessage = `${path} is there already.`;
-    throw new RendiffError({ kind: "request.conflict", publicMessage, hint: "Name another file, or remove it first." });
-  }
+  if (await exists(path)) throw alreadyThere(path);
   const unfinished = `${path}.unfinished-${process.pid}`;
   try {
     const summary = await writeTo(config, logger, createWriteStream(unfinished, { mode: 0o600 }));
-    const file = await open(unfinished, "r+");
-    await file.sync().finally(() => file.close());
-    await rename(unfinished, path);
+    await sync(unfinished, "r+");
+    await nameOnce(unfinished, path);
     return summary;
   } catch (error) {
     await rm(unfinished, { force: true });

@@ -8,6 +8,8 @@ import { makeMetrics } from "../telemetry/metrics.ts";
 import { openMigratedDatabase } from "./database.ts";
 import { openStorage } from "./storage.ts";
 
+const ACTOR = "cli";
+
 export interface OutputsRun {
   readonly repair: boolean;
   readonly signal: AbortSignal;
@@ -25,9 +27,9 @@ export async function verifyAllOutputs(
   const guard = makeUrlGuard({ allowNetworks: config.storage.allowPrivateNetworks });
   const storage = await openStorage({ storage: config.storage, guard, metrics: makeMetrics() });
   opened.defer(() => storage.close());
-  const counts = await verifyOutputs({ sql, storage, signal }, { repair, onFinding });
+  const counts = await verifyOutputs({ sql, storage, signal, actor: ACTOR }, { repair, onFinding });
   if (repair) {
-    const entry = { actor: "cli", action: "outputs.repaired", target: null, address: null, requestId: null };
+    const entry = { actor: ACTOR, action: "outputs.repaired", target: null, address: null, requestId: null };
     await sql.transaction((tx) => appendAudit(tx, { ...entry, data: { ...counts } }));
   }
   return counts;

@@ -5,8 +5,9 @@
  * An output is known by its object's identity, and only this very object is ever served or deleted. A storage that was
  * copied holds other objects with the same bytes: they can be made the outputs again, after their bytes were read.
  */
-import type { Sql } from "../database/sql.ts";
+import type { Sql, SqlRunner } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
+import { appendAudit } from "../security/audit.ts";
 import type { StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { IS_FINAL } from "./guards.ts";
 import { claimOutputsForDeletion, finishOutputDeletion } from "./retention.ts";
@@ -30,6 +31,8 @@ export interface VerifyOutputsDeps {
   readonly sql: Sql;
   readonly storage: StorageRegistry;
   readonly signal: AbortSignal;
+  /** Of repairs: a key's id, or `cli`. */
+  readonly actor: string;
 }
 
 export interface VerifyOutputsOptions {
@@ -84,7 +87,11 @@ async function lookAt(deps: VerifyOutputsDeps, output: JobOutput, superseded: bo
 }
 
 /** False when the row has changed meanwhile. */
-async function adopt(sql: Sql, { jobId, ordinal, identity: recorded }: JobOutput, identity: string): Promise<boolean> {
+async function adopt(
+  sql: SqlRunner,
+  { jobId, ordinal, identity: recorded }: JobOutput,
+  identity: string,
+): Promise<boolean> {
   const rows = await sql.query(
     `UPDATE job_outputs o SET identity = $4 FROM jobs j
      WHERE o.job_id = $1 AND o.ordinal = $2::integer AND o.identity = $3 AND o.deleted_at IS NULL
@@ -97,7 +104,7 @@ async function adopt(sql: Sql, { jobId, ordinal, identity: recorded }: JobOutput
 }
 
 /** As a deletion that finds its object gone. False when another job publishes there just now. */
-async function recordAsDeleted(sql: Sql, { jobId, ordinal }: JobOutput): Promise<boolean> {
+async function recordAsDeleted(sql: SqlRunner, { jobId, ordinal }: JobOutput): Promise<boolean> {
   const ordinals = [ordinal];
   const { claimed } = await claimOutputsForDeletion(sql, { jobId, ordinals, takeoverMs: TAKEOVER_MS });
   if (claimed.length === 0) return false;
@@ -105,10 +112,22 @@ async function recordAsDeleted(sql: Sql, { jobId, ordinal }: JobOutput): Promise
   return true;
 }
 
-function repair(sql: Sql, output: JobOutput, { state, identity }: Look): Promise<boolean> {
-  if (state === "copied" && identity !== null) return adopt(sql, output, identity);
-  if (state === "gone" || state === "changed") return recordAsDeleted(sql, output);
-  return Promise.resolve(false);
+/** In one transaction with its entry in the audit log: what was repaired before an interruption is on record too. */
+function repair({ sql, actor }: VerifyOutputsDeps, output: JobOutput, { state, identity }: Look): Promise<boolean> {
+  const { jobId, ordinal, backend, key, identity: recorded } = output;
+  const told = { actor, target: jobId, address: null, requestId: null };
+  const data = { ordinal, backend, key, identity: recorded };
+  return sql.transaction(async (tx) => {
+    if (state === "copied" && identity !== null) {
+      if (!(await adopt(tx, output, identity))) return false;
+      await appendAudit(tx, { ...told, action: "output.adopted", data: { ...data, adopted: identity } });
+      return true;
+    }
+    if (state !== "gone" && state !== "changed") return false;
+    if (!(await recordAsDeleted(tx, output))) return false;
+    await appendAudit(tx, { ...told, action: "output.recorded_deleted", data: { ...data, found: state } });
+    return true;
+  });
 }
 
 /** Counts by state. Rejects with the first storage error: what a store did not say is not known. */
@@ -133,7 +152,7 @@ export async function verifyOutputs(
       counts[look.state] += 1;
       after = output;
       if (look.state === "same") continue;
-      const repaired = options.repair && (await repair(deps.sql, output, look));
+      const repaired = options.repair && (await repair(deps, output, look));
       options.onFinding({ output, state: look.state, repaired });
     }
     if (rows.length < PAGE) return counts;

@@ -4,6 +4,7 @@ import { copyFile, link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobId } from "../../src/jobs/types.ts";
 import { type OutputFinding, type OutputState, verifyOutputs } from "../../src/jobs/verify-outputs.ts";
+import { listAudit, verifyAudit } from "../../src/security/audit.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import type { StorageRegistry } from "../../src/storage/port.ts";
 import { makeStorageRegistry } from "../../src/storage/registry.ts";
@@ -51,7 +52,7 @@ for (const engine of ENGINES) {
       const findings: OutputFinding[] = [];
       const signal = new AbortController().signal;
       const options = { repair, onFinding: (finding: OutputFinding) => void findings.push(finding) };
-      const counts = await verifyOutputs({ sql: database.sql, storage, signal }, options);
+      const counts = await verifyOutputs({ sql: database.sql, storage, signal, actor: "cli" }, options);
       const states = new Map(findings.map(({ output, state, repaired }) => [output.jobId, { state, repaired }]));
       return { counts, states };
     }
@@ -104,6 +105,17 @@ for (const engine of ENGINES) {
         "SELECT job_id AS id FROM job_outputs WHERE deleted_at IS NOT NULL",
       );
       expect(rows.map(({ id }) => id).sort()).toEqual([gone, changed].sort());
+      const repairs = (await listAudit(database.sql, { limit: 10 })).map(({ action, target, data }) => [
+        ...[action, target, data.found ?? data.adopted !== data.identity],
+      ]);
+      expect(repairs.sort()).toEqual(
+        [
+          ["output.adopted", copied, true],
+          ["output.recorded_deleted", gone, "gone"],
+          ["output.recorded_deleted", changed, "changed"],
+        ].sort(),
+      );
+      expect(await verifyAudit(database.sql)).toEqual({ ok: true, rows: 3 });
       expect(await usage()).toBe(["as it was", "a copy of it", "the same bytes", "the same bytes"].join("").length);
       // What somebody put there is theirs.
       expect(await Bun.file(join(root, "changed.mp4")).text()).toBe("by another!");
@@ -130,6 +142,26 @@ for (const engine of ENGINES) {
       expect((await verify(true)).states.get(jobId)).toEqual({ state: "copied", repaired: true });
     });
 
+    test("what was repaired before it was interrupted is in the audit log", async () => {
+      const { sql } = database;
+      const before = (await listAudit(sql, { limit: 100 })).length;
+      const jobIds = [await made("one.mp4", "soon gone"), await made("two.mp4", "soon gone")];
+      await Promise.all(["one.mp4", "two.mp4"].map((name) => rm(join(root, name))));
+      const interrupt = new AbortController();
+      const options = { repair: true, onFinding: (one: OutputFinding) => one.repaired && interrupt.abort() };
+      const over = verifyOutputs({ sql, storage, signal: interrupt.signal, actor: "cli" }, options);
+      expect(await over.catch(({ kind }) => kind)).toBe("service.unavailable");
+      const entries = await listAudit(sql, { limit: 100 });
+      const [repaired] = await sql.query<{ id: JobId }>(
+        "SELECT job_id AS id FROM job_outputs WHERE job_id = ANY ($1::uuid[]) AND deleted_at IS NOT NULL",
+        [jobIds],
+      );
+      expect(entries.slice(0, entries.length - before).map(({ action, target }) => [action, target])).toEqual([
+        ["output.recorded_deleted", repaired?.id ?? "none"],
+      ]);
+      await verify(true);
+    });
+
     test("goes on over many, and ends when it is told to", async () => {
       await database.sql.query(
         `INSERT INTO job_outputs SELECT job_id, n, role, backend, key, uri, size_bytes, sha256, media_type, media, identity
@@ -137,7 +169,7 @@ for (const engine of ENGINES) {
       );
       expect((await verify(false)).counts.same).toBeGreaterThan(450);
       const over = verifyOutputs(
-        { sql: database.sql, storage, signal: AbortSignal.abort() },
+        { sql: database.sql, storage, signal: AbortSignal.abort(), actor: "cli" },
         { repair: false, onFinding: () => {} },
       );
       expect(over).rejects.toMatchObject({ kind: "service.unavailable" });
