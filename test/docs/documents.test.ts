@@ -13,7 +13,11 @@ const LANGUAGES = ["sh", "ts", "python", "json", "yaml", "text", ""];
 const RUN_LANGUAGES = ["sh", "ts", "python", "json"];
 
 /** What looks like a setting and is none: variables of the examples' own. */
-const OTHER_NAMES = new Set(["WEBHOOK_SECRET", "KEY_ID", "MINIO_KEY", "MINIO_SECRET", "API_PRT"]);
+const OTHER_NAMES = new Set([
+  ...["WEBHOOK_SECRET", "KEY_ID", "MINIO_KEY", "MINIO_SECRET", "API_PRT"],
+  // Of the compose file and of the image's build.
+  ...["ACME_EMAIL", "ALLOW_LIST", "BASE_IMAGE", "BUN_IMAGE", "DEBIAN_MIRROR", "NPM_CONFIG_REGISTRY", "PIP_INDEX_URL"],
+]);
 
 const documents = ["*.md", "docs/**/*.md", "deploy/**/*.md", "k8s/**/*.md"]
   .flatMap((glob) => [...new Bun.Glob(glob).scanSync(ROOT)])

@@ -7,13 +7,12 @@ export interface DocumentRule {
 
 export const DOCUMENTS: readonly DocumentRule[] = [
   { files: /^README\.md$/, run: "test/docs/readme.test.ts" },
-  { files: /^docs\/(setup|storage|performance|security)\.md$/, run: "test/docs/guides.test.ts" },
+  { files: /^docs\/(setup|storage|performance|security|deployment|monitoring)\.md$/, run: "test/docs/guides.test.ts" },
   { files: /^docs\/api\.md$/, run: "test/docs/api.test.ts" },
   { files: /^docs\/(operations|upgrading)\.md$/, run: "test/docs/operations.test.ts" },
   { files: /^docs\/configuration\.md$/, run: "scripts/generators.ts" },
   { files: /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|SECURITY)\.md$/, run: "none: they hold nothing to run" },
-  // Their parts are images, clusters and alerts, which tests of their own start.
-  { files: /^docs\/(deployment|monitoring)\.md$/, run: "test/deploy/" },
+  // What they speak of are images, clusters and alerts, which tests of their own start.
   { files: /^docs\/runbooks\/[A-Za-z0-9-]+\.md$/, run: "test/deploy/" },
   { files: /^(deploy|k8s)\/.*\.md$/, run: "test/deploy/" },
 ];

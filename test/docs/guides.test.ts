@@ -2,6 +2,11 @@
 import { test } from "bun:test";
 import { FOLLOW_TIMEOUT_MS, followDocument } from "./session.ts";
 
-for (const document of ["docs/setup.md", "docs/storage.md", "docs/performance.md", "docs/security.md"]) {
+const GUIDES = [
+  ...["docs/setup.md", "docs/storage.md", "docs/performance.md", "docs/security.md"],
+  ...["docs/deployment.md", "docs/monitoring.md"],
+];
+
+for (const document of GUIDES) {
   test(`${document} works as it stands`, () => followDocument(document), FOLLOW_TIMEOUT_MS);
 }

@@ -1,7 +1,8 @@
 /** Why a block is not run by the test of its document: `no-run reason=NAME` may name one of these and nothing else. */
 export const NO_RUN_REASONS: Readonly<Record<string, string>> = {
   gate: "`.ci/run` runs this very command, and takes minutes for it.",
-  containers: "test/deploy/ starts what it starts, where there is an engine for it.",
+  containers: "`./dev image` and `./dev compose` start what it starts; test/deploy/ holds its words against the files.",
+  cluster: "test/deploy/ builds these folders and holds them against the schemas of three versions of Kubernetes.",
   system: "It changes the machine itself: packages, users, units, mounts.",
 };
 

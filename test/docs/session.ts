@@ -62,6 +62,8 @@ async function makeFolder(): Promise<string> {
   await Bun.write(rendiff, `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(" ")} "$@"\n`);
   await chmod(rendiff, 0o755);
   await symlink(rendiff, join(folder, "dist/rendiff"));
+  // Of a checkout a reader needs no more than what is deployed with it.
+  await symlink(join(ROOT, "deploy"), join(folder, "deploy"));
   await Bun.write(join(folder, ".session/folder"), folder);
   return folder;
 }
