@@ -6,7 +6,7 @@ import type { Findings } from "../../src/ffmpeg/findings.ts";
 import type { Claim, JobId, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
-import type { SentAhead, StagedObject } from "../../src/storage/port.ts";
+import type { StagedBytes, StagedObject } from "../../src/storage/port.ts";
 import type { RemoteInput } from "../../src/transfer/remote-input.ts";
 import type { AttemptScope } from "./scope.ts";
 import type { InputRef } from "./spec.ts";
@@ -53,10 +53,11 @@ export interface ContentKey {
   readonly uri: string;
 }
 
-/** An output of which parts were sent while it was written. */
+/** An output that is sent before it is verified. */
 export interface AheadOutput {
   readonly staged: StagedObject;
-  readonly sent: SentAhead;
+  /** What the store has, of the file as it was then. */
+  readonly filled: Promise<{ readonly bytes: StagedBytes; readonly identity: string }>;
 }
 
 export interface EncodeReport {

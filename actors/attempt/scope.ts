@@ -14,6 +14,8 @@ export interface AttemptScope {
   readonly reservations: Reservation[];
   /** Staged by this attempt and not named by a manifest. */
   staged: readonly StagedObject[];
+  /** Aborted when the attempt ends without its outputs: transfers go on from stage to stage, and end by this. */
+  readonly unwanted: AbortController;
   /** The row says how this attempt ended: what remains is tidying up, and a lease that is gone is no news. */
   ended: boolean;
 }
@@ -23,6 +25,7 @@ export const makeScope = (): AttemptScope => ({
   running: new Set(),
   reservations: [],
   staged: [],
+  unwanted: new AbortController(),
   ended: false,
 });
 

@@ -51,6 +51,7 @@ export function cleanOwnStaging(ports: AttemptPorts, context: AttemptContext): P
 
 /** Waits for processes and transfers, then removes the work folder. */
 export async function stopWork(ports: AttemptPorts, context: AttemptContext): Promise<void> {
+  context.scope.unwanted.abort(new Error("The attempt has ended."));
   await settled(context.scope);
   await cleanLocal(ports, context);
 }

@@ -69,7 +69,7 @@ async function runSteps(
   // Captions are written from an input, which has to be there as a whole.
   const readOnly = context.inputs.flatMap((input) => input.readOnly);
   await writePlanFiles(plan.files, { workDir: workDirOf(context.scope), readOnly });
-  const ahead = makeAhead(ports, recorder, context, signal);
+  const ahead = makeAhead(ports, recorder, context);
   try {
     const report = await runAll(ports, recorder, context, { contentKey, ahead }, signal);
     return { ...report, contentKey, ahead: await ahead.settle() };

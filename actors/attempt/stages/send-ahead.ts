@@ -1,7 +1,7 @@
 /**
  * Outputs are sent while they are written, where the store can take parts of them: what is left when FFmpeg ends is the
- * first part and the last bytes. Nothing is begun for an output that is not larger than a few parts, and what goes wrong
- * here is no failure: `fill` sends everything that is not there.
+ * first part and the last bytes, which go while the output is verified. Nothing is begun for an output that is not larger
+ * than a few parts, and parts that did not get through are no failure: `fill` sends everything that is not there.
  */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,6 +12,8 @@ import type { AttemptPorts } from "../ports.ts";
 import type { Recorder } from "../recorder.ts";
 import { track, workDirOf } from "../scope.ts";
 import { outputPlace, runnableOf } from "../spec.ts";
+import { fillEarly } from "./fill-early.ts";
+import { makeSegments } from "./send-segments.ts";
 
 export interface Ahead {
   /** The step is about to write its files. */
@@ -20,9 +22,9 @@ export interface Ahead {
   moved(): void;
   /** They are whole. */
   end(): void;
-  /** What was sent, by the output's file, when nothing is under way any more. */
+  /** What is being sent, by the output's file; known as soon as the files are whole. */
   settle(): Promise<ReadonlyMap<string, AheadOutput>>;
-  /** The files are of no use. Resolves when nothing is under way any more. */
+  /** The files are of no use. The scope knows when nothing is under way any more. */
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,15 @@ function makeSend(
     return (await recorder.staged([staged])) ? staged : null;
   }
 
+  async function fill(staged: StagedObject, path: string, { mediaType }: PlannedOutput, sending: Promise<SentAhead>) {
+    const backend = ports.storage.backend(staged.backend);
+    // Whatever becomes of it, `fill` goes on in the same place.
+    const sent = await sending.catch((problem: unknown): SentAhead => ({ partBytes: 0, sums: new Map(), problem }));
+    signal.throwIfAborted();
+    if (sent.problem !== null) say(sent.problem);
+    return await fillEarly(backend, staged, path, { mediaType, ahead: sent, signal });
+  }
+
   async function send(
     output: PlannedOutput,
     { fileBytesMax }: PlanStep,
@@ -92,14 +103,12 @@ function makeSend(
     if (!(await isWorthIt(path, growing, signal))) return null;
     const staged = await stage(backend, key, output);
     if (staged === null) return null;
-    const options = { growing, sizeBytesMax: fileBytesMax, signal };
-    // Whatever becomes of it, `fill` goes on in the same place.
-    const sent = await backend.sendAhead(staged, path, options).catch((problem: unknown): SentAhead => {
-      signal.throwIfAborted();
-      return { partBytes: 0, sums: new Map(), problem };
-    });
-    if (sent.problem !== null) say(sent.problem);
-    return { staged, sent };
+    const sending = backend.sendAhead(staged, path, { growing, sizeBytesMax: fileBytesMax, signal });
+    const filled = wholeOf(growing, signal).then(() => fill(staged, path, output, sending));
+    sending.catch(() => {});
+    filled.catch(() => {});
+    void track(scope, filled);
+    return { staged, filled };
   }
 
   return async (output, step, growing) => {
@@ -112,16 +121,18 @@ function makeSend(
   };
 }
 
-export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: AttemptContext, outer: AbortSignal): Ahead {
+export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: AttemptContext): Ahead {
   const { scope, plan } = context;
   const useless = new AbortController();
-  const signal = AbortSignal.any([outer, useless.signal]);
+  const signal = AbortSignal.any([scope.unwanted.signal, useless.signal]);
   const growths: Growth[] = [];
   const sending = new Map<string, Promise<AheadOutput | null>>();
   const send = makeSend(ports, recorder, context, signal);
+  const segments = makeSegments(ports, recorder, context, signal);
   return {
     begin(step) {
       growths.length = 0;
+      segments.begin(step);
       for (const output of plan?.outputs ?? []) {
         const isLast = plan?.steps.findLast(({ writes }) => writes.includes(output.file))?.id === step.id;
         if (!isLast || output.content !== undefined) continue;
@@ -134,10 +145,11 @@ export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: Atte
       for (const growth of growths) growth.moved();
     },
     end() {
+      segments.end();
       for (const growth of growths) growth.end();
     },
     async settle() {
-      const found = new Map<string, AheadOutput>();
+      const found = new Map(await segments.settle());
       for (const [file, work] of sending) {
         const output = await work;
         if (output !== null) found.set(file, output);
@@ -148,12 +160,17 @@ export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: Atte
     async stop() {
       useless.abort();
       await Promise.allSettled(sending.values());
+      await segments.settle().catch(() => {});
     },
   };
 }
 
-/** Below it one request at the end does as well. */
-const WORTH_BYTES = 16 * 1024 * 1024;
+/** Two parts of what stores take: below it one request at the end does as well. */
+const WORTH_BYTES = 10 * 1024 * 1024;
+
+async function wholeOf(growing: Growing, signal: AbortSignal): Promise<void> {
+  while (!(await growing.next(signal)));
+}
 
 /** False when the file is whole before. */
 async function isWorthIt(path: string, growing: Growing, signal: AbortSignal): Promise<boolean> {

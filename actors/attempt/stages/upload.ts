@@ -15,6 +15,7 @@ import { overall } from "../progress.ts";
 import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 import { outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
+import { takeEarly } from "./fill-early.ts";
 import { fingerprintsOf } from "./reuse.ts";
 
 /** Of one job; each may send several parts of its own. */
@@ -45,6 +46,8 @@ export async function upload(
   if (!(await recorder.staged(staged))) return LEASE_LOST;
   // Of an output that did not come about after all.
   for (const object of early.filter((one) => !staged.includes(one))) {
+    const ahead = [...(context.encode?.ahead?.values() ?? [])].find((one) => one.staged === object);
+    await ahead?.filled.catch(() => {});
     await ports.storage.backend(object.backend).abort(object, signal);
   }
   let sent = 0;
@@ -73,9 +76,13 @@ async function fill(
   const one = verified[ordinal];
   if (one === undefined) throw new Error("An output was staged that was never verified.");
   const { output, media } = one;
-  const sent = encode?.ahead?.get(output.file)?.sent;
-  const options = { mediaType: output.mediaType, signal, ...(sent === undefined ? {} : { ahead: sent }) };
-  const staged = await ports.storage.backend(object.backend).fill(object, join(workDirOf(scope), output.file), options);
+  const early = encode?.ahead?.get(output.file);
+  const path = join(workDirOf(scope), output.file);
+  const { mediaType } = output;
+  const backend = ports.storage.backend(object.backend);
+  const staged = await (early === undefined
+    ? backend.fill(object, path, { mediaType, signal })
+    : takeEarly(early, path));
   ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: staged.sizeBytes });
   return {
     ordinal,

@@ -5,6 +5,7 @@ import { toEvidence } from "../../media/diagnose.ts";
 import { parseMediaInfo } from "../../media/media-info.ts";
 import { NO_MEDIA } from "../../media/plan/expect.ts";
 import { checkFiles, checkPackage, type FoundMedia, type FoundPlaylist } from "../../media/streaming/check-package.ts";
+import { mediaTypeOf } from "../../media/streaming/media-type.ts";
 import { DASH_MANIFEST, MASTER } from "../../media/streaming/packager-args.ts";
 import type { MediaInfo, OutputRole, PackagePlan, PlannedOutput } from "../../media/types.ts";
 import { toResourceError } from "../../work-folders/errors.ts";
@@ -21,22 +22,11 @@ export interface PackageFinishing extends MediaReading {
   readonly plan: PackagePlan;
 }
 
-const TYPES: readonly (readonly [ending: string, mediaType: string])[] = [
-  [".m3u8", "application/vnd.apple.mpegurl"],
-  [".mpd", "application/dash+xml"],
-  [".mp4", "video/mp4"],
-  [".m4s", "video/iso.segment"],
-  [".ts", "video/mp2t"],
-  [".vtt", "text/vtt"],
-];
 const KEY_FILE = "out/key";
-
-const typeOf = (file: string): string =>
-  TYPES.find(([ending]) => file.endsWith(ending))?.[1] ?? "application/octet-stream";
 
 function outputOf(plan: PackagePlan, file: string, role: OutputRole): PlannedOutput {
   const name = `${plan.name}/${file}`;
-  return { role, file: `${plan.folder}/${file}`, name, mediaType: typeOf(file), expect: NO_MEDIA };
+  return { role, file: `${plan.folder}/${file}`, name, mediaType: mediaTypeOf(file), expect: NO_MEDIA };
 }
 
 /** All renditions as one film, so that an entry says what a player will find behind it. */
