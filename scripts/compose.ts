@@ -18,6 +18,7 @@ import {
   PODMAN,
   podman,
   prepareContainers,
+  pruneLayers,
   run,
   tryRun,
 } from "./containers.ts";
@@ -267,7 +268,7 @@ async function replicaRolled({ project, api, https, tls }: Production): Promise<
       await until(async () => (await project.exec(replica, "rendiff", "health")) !== "", {
         ...{ timeoutMs: READY_MS, intervalMs: 500, what: `${replica} to be back` },
       });
-      // Traefik looks every two seconds, and has to have seen it before the other one goes.
+      // Traefik looks now and then, and has to have seen it before the other one goes.
       await untilServed(project, replica);
     }
   } finally {
@@ -369,6 +370,7 @@ await prepareContainers();
 await mkdir(TOOLS, { recursive: true });
 await buildProduct(IMAGE);
 await buildParts();
+await pruneLayers();
 await using site = await makeSite();
 const STARTS: readonly [word: string, name: string, start: (folder: string) => Promise<void>][] = [
   ["embedded", "compose.yml: one service with everything in it", embedded],

@@ -128,6 +128,14 @@ export async function buildProduct(name: string): Promise<void> {
   await buildImage(name, ".", [...bases, ...certificateArgs(), "--build-arg", `REVISION=${revision}`]);
 }
 
+/**
+ * Takes away what earlier builds have left: layers of no image that has a name. Those of the last day stay, since the next
+ * build begins with them, the stages that are in no image included.
+ */
+export async function pruneLayers(): Promise<void> {
+  await podman("image", "prune", "--force", "--filter", "until=24h");
+}
+
 export async function imageBytes(name: string): Promise<number> {
   return Number(await podman("image", "inspect", "--format", "{{.Size}}", name));
 }

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { type Api, isFinal, makeApi } from "../test/support/api.ts";
 import { freePort } from "../test/support/servers.ts";
 import { until } from "../test/support/until.ts";
-import { buildProduct, imageBytes, PODMAN, podman, prepareContainers, run, tryRun } from "./containers.ts";
+import { buildProduct, imageBytes, PODMAN, podman, prepareContainers, pruneLayers, run, tryRun } from "./containers.ts";
 
 const IMAGE = "localhost/rendiff:dev";
 const SIZE_MB_MAX = 450;
@@ -207,6 +207,7 @@ await run(resolve(".cache/deploy/bin/hadolint"), "Dockerfile");
 console.log("✓ hadolint has nothing to say");
 const buildStart = performance.now();
 await buildProduct(IMAGE);
+await pruneLayers();
 const sizeMb = (await imageBytes(IMAGE)) / 1e6;
 measured.push(
   ["size", `${sizeMb.toFixed(0)} MB`],

@@ -94,6 +94,12 @@ const untilScraped = async (prometheus: Prometheus, { url }: RunningServer, sinc
   );
 };
 
+const untilCounted = async (prometheus: Prometheus, expr: string, count: number): Promise<void> => {
+  await until(async () => ((await prometheus.query(expr))[0]?.value ?? 0) >= count, {
+    ...{ timeoutMs: 2 * MINUTE_MS, intervalMs: 200, what: `${expr} to be ${count}` },
+  });
+};
+
 async function restartThrice(prometheus: Prometheus, start: () => Promise<RunningServer>, first: RunningServer) {
   let server = first;
   for (let turn = 0; turn < 3; turn += 1) {
@@ -175,11 +181,13 @@ async function breakWhatLasts({ site, redis, disk, key, ports }: World) {
   for (let turn = 0; turn < 8; turn += 1) {
     expect((await api.ended((await api.convert(quick(`s3://bucket/${turn}.webm`))).id)).status).toBe("failed");
   }
+  // What a process counted after its last scrape goes with it.
+  await untilCounted(prometheus, 'sum(rendiff_job_failures_total{fault="service"})', 8);
   await Bun.write(join(disk, "filler"), new Uint8Array(63 * 1024 ** 2));
-  // Nobody claims what the dead worker leaves, until it is late.
   const jobs = await runEndless(api, SLOTS);
   await worker.kill();
-  for (let turn = 0; turn < 3; turn += 1) jobs.push((await api.convert(quick(`late-${turn}.webm`))).id);
+  // Nobody claims these until they are late; they are more than all that were claimed in time.
+  for (let turn = 0; turn < 16; turn += 1) await api.convert(quick(`late-${turn}.webm`));
   await untilAlerts(prometheus, ["RendiffLeasesLost", "RendiffSuccessBurnsFast"], {
     fire: true,
     withinMs: 5 * MINUTE_MS,
@@ -188,11 +196,12 @@ async function breakWhatLasts({ site, redis, disk, key, ports }: World) {
   await redis.stop();
   await untilAlerts(prometheus, ["RendiffRedisDown"], { fire: true, withinMs: 5 * MINUTE_MS });
   await redis.restart();
+  // They would take all slots.
+  await cancelAll(api, jobs);
   worker = await startWorker(site, ports.worker);
   const lasting = ["RendiffQueueWaitBurnsFast", "RendiffDiskFull", "RendiffDiskNearlyFull"];
   const ending = ["RendiffCertificateExpires", "RendiffCertificateEnds"];
   await untilAlerts(prometheus, [...lasting, ...ending], { fire: true, withinMs: 10 * MINUTE_MS });
-  await cancelAll(api, jobs);
   await rm(join(disk, "filler"));
   await traefik.renew(90);
   return { prometheus, worker, server };

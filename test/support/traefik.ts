@@ -1,10 +1,11 @@
-/** Traefik with one certificate, on loopback ports: what it says of that certificate to Prometheus. */
+/** Traefik on loopback ports: with a certificate that it tells Prometheus of, or as `deploy/traefik` has it before replicas. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterFile } from "./cleanup.ts";
-import { serve, type TestServer, wrapped } from "./servers.ts";
+import { freePort, serve, type TestServer, wrapped } from "./servers.ts";
 import { makeTempDir } from "./temp-dir.ts";
 
+const DYNAMIC = resolve(import.meta.dir, "../../deploy/traefik/dynamic.yml");
 const CACHED = resolve(import.meta.dir, "../../.cache/compose/bin/traefik");
 
 export interface Traefik {
@@ -30,9 +31,14 @@ function makeCertificate(folder: string, validDays: number): void {
   if (exitCode !== 0) throw new Error(`openssl failed: ${stderr}`);
 }
 
-export async function startTraefik(validDays: number): Promise<Traefik> {
+function findTraefik(): string {
   const program = existsSync(CACHED) ? CACHED : Bun.which("traefik");
   if (program === null) throw new Error("Traefik is not here: ./dev test --long installs it.");
+  return program;
+}
+
+export async function startTraefik(validDays: number): Promise<Traefik> {
+  const program = findTraefik();
   const folder = await makeTempDir("traefik");
   makeCertificate(folder, validDays);
   const files = { certFile: join(folder, "cert.pem"), keyFile: join(folder, "key.pem") };
@@ -64,4 +70,38 @@ export async function startTraefik(validDays: number): Promise<Traefik> {
       await server.restart();
     },
   };
+}
+
+/** What `deploy/traefik/dynamic.yml` does, with these in the place of its replicas. Resolves to where it listens. */
+export async function startProxy(replicas: readonly [string, string]): Promise<string> {
+  const program = findTraefik();
+  const folder = await makeTempDir("proxy");
+  makeCertificate(folder, 1);
+  const given = await Bun.file(DYNAMIC).text();
+  const text = given
+    .replace("http://api-1:8000", replicas[0])
+    .replace("http://api-2:8000", replicas[1])
+    .replace('(env "ALLOW_LIST")', '"127.0.0.0/8"')
+    .replace("/run/secrets/tls_certificate", join(folder, "cert.pem"))
+    .replace("/run/secrets/tls_key", join(folder, "key.pem"));
+  const path = join(folder, "dynamic.yml");
+  await Bun.write(path, text);
+  const entrance = freePort();
+  const server = await serve({
+    name: "Traefik",
+    argv: (port) =>
+      wrapped(
+        [
+          ...[program, `--entrypoints.ping.address=127.0.0.1:${port}`, "--ping=true", "--ping.entrypoint=ping"],
+          ...[`--entrypoints.websecure.address=127.0.0.1:${entrance}`, `--providers.file.filename=${path}`],
+          ...["--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO"],
+        ],
+        false,
+      ),
+    url: (port) => `http://127.0.0.1:${port}`,
+    readyLine: "Starting provider *file.Provider",
+    stopSignal: "SIGTERM",
+  });
+  afterFile(() => server.stop());
+  return `https://127.0.0.1:${entrance}`;
 }
