@@ -36,3 +36,12 @@ test("a Matroska header of a megabyte is read for its name alone", () => {
   const cluster = Buffer.from([0x1f, 0x43, 0xb6, 0x75, 0xff]);
   expect(layoutOf(header, segment, cluster)).toEqual({ streams: true, container: "mkv" });
 });
+
+test("a Matroska file may list more parts than a call may have arguments", () => {
+  const ebml = Buffer.from([0x1a, 0x45, 0xdf, 0xa3, 0x80]);
+  const segment = Buffer.from([0x18, 0x53, 0x80, 0x67, 0xff]);
+  const entries = Buffer.alloc(2_400_000, Buffer.from([0x4d, 0xbb, 0x80]));
+  const list = Buffer.from([0x11, 0x4d, 0x9b, 0x74, 0x10, 0x24, 0x9f, 0x00]);
+  const cluster = Buffer.from([0x1f, 0x43, 0xb6, 0x75, 0xff]);
+  expect(layoutOf(ebml, segment, list, entries, cluster)).toEqual({ streams: true, container: "mkv" });
+});

@@ -129,7 +129,8 @@ function matroskaLayout({ head }: FileEnds): Layout {
     }
     if (element.size === null) break;
     if (element.id === ID.seekHead) {
-      listed.push(...seekEntries(head.subarray(element.start, element.start + element.size)));
+      // One by one: there may be more of them than a call may have arguments.
+      for (const entry of seekEntries(head.subarray(element.start, element.start + element.size))) listed.push(entry);
     }
     at = element.start + element.size;
   }
