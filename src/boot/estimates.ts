@@ -13,14 +13,13 @@ import type { PlanInput } from "../media/types.ts";
 import { openRemote } from "../transfer/remote-input.ts";
 import { inputFile, placeInput } from "../work-folders/place-input.ts";
 import { estimateIn, type Placed } from "./media-estimate.ts";
+import { ESTIMATES_AT_ONCE_MAX } from "./media-remote.ts";
 import type { MediaServicePorts } from "./media-service.ts";
-
-const AT_ONCE_MAX = 2;
 
 function makeGate(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   let running = 0;
   return async (work) => {
-    if (running >= AT_ONCE_MAX)
+    if (running >= ESTIMATES_AT_ONCE_MAX)
       throw new RendiffError({
         kind: "service.unavailable",
         publicMessage: "Other estimates are under way; ask again when they are done.",

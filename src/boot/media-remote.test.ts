@@ -3,7 +3,7 @@ import type { MediaService } from "../../plugins/context.ts";
 import { silentLogger } from "../../test/support/silent-logger.ts";
 import { makeMemoryCoordination } from "../coordination/memory/memory.ts";
 import { RendiffError, type RendiffErrorInit } from "../errors.ts";
-import { answerRequests, askWorkers } from "./media-remote.ts";
+import { answerRequests, askWorkers, ESTIMATES_AT_ONCE_MAX } from "./media-remote.ts";
 
 const SPEC = { inputs: ["in.mp4"], output: "out.mp4", operations: [], options: {} };
 const unasked = (): never => {
@@ -18,14 +18,16 @@ afterEach(async () => {
   for (const stack of opened.splice(0)) await stack.disposeAsync();
 });
 
-/** A replica that asks, and two workers of which either may answer. */
-async function makeFleet(estimate: MediaService["estimate"]) {
+/** A replica that asks, and two workers of which either may answer; the second by `other`, where that is given. */
+async function makeFleet(estimate: MediaService["estimate"], other = estimate) {
   const stack = new AsyncDisposableStack();
   opened.push(stack);
   const { bus, locks, close } = makeMemoryCoordination();
   stack.defer(close);
-  const media: MediaService = { probe: unasked, plan: unasked, estimate };
-  for (const _ of [1, 2]) stack.defer(await answerRequests({ bus, locks, media, logger: silentLogger() }));
+  for (const one of [estimate, other]) {
+    const media: MediaService = { probe: unasked, plan: unasked, estimate: one };
+    stack.defer(await answerRequests({ bus, locks, media, logger: silentLogger() }));
+  }
   const remote = await askWorkers(bus, () => true);
   stack.defer(() => remote.close());
   return remote;
@@ -69,4 +71,26 @@ test("who no longer waits is told so at once", async () => {
   const answer = estimate(SPEC as never, stop.signal);
   stop.abort();
   expect(await failureOf(answer)).toMatchObject({ kind: "service.unavailable", retryAfterSeconds: 5 });
+});
+
+test("a worker that is full leaves an estimate to one that is not, and refuses what nobody has room for", async () => {
+  /** Two that never end, and then refusals. */
+  const makeWorker = (): MediaService["estimate"] => {
+    let count = 0;
+    return (spec, signal) => {
+      count += 1;
+      if (count <= ESTIMATES_AT_ONCE_MAX) return aborted(spec, signal);
+      return Promise.reject(new RendiffError({ kind: "service.unavailable", publicMessage: "Full." }));
+    };
+  };
+  const { estimate } = await makeFleet(makeWorker(), makeWorker());
+  const stop = new AbortController();
+  const endless = Array.from({ length: 2 * ESTIMATES_AT_ONCE_MAX }, () => estimate(SPEC as never, stop.signal));
+  const ends = Promise.allSettled(endless);
+  const refused = await failureOf(estimate(SPEC as never, AbortSignal.timeout(5_000)));
+  expect(refused.publicMessage).toBe("Full.");
+  stop.abort();
+  // Nobody refused these: they were still under way.
+  for (const one of await ends)
+    expect(one).toMatchObject({ reason: { publicMessage: expect.stringContaining("No worker answered in time") } });
 });

@@ -14,6 +14,10 @@ const REPLY_SECONDS = 5;
 const ANSWER_TIMEOUT_MS = 30_000;
 /** Beyond it a worker leaves requests to others. */
 const AT_ONCE_MAX = 4;
+/** Of one process, each of which encodes. */
+export const ESTIMATES_AT_ONCE_MAX = 2;
+/** Where a worker could only refuse, others may have room: it gives them time to take the request. */
+const OTHERS_FIRST_MS = 250;
 
 type Method = keyof MediaService;
 const METHODS: readonly string[] = ["probe", "plan", "estimate"] satisfies Method[];
@@ -90,18 +94,28 @@ export async function answerRequests({ bus, locks, media, logger }: AnswerParts)
   const self = Bun.randomUUIDv7();
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
+  let estimates = 0;
 
-  async function answer({ id, reply_to: replyTo, method, argument }: BusMessage): Promise<void> {
-    if (!METHODS.includes(String(method)) || !(await locks.acquire(`media:${id}`, self, LOCK_TTL_MS))) return;
+  async function answer(message: BusMessage): Promise<void> {
+    const { id, method } = message;
+    if (!METHODS.includes(String(method))) return;
+    if (method === "estimate" && estimates >= ESTIMATES_AT_ONCE_MAX) await Bun.sleep(OTHERS_FIRST_MS);
+    if (!(await locks.acquire(`media:${id}`, self, LOCK_TTL_MS))) return;
+    if (method === "estimate") estimates += 1;
+    await reply(message).finally(() => {
+      if (method === "estimate") estimates -= 1;
+    });
+  }
+  async function reply({ id, reply_to: replyTo, method, argument }: BusMessage): Promise<void> {
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutOf(method))]);
-    const reply = await media[method as Method](argument as never, signal).then(
+    const answered = await media[method as Method](argument as never, signal).then(
       (value: unknown) => ({ id, value }),
       (error: unknown) => {
         const { kind, publicMessage, details, hint, evidence, retryAfterSeconds } = toRendiffError(error);
         return { id, error: { kind, publicMessage, details, hint, evidence, retryAfterSeconds } };
       },
     );
-    await bus.publish(String(replyTo), reply);
+    await bus.publish(String(replyTo), answered);
   }
   const unsubscribe = await bus.subscribe(channels.media, (message) => {
     if (running.size >= AT_ONCE_MAX) return;
