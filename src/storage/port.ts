@@ -17,6 +17,8 @@ export interface ObjectStat {
   readonly modifiedAt: Date;
   /** Changes whenever the bytes do (ETag, generation, inode:size:mtime). Opaque; compare for equality only. */
   readonly identity: string;
+  /** Of its bytes, in hex, where the store vouches for it. A listing need not say it. */
+  readonly md5?: string;
   /** False: only the whole can be read (a web server without ranges); `open` from the middle reads what is before it too. */
   readonly ranges?: false;
 }

@@ -4,6 +4,7 @@
  * everything in order for a pipe.
  */
 import { open, truncate } from "node:fs/promises";
+import { RendiffError } from "../errors.ts";
 import { findLayout, type Layout } from "../media/layout.ts";
 import type { ObjectStat, StorageBackend } from "../storage/port.ts";
 import { download } from "./download.ts";
@@ -18,9 +19,12 @@ export interface RemoteInput {
   fetchedBytes(): number;
   /** Fetches four times as much of the front as is there. */
   grow(signal: AbortSignal): Promise<void>;
-  /** Fetches what is missing. */
+  /** Fetches what is missing; rejects with `storage.corrupt` when the whole is not what the store says. */
   complete(signal: AbortSignal, onBytes?: (total: number) => void): Promise<void>;
-  /** All bytes in order, what is there already from the file. Nothing more is written to the file. */
+  /**
+   * All bytes in order, what is there already from the file; ends with `storage.corrupt` when they are not what the store says.
+   * Nothing more is written to the file.
+   */
   read(signal: AbortSignal): AsyncGenerator<Uint8Array>;
 }
 
@@ -50,16 +54,44 @@ const TAIL_BYTES = MIB;
 const WITH_TAIL = new Set(["ts", "mp3"]);
 const CHUNK_BYTES = 256 * 1024;
 
+const damaged = (): RendiffError =>
+  new RendiffError({
+    kind: "storage.corrupt",
+    publicMessage: "The input's bytes came otherwise than its storage says that they are.",
+  });
+
+/** Ranges are not covered by what a store's client checks: the whole is held against what the store says of it. */
+async function requireSum(path: string, { md5 }: ObjectStat, signal: AbortSignal): Promise<void> {
+  if (md5 === undefined) return;
+  const hasher = new Bun.CryptoHasher("md5");
+  for await (const part of fileParts(path, Number.POSITIVE_INFINITY)) {
+    signal.throwIfAborted();
+    hasher.update(part);
+  }
+  if (hasher.digest("hex") !== md5) throw damaged();
+}
+
+async function* withSum(parts: AsyncIterable<Uint8Array>, { md5 }: ObjectStat): AsyncGenerator<Uint8Array> {
+  const hasher = new Bun.CryptoHasher("md5");
+  for await (const part of parts) {
+    if (md5 !== undefined) hasher.update(part);
+    yield part;
+  }
+  if (md5 !== undefined && hasher.digest("hex") !== md5) throw damaged();
+}
+
 async function readFilePart(path: string, start: number, end: number): Promise<Uint8Array> {
   return await Bun.file(path).slice(start, end).bytes();
 }
 
+/** To `end`, or to the end of the file. */
 async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array> {
   const file = await open(path, "r");
   try {
     for (let at = 0; at < end; ) {
       const buffer = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0 && end === Number.POSITIVE_INFINITY) return;
       if (bytesRead === 0) throw new Error("The head of an input became shorter.");
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);
@@ -100,19 +132,28 @@ export async function openRemote({ backend, key, stat, path, signal, reserve }: 
     layout = await look();
   }
 
+  if (head >= sizeBytes) await requireSum(path, stat, signal);
+  async function* inOrder(until: AbortSignal): AsyncGenerator<Uint8Array> {
+    yield* fileParts(path, head);
+    yield* readParts({ backend, key, stat, startByte: head, signal: until });
+  }
+
   return {
     stat,
     layout,
     isWhole: () => head >= sizeBytes,
     fetchedBytes: () => Math.min(sizeBytes, head + tail),
-    grow: (until) => growTo(head * 4, until),
+    async grow(until) {
+      await growTo(head * 4, until);
+      if (head >= sizeBytes) await requireSum(path, stat, until);
+    },
     async complete(until, onBytes) {
-      if (head < sizeBytes) await fetch(head, sizeBytes, until, onBytes);
+      if (head < sizeBytes) {
+        await fetch(head, sizeBytes, until, onBytes);
+        await requireSum(path, stat, until);
+      }
       head = sizeBytes;
     },
-    async *read(until) {
-      yield* fileParts(path, head);
-      yield* readParts({ backend, key, stat, startByte: head, signal: until });
-    },
+    read: (until) => withSum(inOrder(until), stat),
   };
 }

@@ -13,6 +13,8 @@ export type Fault =
   | { readonly kind: "reset"; readonly after: "nothing" | "the store's answer" }
   /** The answer breaks off in the middle, at its promised length or with a lying one. */
   | { readonly kind: "cut"; readonly lying: boolean }
+  /** A byte of the answer is another. */
+  | { readonly kind: "flip" }
   /** Half of the answer comes, and nothing more; `closed` when the client has given the connection up. */
   | { readonly kind: "stall"; closed(): void }
   /** It reaches the store when the promise has settled, whoever still waits for the answer. */
@@ -83,6 +85,11 @@ function answer(response: ServerResponse, passed: Passed, isHead: boolean, cut: 
   response.write(sent, () => response.socket?.destroy());
 }
 
+function flip(body: Buffer): void {
+  const middle = body.length >> 1;
+  if (body.length > 0) body.writeUInt8(body.readUInt8(middle) ^ 1, middle);
+}
+
 function stall(response: ServerResponse, passed: Passed, closed: () => void): void {
   for (const [name, value] of headersOf(passed)) response.setHeader(name, value);
   response.statusCode = passed.status;
@@ -108,6 +115,7 @@ export async function startFaultyProxy(upstreamUrl: string): Promise<FaultyProxy
     if (fault?.kind === "late") await fault.until;
     const passed = await pass(upstream, incoming, body);
     if (fault?.kind === "late") fault.answered?.();
+    if (fault?.kind === "flip") flip(passed.body);
     if (fault?.kind === "reset") response.socket?.destroy();
     else if (fault?.kind === "stall") stall(response, passed, () => fault.closed());
     else answer(response, passed, seen.method === "HEAD", fault?.kind === "cut" ? fault : null);

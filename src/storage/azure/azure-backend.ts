@@ -43,13 +43,15 @@ interface Properties {
   readonly contentLength?: number | undefined;
   readonly lastModified?: Date | undefined;
   readonly etag?: string | undefined;
+  readonly contentMD5?: Uint8Array | undefined;
 }
 
-const statOf = ({ contentLength, lastModified, etag }: Properties) => ({
+const statOf = ({ contentLength, lastModified, etag, contentMD5 }: Properties) => ({
   sizeBytes: contentLength ?? 0,
   modifiedAt: lastModified ?? new Date(0),
   // Listings give it bare, answers in quotes.
   identity: (etag ?? "").replaceAll('"', ""),
+  ...(contentMD5?.length === 16 ? { md5: Buffer.from(contentMD5).toString("hex") } : {}),
 });
 
 const quoted = (identity: string): string => `"${identity}"`;

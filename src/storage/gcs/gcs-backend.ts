@@ -51,10 +51,11 @@ const DIALECT: Dialect = {
   },
 };
 
-const statOf = ({ size, generation, updated }: FileMetadata) => ({
+const statOf = ({ size, generation, updated, md5Hash }: FileMetadata) => ({
   sizeBytes: Number(size ?? 0),
   modifiedAt: new Date(updated ?? 0),
   identity: String(generation ?? ""),
+  ...(md5Hash ? { md5: Buffer.from(md5Hash, "base64").toString("hex") } : {}),
 });
 
 class GcsStore implements CopyStore {

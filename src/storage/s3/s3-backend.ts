@@ -41,6 +41,17 @@ interface Dated {
   readonly LastModified?: Date | undefined;
 }
 
+interface Encrypted {
+  readonly ServerSideEncryption?: string | undefined;
+  readonly SSECustomerAlgorithm?: string | undefined;
+}
+
+/** AWS's ETag is the MD5 of what was put in one request and is not encrypted with a key of its own; of parts it is another. */
+function md5Of({ ETag = "", ServerSideEncryption = "AES256", SSECustomerAlgorithm }: Dated & Encrypted): string | null {
+  const isPlain = ServerSideEncryption === "AES256" && SSECustomerAlgorithm === undefined;
+  return isPlain ? (/^"?([0-9a-f]{32})"?$/.exec(ETag)?.[1] ?? null) : null;
+}
+
 function toStat(sizeBytes: number, { ETag, LastModified }: Dated): ObjectStat {
   const seconds = Math.floor((LastModified?.getTime() ?? 0) / 1000);
   return { sizeBytes, modifiedAt: new Date(seconds * 1000), identity: identityOf(ETag, LastModified) };
@@ -96,7 +107,7 @@ class S3Backend implements StorageBackend {
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null> {
     return this.#do(key, signal, async (place) => {
       const head = await this.#head(place, signal);
-      return head === null ? null : toStat(head.ContentLength ?? 0, head);
+      return head === null ? null : this.#statOf(head.ContentLength ?? 0, head);
     });
   }
 
@@ -117,7 +128,7 @@ class S3Backend implements StorageBackend {
       // Nothing of the object lies in the range.
       if (got === null) return await this.#openNothing(key, options);
       const { came, whole } = extentOf(got);
-      const stat = toStat(whole, got);
+      const stat = this.#statOf(whole, got);
       const body = got.Body?.transformToWebStream();
       if (body === undefined) throw unavailable(key);
       if (options.ifIdentity !== undefined && options.ifIdentity !== stat.identity) {
@@ -262,6 +273,12 @@ class S3Backend implements StorageBackend {
 
   #do<T>(key: string, signal: AbortSignal | undefined, work: (place: Place) => Promise<T>): Promise<T> {
     return translated(S3_DIALECT, { key, signal }, () => work(this.#placement.locate(key)));
+  }
+
+  /** Other stores are not known to make their ETags as AWS does. */
+  #statOf(sizeBytes: number, answer: Dated & Encrypted): ObjectStat {
+    const md5 = this.sendAhead === undefined ? null : md5Of(answer);
+    return { ...toStat(sizeBytes, answer), ...(md5 === null ? {} : { md5 }) };
   }
 
   #idOf(staged: StagedObject): string {
