@@ -53,8 +53,9 @@ export function makeAttemptLogic(ports: AttemptPorts) {
   /** A stage whose beginning is live only: a durable event for each would cost every job a statement. */
   const announced = <T>(stage: Stage, work: Work<T>) =>
     working<T>(stage, (recorder, context, signal) => {
+      const done = work(recorder, context, signal);
       recorder.progress({ stage, progress: overall(stage, 0), fps: null, speed: null, etaSeconds: null });
-      return work(recorder, context, signal);
+      return done;
     });
   return attemptMachine.provide({
     actors: {

@@ -11,8 +11,8 @@ export async function sameObject(registry: StorageRegistry, a: ObjectRef, b: Obj
   if (a.backend === b.backend && a.key === b.key) return true;
   const [first, second] = [registry.backend(a.backend), registry.backend(b.backend)];
   if (!first.properties.inPlace || !second.properties.inPlace) return false;
-  const stat = await first.stat(a.key);
-  return stat !== null && stat.identity === (await second.stat(b.key))?.identity;
+  const [one, other] = await Promise.all([first.stat(a.key), second.stat(b.key)]);
+  return one !== null && one.identity === other?.identity;
 }
 
 /** Rejects with `input.changed` when the object's identity is another than it was, or the object is gone. */

@@ -80,10 +80,12 @@ export async function makeWorkFolders({ tempDir, tempLimitBytes, space }: WorkFo
     const folder = path(attempt);
     live.add(folderName(attempt));
     try {
-      await rm(folder, { recursive: true, force: true });
-      await mkdir(folder, { mode: 0o700 });
-      await mkdir(join(folder, "in"), { mode: 0o700 });
-      await mkdir(join(folder, "out"), { mode: 0o700 });
+      await mkdir(folder, { mode: 0o700 }).catch(async (error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        await rm(folder, { recursive: true, force: true });
+        await mkdir(folder, { mode: 0o700 });
+      });
+      await Promise.all(["in", "out"].map((name) => mkdir(join(folder, name), { mode: 0o700 })));
       return folder;
     } catch (error) {
       throw toResourceError(error);

@@ -9,9 +9,30 @@ import { openRemote } from "../../../src/transfer/remote-input.ts";
 import { inputFile, placeInput } from "../../../src/work-folders/place-input.ts";
 import type { AttemptContext, Held, PreparedInput } from "../attempt.types.ts";
 import { held } from "../attempt.types.ts";
+import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { reserve } from "../reserve.ts";
 import { fileNameOf, type InputRef, runnableOf } from "../spec.ts";
+
+/** Of one job's inputs. */
+const LOOKS_AT_ONCE = 4;
+
+interface Looked {
+  readonly stat: ObjectStat;
+  /** Where it can be read in place. */
+  readonly localPath: string | null;
+}
+
+async function lookAt(ports: AttemptPorts, ref: InputRef, signal: AbortSignal): Promise<Looked> {
+  const backend = ports.storage.backend(ref.backend);
+  const looking = statInput(ports, backend, ref, signal);
+  if (!backend.properties.inPlace) return { stat: await looking, localPath: null };
+  const [stat, localPath] = await Promise.allSettled([looking, backend.localPath(ref.key)]);
+  // What is wrong with the input says more than where it is not.
+  if (stat.status === "rejected") throw stat.reason;
+  if (localPath.status === "rejected") throw localPath.reason;
+  return { stat: stat.value, localPath: localPath.value };
+}
 
 export async function download(
   ports: AttemptPorts,
@@ -20,13 +41,17 @@ export async function download(
 ): Promise<Held<readonly PreparedInput[]>> {
   const { inputs } = runnableOf(claim.job, ports.storage);
   scope.reservations.push(ports.processors.enter(claim.job.priority));
-  const workDir = await ports.workFolders.create(claim.lease);
+  // What waits for a disk or a store waits together.
+  const creating = ports.workFolders.create(claim.lease);
+  const looking = fewAtOnce(inputs, LOOKS_AT_ONCE, (ref) => lookAt(ports, ref, signal));
+  await Promise.allSettled([creating, looking]);
+  const workDir = await creating;
   scope.workDir = workDir;
+  const looks = await looking;
   const prepared: PreparedInput[] = [];
   for (const [index, ref] of inputs.entries()) {
     const backend = ports.storage.backend(ref.backend);
-    const stat = await statInput(ports, backend, ref, signal);
-    const localPath = backend.properties.inPlace ? await backend.localPath(ref.key) : null;
+    const { stat, localPath } = looks[index] as Looked;
     const base = { ref, sizeBytes: stat.sizeBytes, identity: stat.identity };
     if (localPath !== null) {
       const placed = await placeInput({ workDir, index, sourcePath: localPath, sandboxed: ports.tools.sandboxed });

@@ -115,7 +115,13 @@ export async function plan(
       return { file, media: info, layout: remote === null ? null : layoutOf(remote) };
     }),
   );
-  await refuseOutputs(ports, spec, namesOf(made), signal);
-  scope.reservations.push(await reserve(ports.workFolders, claim.lease, made.workBytesMax));
+  // Neither changes anything that the other sees.
+  const [refused, reserved] = await Promise.allSettled([
+    refuseOutputs(ports, spec, namesOf(made), signal),
+    reserve(ports.workFolders, claim.lease, made.workBytesMax),
+  ]);
+  if (reserved.status === "fulfilled") scope.reservations.push(reserved.value);
+  if (refused.status === "rejected") throw refused.reason;
+  if (reserved.status === "rejected") throw reserved.reason;
   return held(made);
 }

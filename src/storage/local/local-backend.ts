@@ -75,9 +75,8 @@ class LocalBackend implements StorageBackend {
 
   stat(key: string): Promise<ObjectStat | null> {
     return translated(key, async () => {
-      const path = await this.#places.resolve(key);
-      const stat = path === null ? null : await look(path);
-      return stat === null ? null : toObjectStat(stat);
+      const found = await this.#places.resolve(key);
+      return found === null ? null : toObjectStat(found.stat);
     });
   }
 
@@ -92,9 +91,9 @@ class LocalBackend implements StorageBackend {
 
   localPath(key: string): Promise<string | null> {
     return translated(key, async () => {
-      const path = await this.#places.resolve(key);
-      if (path === null) throw absent(key);
-      return path;
+      const found = await this.#places.resolve(key);
+      if (found === null) throw absent(key);
+      return found.path;
     });
   }
 

@@ -6,6 +6,7 @@
  * swapped for a link in between is noticed. For writing, the resolved parent must lie in the root, and the last step
  * (rename, link, unlink) acts on the name itself, whatever it is.
  */
+import type { BigIntStats } from "node:fs";
 import { constants, type FileHandle, lstat, mkdir, open, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { RendiffError } from "../../errors.ts";
@@ -31,11 +32,19 @@ export function checkKey(key: string): void {
   }
 }
 
+export interface Found {
+  /** Absolute. */
+  readonly path: string;
+  readonly stat: BigIntStats;
+}
+
+const look = (path: string): Promise<BigIntStats | null> => unlessAbsent(lstat(path, { bigint: true }));
+
 export interface Places {
   /** Absolute, symlinks resolved. */
   readonly root: string;
-  /** The regular file that holds the object, symlinks resolved; null when there is nothing. */
-  resolve(key: string): Promise<string | null>;
+  /** The regular file that holds the object, symlinks resolved, as it is; null when there is nothing. */
+  resolve(key: string): Promise<Found | null>;
   /** The same, opened for reading. The caller closes it. */
   openFile(key: string): Promise<FileHandle | null>;
   /** The real folder that holds, or would hold, `key`; null when it does not exist. */
@@ -78,27 +87,27 @@ class FolderPlaces implements Places {
     this.root = root;
   }
 
-  async resolve(key: string): Promise<string | null> {
+  async resolve(key: string): Promise<Found | null> {
     const folder = await this.parent(key);
     if (folder === null) return null;
     // The name itself is looked at, and resolved only if it is a link: a file that is replaced while its path is resolved
     // seems to be gone (Linux then calls it "(deleted)").
     const name = join(folder, basename(key));
-    const isLink = (await unlessAbsent(lstat(name)))?.isSymbolicLink() === true;
-    const path = isLink ? await this.#follow(name, key) : name;
-    const stat = path === null ? null : await unlessAbsent(lstat(path));
-    if (stat === null || stat.isSymbolicLink()) return null;
+    const there = await look(name);
+    const found = there?.isSymbolicLink() === true ? await this.#follow(name, key) : { path: name, stat: there };
+    if (found === null || found.stat === null || found.stat.isSymbolicLink()) return null;
+    const { path, stat } = found;
     const kind = kindOf(stat);
     if (kind !== null) throw notAFile(key, kind);
-    return path;
+    return { path, stat };
   }
 
   async openFile(key: string): Promise<FileHandle | null> {
-    const path = await this.resolve(key);
-    if (path === null) return null;
+    const found = await this.resolve(key);
+    if (found === null) return null;
     // Without O_NONBLOCK a pipe that took the file's place would hold the call for ever.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await unlessAbsent(open(path, flags));
+    const handle = await unlessAbsent(open(found.path, flags));
     if (handle === null) return null;
     try {
       await this.#check(handle, key);
@@ -138,12 +147,13 @@ class FolderPlaces implements Places {
   }
 
   /** Where a symbolic link leads in the end; null when that is nowhere. */
-  async #follow(link: string, key: string): Promise<string | null> {
+  async #follow(link: string, key: string): Promise<Found | null> {
     for (let tries = LOOKS; tries > 0; tries--) {
       const path = await unlessAbsent(realpath(link));
       if (path === null) return null;
       if (!this.#holds(path)) throw escapes(key);
-      if ((await unlessAbsent(lstat(path))) !== null) return path;
+      const stat = await look(path);
+      if (stat !== null) return { path, stat };
     }
     return null;
   }
