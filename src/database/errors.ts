@@ -68,3 +68,8 @@ export function translateSqlError(thrown: unknown): RendiffError {
   if (UNAVAILABLE.has(code) || CONNECTION.test(code)) return databaseUnavailable(thrown);
   return databaseBug(thrown);
 }
+
+/** A prepared statement outlived a change of its table: it has to be prepared anew. */
+export function isStalePlan(error: unknown): boolean {
+  return errorCode(error) === "0A000" && (error as { routine?: unknown }).routine === "RevalidateCachedQuery";
+}

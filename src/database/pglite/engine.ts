@@ -4,12 +4,15 @@
  * PGlite runs a statement on our own thread: while it runs nothing else does, so its timers cannot fire and
  * `statement_timeout` cannot work. What we can do is look at the clock between executing and committing: a statement that
  * took too long is undone and reported as `database.timeout`, as Postgres would have done.
+ *
+ * What comes again is prepared, as it is on Postgres: see prepared.ts.
  */
 import { type PGlite, protocol } from "@electric-sql/pglite";
 import { encodeParam, PARSERS } from "../codec.ts";
 import { DeadlinePassed } from "../deadline.ts";
-import { databaseTimeout, databaseUnavailable, translateSqlError } from "../errors.ts";
+import { databaseTimeout, databaseUnavailable, isStalePlan, translateSqlError } from "../errors.ts";
 import type { SqlParam, SqlRow } from "../sql.ts";
+import { makePrepared, type PreparedMessage } from "./prepared.ts";
 
 const { serialize } = protocol;
 type Messages = Awaited<ReturnType<PGlite["execProtocolStream"]>>;
@@ -24,6 +27,7 @@ export interface Engine {
 export function makeEngine(pg: PGlite, statementTimeoutMs: number): Engine {
   let broken: unknown = null;
   let tail: Promise<unknown> = Promise.resolve();
+  const prepared = makePrepared();
   /** A statement is several messages; two must never mix, also when a transaction sends them at once. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const turn = tail.then(() => {
@@ -46,15 +50,19 @@ export function makeEngine(pg: PGlite, statementTimeoutMs: number): Engine {
     statement: (text, params) =>
       inTurn(async () => {
         const startedAtMs = performance.now();
+        let step: PreparedMessage | null = null;
         try {
-          const messages = await send(statementMessage(text, params));
+          step = prepared.message(text, params.map(encodeParam));
+          const messages = await send(step.message);
           if (performance.now() - startedAtMs > statementTimeoutMs) {
             await abort(send);
             throw databaseTimeout(new DeadlinePassed(statementTimeoutMs));
           }
+          step.kept();
           return toRows(messages);
         } catch (error) {
-          throw translateSqlError(error);
+          step?.failed();
+          throw isStalePlan(error) ? databaseUnavailable(error) : translateSqlError(error);
         } finally {
           await sync();
         }
@@ -70,17 +78,6 @@ export function makeEngine(pg: PGlite, statementTimeoutMs: number): Engine {
         }
       }),
   };
-}
-
-/** Parse, Bind, Describe, Execute in one go; Sync, which commits, comes apart. */
-function statementMessage(text: string, params: readonly SqlParam[]): Uint8Array {
-  const encoded = params.map(encodeParam);
-  return Buffer.concat([
-    serialize.parse({ text, types: encoded.map((param) => param.oid) }),
-    serialize.bind({ values: encoded.map((param) => param.text) }),
-    serialize.describe({ type: "P" }),
-    serialize.execute({}),
-  ]);
 }
 
 /** Any error before Sync undoes what was executed since the last one. */

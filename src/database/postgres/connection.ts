@@ -8,7 +8,7 @@ import postgres from "postgres";
 import type { RendiffError } from "../../errors.ts";
 import { encodeParam, PARAM_OIDS, PARSERS } from "../codec.ts";
 import { DeadlinePassed, withDeadline } from "../deadline.ts";
-import { databaseTimeout, databaseUnavailable, errorCode, isConnectionLost, translateSqlError } from "../errors.ts";
+import { databaseTimeout, databaseUnavailable, isConnectionLost, isStalePlan, translateSqlError } from "../errors.ts";
 import type { SqlParam, SqlRow, SqlRunner } from "../sql.ts";
 import { runTransaction, type TransactionContext } from "./transaction.ts";
 
@@ -159,8 +159,3 @@ const limitsSql = (options: ConnectionOptions): string =>
 
 /** Later than our own limit, which answers better: the server's is for a client that is frozen or gone. */
 const serverIdleMs = (options: ConnectionOptions): number => 2 * options.idleInTransactionMs;
-
-/** A prepared statement outlived a change of its table: the next connection prepares it anew. */
-function isStalePlan(error: unknown): boolean {
-  return errorCode(error) === "0A000" && (error as { routine?: unknown }).routine === "RevalidateCachedQuery";
-}
