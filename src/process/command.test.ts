@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { makeTempDir } from "../../test/support/temp-dir.ts";
 import { type Box, makeCommand } from "./command.ts";
 import type { ProcessRequest } from "./port.ts";
 
@@ -19,7 +21,8 @@ const request: ProcessRequest = {
   niceness: 0,
   stderrBytesMax: 1,
 };
-const boxed: Box = { tools, binds: ["--dir", "/tmp"] };
+const binds = { libraries: ["--ro-bind", "/usr/lib", "/usr/lib"], always: ["--dir", "/tmp"] };
+const boxed: Box = { tools, binds };
 const open: Box = { tools, binds: null };
 
 const has = (argv: readonly string[], ...part: readonly string[]) =>
@@ -48,6 +51,17 @@ describe("a child's command", () => {
     expect(has(argv, "--bind", "/tmp", "/tmp")).toBe(true);
     expect(has(argv, "--ro-bind", "/data/a", "/tmp/in/0")).toBe(true);
     expect(argv.filter((one) => one === "--bind")).toHaveLength(1);
+  });
+
+  test("sees libraries, unless it is static and works with no device", async () => {
+    const program = join(await makeTempDir("command"), "static");
+    // An ELF file of 64 bits that names no loader.
+    await Bun.write(program, Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, ...new Uint8Array(58)]));
+    const sees = (one: ProcessRequest) => has(makeCommand(boxed, one).argv, ...binds.libraries);
+    expect(sees(request)).toBe(true);
+    expect(sees({ ...request, program })).toBe(false);
+    expect(sees({ ...request, program, devices: ["/dev/dri"] })).toBe(true);
+    expect(has(makeCommand(boxed, { ...request, program }).argv, ...binds.always)).toBe(true);
   });
 
   test("without bubblewrap dies with its parent by the parent-death signal", () => {

@@ -2,14 +2,14 @@
  * The argument list that starts a program boxed in: `prlimit → nice → bwrap or setpriv → program`. Each link replaces itself
  * by the next, so the child keeps one pid; only bubblewrap stays, as the parent of the program.
  */
-import type { HostTools } from "./host.ts";
+import type { Binds, HostTools } from "./host.ts";
 import { isStaticProgram, realPath } from "./host.ts";
 import type { ProcessLimits, ProcessRequest } from "./port.ts";
 
 export interface Box {
   readonly tools: HostTools;
   /** Null: no bubblewrap. */
-  readonly binds: readonly string[] | null;
+  readonly binds: Binds | null;
 }
 
 export interface Command {
@@ -72,9 +72,12 @@ exit $code`;
  * The program as pid 1 of its own namespaces: no network, no other process, no file but the system's libraries, the work
  * folder and what `readOnly` names. As pid 1 it is what a graceful end has to reach, with no reaper between.
  */
-function bubblewrapArgs(bwrap: string, binds: readonly string[], request: ProcessRequest): string[] {
+function bubblewrapArgs(bwrap: string, binds: Binds, request: ProcessRequest): string[] {
   const program = realPath(request.program);
-  const args = [bwrap, "--unshare-all", "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL", ...binds];
+  const args = [bwrap, "--unshare-all", "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL"];
+  // Drivers of devices are libraries even to programs that need none themselves.
+  if (!isStaticProgram(request.program) || (request.devices ?? []).length > 0) args.push(...binds.libraries);
+  args.push(...binds.always);
   args.push("--ro-bind", program, request.program);
   if (request.workDir !== null) args.push("--bind", request.workDir, request.workDir, "--chdir", request.workDir);
   for (const { source, target } of request.readOnly) args.push("--ro-bind", source, target);

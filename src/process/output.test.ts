@@ -46,6 +46,9 @@ describe("the tail of stderr", () => {
     expect(tailOf(4, ["abcdefgh"])).toBe("efgh");
     expect(tailOf(4, [..."abcdefghijklmnop"])).toBe("mnop");
     expect(tailOf(4, ["abc", "defghij", "k"])).toBe("hijk");
+    const long = "0123456789".repeat(1_000);
+    expect(tailOf(3_000, ["ab", long, "c", long, "de"])).toBe(`${long}de`.slice(-3_000));
+    expect(tailOf(30_000, ["ab", long, "c", long, "de"])).toBe(`ab${long}c${long}de`);
   });
 
   test("does not begin with half a character", () => expect(tailOf(4, ["xxéab€"])).toBe("b€"));

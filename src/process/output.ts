@@ -46,13 +46,23 @@ export interface Tail {
   text(): string;
 }
 
-/** Keeps the last `bytesMax` bytes; holds at most twice as many, and copies each byte at most twice. */
+const TAIL_BYTES_FIRST = 1024;
+
+/** Keeps the last `bytesMax` bytes; holds at most twice as many, and copies each byte a few times at most. */
 export function makeTail(bytesMax: number): Tail {
-  const buffer = Buffer.alloc(Math.max(1, bytesMax) * 2);
+  const lengthMax = Math.max(1, bytesMax) * 2;
+  // Most programs say nothing.
+  let buffer = Buffer.alloc(0);
   let length = 0;
+  const grow = (needed: number): void => {
+    const next = Buffer.alloc(Math.min(lengthMax, Math.max(TAIL_BYTES_FIRST, needed, 2 * buffer.length)));
+    buffer.copy(next, 0, 0, length);
+    buffer = next;
+  };
   return {
     push(chunk) {
       const kept = chunk.length > bytesMax ? chunk.subarray(chunk.length - bytesMax) : chunk;
+      if (length + kept.length > buffer.length && buffer.length < lengthMax) grow(length + kept.length);
       if (length + kept.length > buffer.length) {
         const rest = Math.min(length, Math.max(0, bytesMax - kept.length));
         buffer.copyWithin(0, length - rest, length);

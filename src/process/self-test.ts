@@ -39,7 +39,8 @@ interface Findings {
 
 async function runProbe(box: Box, workDir: string, canary: string, port: number): Promise<Findings | string> {
   const lines: string[] = [];
-  const binds = [...(box.binds ?? []), "--ro-bind", "/proc/self", "/proc/self", "--setenv", "BUN_BE_BUN", "1"];
+  const own = ["--ro-bind", "/proc/self", "/proc/self", "--setenv", "BUN_BE_BUN", "1"];
+  const binds = box.binds === null ? null : { ...box.binds, always: [...box.binds.always, ...own] };
   const request = {
     program: realPath(process.execPath),
     args: [join(workDir, "probe.cjs"), canary, `${port}`, workDir],

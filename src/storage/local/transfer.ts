@@ -28,9 +28,10 @@ async function writeAll(to: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Reads all of `from`, hashes it and, with `to`, writes it, with one buffer however large the file is. */
+/** Reads all of `from`, hashes it and, with `to`, writes it, with one buffer, however large the file is. */
 async function pump(from: FileHandle, to: FileHandle | null, transfer: Transfer): Promise<Transferred> {
-  const buffer = new Uint8Array(CHUNK_BYTES);
+  const { size } = await from.stat();
+  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, size)));
   const hasher = new Bun.CryptoHasher("sha256");
   let sizeBytes = 0;
   while (true) {
