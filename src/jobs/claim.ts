@@ -9,8 +9,8 @@
  * waits for the other, sees that the row has changed and looks again. Rejected: an advisory lock in the statement, which
  * leaves the count as old as the statement's snapshot; a counter in the row, which every end of a job would have to keep.
  *
- * All that in each claim would cost keys without a limit a tenth on Postgres and half as much again on PGlite (most of it
- * planning), so the first statement only refuses where the first job's key has a limit, and the second one looks at them.
+ * All that in each claim would cost keys without a limit a tenth, so the first statement only refuses where the first job's
+ * key has a limit, and the second one looks at them.
  */
 import type { SqlParam, SqlRow, SqlRunner } from "../database/sql.ts";
 import {
