@@ -25,6 +25,16 @@ test("a text is parsed when it comes first, prepared when it comes again, and on
   ]);
 });
 
+test("a text with values of other types is another one", () => {
+  const prepared = makePrepared();
+  const send = (oid: number): string => {
+    const { message, kept } = prepared.message("SELECT $1", [{ text: "t", oid }]);
+    kept();
+    return kindsOf(message);
+  };
+  expect([send(16), send(16), send(16), send(3802)]).toEqual(["PBDE", "PBDE", "BDE", "PBDE"]);
+});
+
 test("what was used least lately, and what failed, is closed with the next message and begins anew", () => {
   const prepared = makePrepared(2);
   const send = (text: string, fails = false): string => {
