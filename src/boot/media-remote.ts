@@ -2,8 +2,11 @@
  * Probes and plans over the bus: an API replica needs no FFmpeg, and asks whichever worker is there.
  *
  * A request goes to all workers; the one that gets the request's lock answers, to the channel of the replica that asked.
- * Nothing is kept: whoever asked waits until the deadline, which is theirs, and gets 503 after it.
+ * Nothing is kept: whoever asked waits until the deadline, which is theirs, and gets 503 after it. Until then the request is
+ * repeated, under its own id: messages can be lost with a connection, and all workers can have been busy. Who answered it
+ * already answers once more.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { MediaService } from "../../plugins/context.ts";
 import { type Bus, type BusMessage, channels, type Locks } from "../coordination/ports.ts";
 import { ERROR_KINDS, type ErrorKind, RendiffError, type RendiffErrorInit, toRendiffError } from "../errors.ts";
@@ -18,6 +21,12 @@ const AT_ONCE_MAX = 4;
 export const ESTIMATES_AT_ONCE_MAX = 2;
 /** Where a worker could only refuse, others may have room: it gives them time to take the request. */
 const OTHERS_FIRST_MS = 250;
+const REPEAT_MS = 2_000;
+/** A broker that is away for a moment is back within it; after it, it is away. */
+const AWAY_MS_MAX = 3_000;
+const TRY_AGAIN_MS = 200;
+/** What a worker that leaves has begun to look at it still answers. */
+const LEAVE_MS_MAX = 10_000;
 
 type Method = keyof MediaService;
 const METHODS: readonly string[] = ["probe", "plan", "estimate"] satisfies Method[];
@@ -41,6 +50,19 @@ function toError(message: unknown): RendiffError {
   return new RendiffError({ kind: known, publicMessage, ...rest });
 }
 
+/** Does again what the bus or the locks refuse. Rejects as they did last, or at once when nobody wants it any more. */
+async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const untilMs = performance.now() + AWAY_MS_MAX;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted || performance.now() > untilMs) throw error;
+      await delay(TRY_AGAIN_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
 export interface RemoteMedia extends MediaService {
   close(): Promise<void>;
 }
@@ -55,6 +77,8 @@ export async function askWorkers(bus: Bus, hasWorkers: () => boolean): Promise<R
     if (!hasWorkers()) throw nobody(new Error("No worker is alive."));
     const id = Bun.randomUUIDv7();
     const answered = Promise.withResolvers<T>();
+    // It may be too late while the request is still being sent, when nobody waits for the answer yet.
+    answered.promise.catch(() => {});
     const late = (): void => answered.reject(nobody(signal.reason));
     const timer = setTimeout(late, timeoutOf(method));
     waiting.set(id, (message) => {
@@ -62,13 +86,15 @@ export async function askWorkers(bus: Bus, hasWorkers: () => boolean): Promise<R
       else answered.reject(toError(message.error));
     });
     signal.addEventListener("abort", late, { once: true });
+    const send = (): Promise<void> => bus.publish(channels.media, { id, reply_to: replyTo, method, argument });
+    const repeating = setInterval(() => void send().catch(() => {}), REPEAT_MS);
     try {
-      await bus.publish(channels.media, { id, reply_to: replyTo, method, argument }).catch((error: unknown) => {
+      await patiently(send, signal).catch((error: unknown) => {
         throw nobody(error);
       });
       return await answered.promise;
     } finally {
-      answered.promise.catch(() => {});
+      clearInterval(repeating);
       clearTimeout(timer);
       signal.removeEventListener("abort", late);
       waiting.delete(id);
@@ -93,21 +119,21 @@ export interface AnswerParts {
 export async function answerRequests({ bus, locks, media, logger }: AnswerParts): Promise<() => Promise<void>> {
   const self = Bun.randomUUIDv7();
   const stopping = new AbortController();
-  const running = new Set<Promise<void>>();
+  const running = new Map<string, Promise<void>>();
   let estimates = 0;
 
   async function answer(message: BusMessage): Promise<void> {
     const { id, method } = message;
     if (!METHODS.includes(String(method))) return;
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutOf(method))]);
     if (method === "estimate" && estimates >= ESTIMATES_AT_ONCE_MAX) await Bun.sleep(OTHERS_FIRST_MS);
-    if (!(await locks.acquire(`media:${id}`, self, LOCK_TTL_MS))) return;
+    if (!(await patiently(() => locks.acquire(`media:${id}`, self, LOCK_TTL_MS), signal))) return;
     if (method === "estimate") estimates += 1;
-    await reply(message).finally(() => {
+    await reply(message, signal).finally(() => {
       if (method === "estimate") estimates -= 1;
     });
   }
-  async function reply({ id, reply_to: replyTo, method, argument }: BusMessage): Promise<void> {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutOf(method))]);
+  async function reply({ id, reply_to: replyTo, method, argument }: BusMessage, signal: AbortSignal): Promise<void> {
     const answered = await media[method as Method](argument as never, signal).then(
       (value: unknown) => ({ id, value }),
       (error: unknown) => {
@@ -115,18 +141,20 @@ export async function answerRequests({ bus, locks, media, logger }: AnswerParts)
         return { id, error: { kind, publicMessage, details, hint, evidence, retryAfterSeconds } };
       },
     );
-    await bus.publish(String(replyTo), answered);
+    await patiently(() => bus.publish(String(replyTo), answered), signal);
   }
   const unsubscribe = await bus.subscribe(channels.media, (message) => {
-    if (running.size >= AT_ONCE_MAX) return;
+    const id = String(message.id);
+    if (running.has(id) || running.size >= AT_ONCE_MAX) return;
     const work = answer(message)
       .catch((error: unknown) => logger.warn({ err: error }, "a request for a probe was not answered"))
-      .finally(() => running.delete(work));
-    running.add(work);
+      .finally(() => running.delete(id));
+    running.set(id, work);
   });
   return async () => {
     await unsubscribe();
-    stopping.abort();
-    await Promise.allSettled(running);
+    const late = setTimeout(() => stopping.abort(nobody(new Error("The worker is leaving."))), LEAVE_MS_MAX);
+    await Promise.allSettled(running.values());
+    clearTimeout(late);
   };
 }
