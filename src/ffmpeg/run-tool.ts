@@ -1,4 +1,5 @@
 /** Runs FFmpeg or ffprobe to its end and keeps what it prints. */
+import { limitTime } from "../process/limit-time.ts";
 import type { ProcessExit, ProcessLimits, ProcessRunner } from "../process/port.ts";
 
 /** What is kept of stdout; what prints more is stopped. */
@@ -19,6 +20,7 @@ export interface ToolRun {
   readonly readOnly?: readonly ReadOnlyFile[];
   readonly devices?: readonly string[];
   readonly limits: ProcessLimits;
+  /** The time that it stood in line for a processor apart. */
   readonly timeoutMs: number;
   readonly niceness?: number;
   readonly signal?: AbortSignal | undefined;
@@ -57,10 +59,10 @@ export async function runTool(run: ToolRun): Promise<ToolResult> {
       }
     },
   });
-  const timer = setTimeout(() => {
+  const limit = limitTime(handle, run.timeoutMs, () => {
     ended.timedOut = true;
     handle.kill();
-  }, run.timeoutMs);
+  });
   const abort = () => handle.kill();
   run.signal?.addEventListener("abort", abort);
   try {
@@ -68,7 +70,7 @@ export async function runTool(run: ToolRun): Promise<ToolResult> {
     run.signal?.throwIfAborted();
     return { exit, stdout: lines.join("\n"), ...ended };
   } finally {
-    clearTimeout(timer);
+    limit.end();
     run.signal?.removeEventListener("abort", abort);
   }
 }

@@ -6,6 +6,7 @@ import { diagnose, diagnoseLostWrite } from "../media/diagnose.ts";
 import { type LoudnessBlock, parseLoudness } from "../media/measured.ts";
 import { makeProgressParser } from "../media/progress.ts";
 import type { EncodeProgress, PlanStep } from "../media/types.ts";
+import { limitTime } from "../process/limit-time.ts";
 import type { ProcessExit, ProcessHandle, ProcessRunner } from "../process/port.ts";
 import type { Findings } from "./findings.ts";
 import { readFindings } from "./findings.ts";
@@ -30,6 +31,7 @@ export interface StepRequest {
   readonly workDir: string;
   /** Inputs that lie outside the work folder, at the paths where the plan names them (absolute). */
   readonly readOnly: readonly { readonly source: string; readonly target: string }[];
+  /** Without progress; the time that FFmpeg stood in line for a processor apart. */
   readonly stallTimeoutMs: number;
   /** What is left of the attempt's time. */
   readonly timeoutMs: number;
@@ -64,16 +66,13 @@ function makeGuard(request: StepRequest, handle: ProcessHandle) {
   };
   const { timeoutMs, stallTimeoutMs, signal } = request;
   const deadline = setTimeout(() => stop({ timedOutAfterMs: timeoutMs }), timeoutMs);
-  let [movedAt, bytesRead] = [performance.now(), 0];
-  const moved = () => {
-    movedAt = performance.now();
-  };
+  const stall = limitTime(handle, stallTimeoutMs, () => stop({ stalledAfterMs: stallTimeoutMs }));
+  let bytesRead = 0;
   const look = () => {
     // What comes out at the very end (a sprite, a waveform, a film backwards) shows until then by its reading that it moves.
     const read = handle.bytesRead() ?? bytesRead;
-    if (read > bytesRead) moved();
+    if (read > bytesRead) stall.restart();
     bytesRead = read;
-    if (performance.now() - movedAt >= stallTimeoutMs) stop({ stalledAfterMs: stallTimeoutMs });
   };
   const looking = setInterval(look, stallTimeoutMs / LOOKS_PER_STALL);
   // A cancelled job's half output is of no use: no grace.
@@ -81,10 +80,11 @@ function makeGuard(request: StepRequest, handle: ProcessHandle) {
   signal?.addEventListener("abort", abort);
   return {
     ending,
-    moved,
+    moved: stall.restart,
     end() {
       clearTimeout(deadline);
       clearInterval(looking);
+      stall.end();
       signal?.removeEventListener("abort", abort);
     },
   };

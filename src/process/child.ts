@@ -9,6 +9,7 @@ import { closeSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
 import type { ProcessExit, ProcessHandle, ProcessInput, ProcessRequest } from "./port.ts";
+import { watchWaiting } from "./waiting.ts";
 
 /** How long bubblewrap gets to reap a killed program before the group is killed. */
 const REAP_MS = 250;
@@ -199,5 +200,6 @@ export function startChild(command: Command, request: ProcessRequest): ProcessHa
       return stopping;
     },
     kill,
+    watchWaiting: () => (reaped ? () => 0 : watchWaiting(program.read() ?? child.pid)),
   };
 }

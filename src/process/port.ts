@@ -62,6 +62,11 @@ export interface ProcessHandle {
   stop(graceMs: number): Promise<ProcessExit>;
   /** SIGKILL to the whole group now. Idempotent, synchronous. */
   kill(): void;
+  /**
+   * Begins to count; what it returns tells for how many milliseconds since then the program has stood in line for a processor.
+   * Always 0 where the system does not tell.
+   */
+  watchWaiting(): () => number;
 }
 
 export interface ProcessRunner {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { limitTime } from "../../src/process/limit-time.ts";
 import type { ProcessHandle, ProcessRequest } from "../../src/process/port.ts";
 import { testEnv } from "../support/env.ts";
 import { isAlive, mediaProcessesWith, processesWith } from "../support/processes.ts";
@@ -67,6 +68,33 @@ for (const kind of RUNNER_KINDS) {
       if (existsSync(session)) expect(readFileSync(session, "utf8")).toContain("nice 7");
       handle.kill();
       await handle.exited;
+    });
+
+    test("that is given no processor is not taken for one that hangs; one that has it and does nothing is", async () => {
+      const runner = await runnerOf(kind);
+      const workDir = await makeTempDir("starved");
+      const spins = `echo ready; while :; do :; done # ${workDir}`;
+      const handle = await startAndHear(runner.start, shell(spins, { workDir }));
+      const [cpu = "0"] =
+        /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.slice(1) ?? [];
+      for (const { pid } of processesWith(workDir)) Bun.spawnSync(["taskset", "-cp", cpu, `${pid}`]);
+      const rivals = [1, 2, 3, 4].map(() => {
+        const rival = ["taskset", "-c", cpu, "setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", "while :; do :; done"];
+        return Bun.spawn(rival, { stdio: ["ignore", "ignore", "ignore"], detached: true });
+      });
+      const startedAt = performance.now();
+      let reachedAfterMs = 0;
+      const limit = limitTime(handle, 400, () => {
+        reachedAfterMs = performance.now() - startedAt;
+      });
+      await until(() => performance.now() - startedAt > 800);
+      const reachedEarly = reachedAfterMs > 0;
+      for (const rival of rivals) rival.kill("SIGKILL");
+      await until(() => reachedAfterMs > 0, { what: "the limit to be reached" });
+      limit.end();
+      handle.kill();
+      await Promise.all([handle.exited, ...rivals.map(({ exited }) => exited)]);
+      expect(reachedEarly).toBe(false);
     });
 
     test("is killed at once by kill(), and both can be called again and together", async () => {

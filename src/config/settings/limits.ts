@@ -14,5 +14,8 @@ export const limitsSettings = {
   MAX_STREAMS: setting(integer({ min: 1, max: 1_000 }), { default: "64", meaning: "streams of one input" }),
   // Timers hold at most 24.8 days.
   JOB_TIMEOUT: setting(duration("1s", "20d"), { default: "24h", meaning: "one whole attempt" }),
-  STALL_TIMEOUT: setting(duration("100ms", "24h"), { default: "120s", meaning: "FFmpeg without progress" }),
+  STALL_TIMEOUT: setting(duration("100ms", "24h"), {
+    default: "120s",
+    meaning: "FFmpeg without progress; time in which a busy machine gives it no processor is not counted",
+  }),
 };
