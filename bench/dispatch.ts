@@ -10,7 +10,7 @@ import { until } from "../test/support/until.ts";
 import type { Bench, BenchContext } from "./lib/bench.ts";
 import { type Bull, startBull } from "./lib/bull.ts";
 import { createJob } from "./lib/client.ts";
-import { makeClip } from "./lib/clips.ts";
+import { freshen, makeClip } from "./lib/clips.ts";
 import { startDurablePostgres } from "./lib/postgres.ts";
 import { programs } from "./lib/programs.ts";
 import { interleave } from "./lib/rounds.ts";
@@ -50,6 +50,7 @@ function probeAnswer(clip: string): string {
 async function dispatchJobs(subject: Subject, starts: Starts, sql: postgres.Sql): Promise<Sample> {
   const started = new Map<string, { readonly ffprobe: number; readonly ffmpeg: number }>();
   for (let index = 0; index < SAMPLES_A_ROUND; index++) {
+    await freshen(join(subject.storage, "in.mp4"));
     const both = Promise.all([starts.next("ffprobe"), starts.next("ffmpeg")]);
     const { id } = await createJob(subject, BODY);
     const [ffprobe, ffmpeg] = await both;

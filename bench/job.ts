@@ -3,7 +3,7 @@ import { copyFile, link, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bench, BenchContext } from "./lib/bench.ts";
 import { completeJob, dryRun } from "./lib/client.ts";
-import { makeClip } from "./lib/clips.ts";
+import { freshen, makeClip } from "./lib/clips.ts";
 import { cpuOf } from "./lib/processes.ts";
 import { programs, type Run, sha256OfFile, timeRun } from "./lib/programs.ts";
 import { interleave, type RoundsOptions } from "./lib/rounds.ts";
@@ -32,7 +32,8 @@ async function makeBare(folder: string, { clip, ffmpeg }: Case, argv: readonly s
   return { output: join(cwd, "out", "0.mp4"), run: () => timeRun([ffmpeg, ...ALWAYS, ...argv], cwd) };
 }
 
-async function throughApi(subject: Subject, body: unknown): Promise<Run> {
+async function throughApi(subject: Subject, body: { readonly input_path: string }): Promise<Run> {
+  await freshen(join(subject.storage, body.input_path));
   const before = cpuOf(subject.pid);
   const { wallMs } = await completeJob(subject, body);
   const after = cpuOf(subject.pid);

@@ -1,9 +1,10 @@
 /** The attempt's hands with plain fakes around them: what it reports, refuses, waits for and leaves behind. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, mock, test } from "bun:test";
 import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Actor, toPromise } from "xstate";
 import { RendiffError } from "../../src/errors.ts";
+import type { ProbeCache } from "../../src/ffmpeg/probe-cache.ts";
 import type { LiveProgress, PublishManifest } from "../../src/jobs/types.ts";
 import type { MediaInfo } from "../../src/media/types.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
@@ -32,6 +33,7 @@ interface Setup {
   readonly overwrite?: boolean;
   readonly recorder?: Partial<Recorder>;
   readonly ports?: Partial<AttemptPorts>;
+  readonly probe?: AttemptPorts["tools"]["probe"];
   readonly backend?: (own: StorageBackend) => Partial<StorageBackend>;
   /** Instead of the encode's own work; it has written its file by then. */
   readonly during?: (root: string, signal: AbortSignal, step: { file: string; moved(): void }) => Promise<void>;
@@ -73,7 +75,7 @@ async function prepare(setup: Setup = {}) {
     storage: makeStorageRegistry([backend]),
     tools: {
       sandboxed: false,
-      probe: async () => MEDIA,
+      probe: setup.probe ?? (async () => MEDIA),
       async run({ step, workDir, signal, onProgress }) {
         const say = (percent: number): void =>
           onProgress({ percent, fps: 25, speed: 1, etaSeconds: 1, outSeconds: 1 } as never);
@@ -92,6 +94,7 @@ async function prepare(setup: Setup = {}) {
       finishPackage: async () => [],
     },
     keepKey: null,
+    probes: { through: (_, __, find) => find() },
     workFolders: { ...folders, remove: note("work folder removed", folders.remove) },
     memory: async () => ({ release() {} }),
     ...{
@@ -139,6 +142,24 @@ describe("an attempt", () => {
     expect(stages).toBe("probing planning encoding verifying uploading publishing");
     expect(await kept()).toEqual(["in.mp4", "out.mp4"]);
     expect(await work()).toEqual([]);
+  });
+
+  test("an input that is known is not probed again, one that was replaced is", async () => {
+    const asked: string[] = [];
+    const known = new Set<string>();
+    const through: ProbeCache["through"] = async ({ ref, type, identity }, _, find) => {
+      asked.push(`${type} ${ref.backend} ${ref.key}`);
+      if (known.has(identity)) return MEDIA;
+      known.add(identity);
+      return await find();
+    };
+    const probe = mock(async () => MEDIA);
+    const { run, root } = await prepare({ ports: { probes: { through } }, probe });
+    for (let time = 0; time < 2; time++) expect(await run()).toMatchObject({ outcome: "completed" });
+    expect([asked, probe.mock.calls.length]).toEqual([Array(2).fill("local local in.mp4"), 1]);
+    await writeFile(join(root, "in.mp4"), "another input");
+    expect(await run()).toMatchObject({ outcome: "completed" });
+    expect(probe).toHaveBeenCalledTimes(2);
   });
 
   test("refuses an output that is the input, by whatever name", async () => {

@@ -3,6 +3,7 @@
  */
 
 import type { Findings } from "../../src/ffmpeg/findings.ts";
+import type { ProbeCache } from "../../src/ffmpeg/probe-cache.ts";
 import type { Claim, JobId } from "../../src/jobs/types.ts";
 import type { LoudnessBlock } from "../../src/media/measured.ts";
 import type { InputKind } from "../../src/media/operations/references.ts";
@@ -90,6 +91,7 @@ export interface AttemptPorts {
   readonly recorder: (claim: Claim) => Recorder;
   readonly storage: StorageRegistry;
   readonly tools: MediaTools;
+  readonly probes: ProbeCache;
   readonly workFolders: WorkFolders;
   /** Waits for a share of MEMORY_LIMIT; rejects with `resource.memory` when the share can never be had. */
   readonly memory: (bytes: number, signal: AbortSignal) => Promise<Reservation>;

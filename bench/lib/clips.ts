@@ -1,5 +1,5 @@
 /** Sources to convert: real encodes of FFmpeg's test picture with some noise, so that encoders have work to do. */
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, rename, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { programs, timeRun } from "./programs.ts";
 
@@ -53,4 +53,9 @@ export async function loopClip(source: string, bytes: number, path: string): Pro
   const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"];
   const size = ["-c", "copy", "-fs", `${Math.round(bytes)}`];
   await timeRun([programs.ffmpegStatic, ...quiet, "-stream_loop", "-1", "-i", source, ...size, path], CACHE);
+}
+
+/** Makes a file one that nobody has probed yet: what is known of an input is not looked for again. */
+export async function freshen(path: string): Promise<void> {
+  await utimes(path, new Date(), new Date());
 }

@@ -18,16 +18,18 @@ export interface AttemptParts {
   readonly tracer: AttemptPorts["tracer"];
   readonly recorder: AttemptPorts["recorder"];
   readonly keepKey: AttemptPorts["keepKey"];
+  readonly probes: AttemptPorts["probes"];
 }
 
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
-  const { config, media, storage, logger, metrics, tracer, recorder, keepKey } = parts;
+  const { config, media, storage, logger, metrics, tracer, recorder, keepKey, probes } = parts;
   const { tempDir, tempLimitBytes } = config.worker;
   const strays = await killStrays(tempDir);
   if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
   return {
     recorder,
     keepKey,
+    probes,
     storage,
     tools: media.tools,
     workFolders: await makeWorkFolders({ tempDir, tempLimitBytes, space: media.space }),

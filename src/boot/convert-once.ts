@@ -9,6 +9,8 @@ import { fileNameOf, toRunnable } from "../../actors/attempt/spec.ts";
 import { makeTerminalRecorder, type TerminalReport } from "../../actors/attempt/terminal-recorder.ts";
 import { spawnRoot } from "../../actors/spawn-root.ts";
 import type { Config } from "../config/config.ts";
+import { makeMemoryCache } from "../coordination/memory/cache.ts";
+import { makeProbeCache } from "../ffmpeg/probe-cache.ts";
 import type { ConvertSpec } from "../jobs/convert.schema.ts";
 import type { Claim, Job, JobId, KeyId, WorkerId } from "../jobs/types.ts";
 import { checkOperations } from "../media/operations/check.ts";
@@ -73,6 +75,7 @@ export async function convertOnce({ config, logger, spec, signal, onReport }: On
     config: { ...config, worker: { ...config.worker, tempDir, concurrency: 1 } },
     ...{ media, storage, logger, metrics: makeMetrics(), tracer: makeTracer({ sink: null }) },
     keepKey: null,
+    probes: makeProbeCache(makeMemoryCache(), { capabilities: media.capabilities, limits: config.limits }),
     recorder: () => makeTerminalRecorder(onReport),
   });
   const actor = spawnRoot(makeAttemptLogic(ports), { id: "convert", input: { claim: claimOf(spec) }, logger });

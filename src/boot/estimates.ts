@@ -41,7 +41,12 @@ interface Placing {
   reserve(bytes: number): Promise<void>;
 }
 
-export function makeEstimates({ media, storage, limits, threads }: MediaServicePorts): MediaService["estimate"] {
+export function makeEstimates({
+  media,
+  storage,
+  limits,
+  threads,
+}: Omit<MediaServicePorts, "probes">): MediaService["estimate"] {
   const gated = makeGate();
 
   /** An input where FFmpeg will look for it: bound there, or fetched whole. */

@@ -1,21 +1,25 @@
 import { expect, test } from "bun:test";
 import { sampleCapabilities, sampleLimits } from "../../test/support/capabilities.ts";
-import type { StorageBackend } from "../storage/port.ts";
+import { makeMemoryCache } from "../coordination/memory/cache.ts";
+import { makeProbeCache } from "../ffmpeg/probe-cache.ts";
+import type { MediaInfo } from "../media/types.ts";
+import type { ObjectStat, StorageBackend } from "../storage/port.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
 import { makeMediaService } from "./media-service.ts";
 import type { Media } from "./media-tools.ts";
 
-function serviceOn(backend: Partial<StorageBackend>) {
+function serviceOn(backend: Partial<StorageBackend>, cache = makeMemoryCache()) {
   const probed: string[] = [];
   const media = {
     capabilities: sampleCapabilities(5),
     probe: async (file: string) => {
       probed.push(file);
-      return { container: "mp4" };
+      return FOUND;
     },
   } as unknown as Media;
   const storage = makeStorageRegistry([{ name: "store", ...backend } as StorageBackend]);
-  return { service: makeMediaService({ media, storage, limits: sampleLimits, threads: 1 }), probed };
+  const probes = makeProbeCache(cache, { capabilities: media.capabilities, limits: sampleLimits });
+  return { service: makeMediaService({ media, storage, probes, limits: sampleLimits, threads: 1 }), probed };
 }
 
 const properties = {
@@ -29,14 +33,40 @@ const properties = {
 } as const;
 const ref = { backend: "store", key: "a.mp4" };
 const { signal } = new AbortController();
+const FOUND = { container: "mp4" } as MediaInfo;
+const statOf = (identity: string): ObjectStat => ({ sizeBytes: 1, modifiedAt: new Date(0), identity });
+const inPlace = { localPath: async (key: string) => `/files/${key}`, stat: async () => statOf("1") };
 
 test("a file is probed where it lies", async () => {
   const { service, probed } = serviceOn({
     properties: { ...properties, inPlace: true },
-    localPath: async (key) => `/files/${key}`,
+    ...inPlace,
   });
   expect(await service.probe(ref, signal)).toMatchObject({ container: "mp4" });
   expect(probed).toEqual(["/files/a.mp4"]);
+});
+
+test("one that another worker has looked at is not looked at again, until it is another", async () => {
+  let identity = "1";
+  const backend = {
+    ...{ properties: { ...properties, inPlace: true }, ...inPlace, stat: async () => statOf(identity) },
+  };
+  const cache = makeMemoryCache();
+  const [one, other] = [serviceOn(backend, cache), serviceOn(backend, cache)];
+  for (const { service } of [one, other, one]) expect(await service.probe(ref, signal)).toEqual(FOUND);
+  expect([one.probed, other.probed]).toEqual([["/files/a.mp4"], []]);
+  identity = "2";
+  await other.service.probe(ref, signal);
+  expect(other.probed).toEqual(["/files/a.mp4"]);
+});
+
+test("nothing is fetched of one that lies elsewhere and is known", async () => {
+  const cache = makeMemoryCache();
+  const first = serviceOn({ properties: { ...properties, inPlace: true }, ...inPlace }, cache);
+  await first.service.probe(ref, signal);
+  const elsewhere = serviceOn({ properties: { ...properties, inPlace: false }, stat: async () => statOf("1") }, cache);
+  expect(await elsewhere.service.probe(ref, signal)).toEqual(FOUND);
+  expect(elsewhere.probed).toEqual([]);
 });
 
 test("one that is not there is not found, on a disk and elsewhere", async () => {

@@ -7,11 +7,12 @@ import { keyframesOf, planOf } from "../../actors/attempt/stages/plan.ts";
 import type { MediaService } from "../../plugins/context.ts";
 import { RendiffError } from "../errors.ts";
 import type { KeyframesFor } from "../ffmpeg/probe.ts";
+import type { ProbeCache, ProbedObject } from "../ffmpeg/probe-cache.ts";
 import type { Layout } from "../media/layout.ts";
 import type { InputKind } from "../media/operations/references.ts";
 import { withTransfers } from "../media/transfers.ts";
 import type { MediaInfo, MediaLimits } from "../media/types.ts";
-import type { ObjectRef, StorageBackend, StorageRegistry } from "../storage/port.ts";
+import type { ObjectRef, ObjectStat, StorageBackend, StorageRegistry } from "../storage/port.ts";
 import { probeGrowing } from "../transfer/probe-growing.ts";
 import { layoutOf, openRemote } from "../transfer/remote-input.ts";
 import { inputFile } from "../work-folders/place-input.ts";
@@ -21,6 +22,7 @@ import type { Media } from "./media-tools.ts";
 export interface MediaServicePorts {
   readonly media: Media;
   readonly storage: StorageRegistry;
+  readonly probes: ProbeCache;
   readonly limits: MediaLimits;
   readonly threads: number;
 }
@@ -37,35 +39,69 @@ interface Looked {
   readonly layout: Layout | null;
 }
 
-export function makeMediaService({ media, storage, limits, threads }: MediaServicePorts): MediaService {
+export function makeMediaService(parts: MediaServicePorts): MediaService {
+  const { media, storage, probes, limits, threads } = parts;
+  interface Remote {
+    readonly backend: StorageBackend;
+    readonly ref: ObjectRef;
+    readonly stat: ObjectStat;
+  }
+  const objectOf = ({ backend, ref, stat }: Remote): ProbedObject => {
+    const { identity } = stat;
+    return { ref: { backend: ref.backend, key: ref.key }, type: backend.properties.type, identity };
+  };
+
   /** As an attempt looks at it: both ends, and more only where they say too little. */
-  async function lookAt(backend: StorageBackend, key: string, { kind, signal, keyframesFor }: Look): Promise<Looked> {
-    const stat = requireInput(await backend.stat(key, signal), kind, limits);
+  async function lookAt(object: Remote, { kind, signal, keyframesFor }: Look, known: ProbeCache): Promise<Looked> {
+    const { backend, stat, ref } = object;
     return await media.inScratch(async (folder, reserve) => {
       const path = join(folder, "object");
-      const remote = await openRemote({ backend, key, stat, path, signal, reserve });
+      const remote = await openRemote({ backend, key: ref.key, stat, path, signal, reserve });
       const glance = (): Promise<MediaInfo> => media.probe(path, kind, signal);
       const look = (): Promise<MediaInfo> => media.probe(path, kind, signal, keyframesFor);
       const fetchWhole = (): Promise<void> => remote.complete(signal);
       if (!remote.layout.streams || kind !== "media") await fetchWhole();
-      const found = await probeGrowing({ remote, glance, look, fetchWhole, keyframesFor, signal });
+      const find = () => probeGrowing({ remote, glance, look, fetchWhole, keyframesFor, signal });
+      const found = kind === "media" ? await known.through(objectOf(object), keyframesFor, find) : await find();
       return { media: found, layout: layoutOf(remote) };
     });
   }
 
-  async function probe({ backend, key }: ObjectRef, look: Look): Promise<Looked> {
+  async function lookInPlace(backend: StorageBackend, ref: ObjectRef, look: Look): Promise<MediaInfo> {
     const { kind, signal, keyframesFor } = look;
-    const store = storage.backend(backend);
-    if (!store.properties.inPlace) return await lookAt(store, key, look);
-    const path = await store.localPath(key);
-    if (path === null) {
+    const path = await backend.localPath(ref.key);
+    // Before it is read: one that is replaced meanwhile is kept under what is no longer there.
+    const stat = path === null ? null : await backend.stat(ref.key, signal);
+    if (path === null || stat === null) {
       throw new RendiffError({ kind: "input.not_found", publicMessage: "The input does not exist." });
     }
-    return { media: await media.probe(path, kind, signal, keyframesFor), layout: null };
+    const find = () => media.probe(path, kind, signal, keyframesFor);
+    return kind === "media" ? await probes.through(objectOf({ backend, ref, stat }), keyframesFor, find) : await find();
+  }
+
+  async function remoteOf(backend: StorageBackend, ref: ObjectRef, { kind, signal }: Look): Promise<Remote> {
+    return { backend, ref, stat: requireInput(await backend.stat(ref.key, signal), kind, limits) };
+  }
+
+  /** What a plan has to know of an input. */
+  async function inputOf(ref: ObjectRef, look: Look): Promise<Looked> {
+    const backend = storage.backend(ref.backend);
+    if (!backend.properties.inPlace) return await lookAt(await remoteOf(backend, ref, look), look, probes);
+    return { media: await lookInPlace(backend, ref, look), layout: null };
   }
 
   return {
-    probe: async (ref, signal) => (await probe(ref, { kind: "media", signal })).media,
+    async probe(ref, signal) {
+      const look: Look = { kind: "media", signal };
+      const backend = storage.backend(ref.backend);
+      if (backend.properties.inPlace) return await lookInPlace(backend, ref, look);
+      const remote = await remoteOf(backend, ref, look);
+      // Nothing is fetched of what is known.
+      return await probes.through(objectOf(remote), undefined, async () => {
+        const asked: ProbeCache = { through: (_, __, find) => find() };
+        return (await lookAt(remote, look, asked)).media;
+      });
+    },
     async plan(spec, signal) {
       const runnable = toRunnable(spec, storage);
       const ports = { capabilities: media.capabilities, limits, threads };
@@ -74,10 +110,10 @@ export function makeMediaService({ media, storage, limits, threads }: MediaServi
       for (const [index, ref] of runnable.inputs.entries()) {
         const file = inputFile(index);
         const keyframesFor = (info: MediaInfo) => keyframesOf(ports, runnable, file, info);
-        inputs.push({ file, ...(await probe(ref, { kind: ref.kind, signal, keyframesFor })) });
+        inputs.push({ file, ...(await inputOf(ref, { kind: ref.kind, signal, keyframesFor })) });
       }
       return withTransfers(planOf(ports, runnable, inputs), inputs);
     },
-    estimate: makeEstimates({ media, storage, limits, threads }),
+    estimate: makeEstimates(parts),
   };
 }

@@ -21,6 +21,7 @@ import type { Config } from "../config/config.ts";
 import type { Coordination } from "../coordination/ports.ts";
 import type { Sql } from "../database/sql.ts";
 import { RendiffError } from "../errors.ts";
+import { makeProbeCache, type ProbeCache } from "../ffmpeg/probe-cache.ts";
 import { keepContentKey } from "../jobs/content-keys.ts";
 import { NOBODY_SERVES } from "../jobs/fleet.ts";
 import { processingAttempts } from "../jobs/processing.ts";
@@ -109,6 +110,12 @@ async function startActors(parts: Parts, fleet: FleetView): Promise<RunningSyste
   return startSystem({ worker: null, reconciler, courier, slots: 0, logger });
 }
 
+/** Shared by all replicas: what one has looked at, none has to look at again. */
+const probesOf = (
+  { capabilities }: Media,
+  { coordination, config }: Pick<Parts, "coordination" | "config">,
+): ProbeCache => makeProbeCache(coordination.cache, { capabilities, limits: config.limits });
+
 interface WorkerParts extends Parts {
   readonly media: Media;
   readonly courier: CourierLogic;
@@ -132,6 +139,7 @@ async function startWorker(
   };
   const attemptPorts = await makeAttemptPorts({
     keepKey: (jobId, key) => keepContentKey(sql, jobId, key),
+    probes: probesOf(media, parts),
     ...parts,
     media,
     recorder: (claim) => makeSqlRecorder(recorderPorts, claim),
@@ -231,7 +239,8 @@ async function openMediaService(
   const { ffmpegThreads, cpuCount } = config.worker;
   // As for a job that is alone.
   const threads = ffmpegThreads === "auto" ? cpuCount : ffmpegThreads;
-  const own = makeMediaService({ media, storage, limits: config.limits, threads });
+  const probes = probesOf(media, { coordination, config });
+  const own = makeMediaService({ media, storage, probes, limits: config.limits, threads });
   if (coordination.kind === "redis") {
     const stop = await answerRequests({ bus, locks, media: own, logger });
     opened.defer(stop);

@@ -125,5 +125,6 @@ export const channels = {
 export const names = {
   jobLock: (jobId: string) => `lock:job:${jobId}`,
   progress: (jobId: string) => `job:progress:${jobId}`,
+  probe: (digest: string) => `probe:${digest}`,
   rateLimit: (keyId: string, endpoint: string) => `rate_limit:${keyId}:${endpoint}`,
 } as const;

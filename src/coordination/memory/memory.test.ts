@@ -53,6 +53,18 @@ describe("what only memory promises", () => {
     expect(kept).toEqual(["a", null, "c", "d"]);
   });
 
+  test("a cache of long values drops as many of the oldest as there have to go", async () => {
+    const cache = makeMemoryCache({ lengthMax: 10 });
+    for (const name of ["a", "b", "c"]) await cache.set(name, "123", 60_000);
+    await cache.set("a", "1", 60_000);
+    await cache.set("d", "1234567", 60_000);
+    const kept = await Promise.all(["a", "b", "c", "d"].map((name) => cache.get(name)));
+    expect(kept).toEqual(["1", null, null, "1234567"]);
+    await cache.delete("d");
+    await cache.set("e", "12345678", 60_000);
+    expect(await Promise.all(["a", "e"].map((name) => cache.get(name)))).toEqual(["1", "12345678"]);
+  });
+
   test("a limiter that counts too many names forgets the oldest window only", async () => {
     const limiter = makeMemoryLimiter({ namesMax: 2 });
     for (const name of ["a", "b", "c"]) await limiter.consume(name, 1, 60_000);
