@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Api, type JobEvent, makeApi } from "../support/api.ts";
+import { type Api, type Job, type JobEvent, makeApi } from "../support/api.ts";
 import { testEnv } from "../support/env.ts";
 import { makeClip } from "../support/media.ts";
 import {
@@ -177,9 +177,20 @@ describe("replicas", () => {
     expect(done.warnings).toEqual([]);
     const waiting = await first().convert(encode("e.mp4", { priority: "low" }));
     expect((await first().job(waiting.id)).warnings).toEqual([WAITS]);
-    const low = await startServer(site, { RENDIFF_ROLE: "worker", WORKER_PRIORITIES: "low" });
+    const low = await startServer(site, {
+      ...{ RENDIFF_ROLE: "worker", WORKER_PRIORITIES: "low", WORKER_JOB_TYPES: "convert,stream" },
+    });
     expect((await first().ended(waiting.id)).status).toBe("completed");
-    expect(await Promise.all([high.stop(), low.stop()])).toEqual([0, 0]);
+    // Its priority has somebody, its type has nobody.
+    const body = { distorted_path: "in.mp4", priority: "low", metrics: ["scenes"] };
+    const analysis = (await first().call<Job>("POST", "/analyze", body)).body;
+    await until(async () => (await first().job(analysis.id)).warnings.includes(WAITS), {
+      timeoutMs: 30_000,
+      intervalMs: 200,
+    });
+    const measuring = await startServer(site, { RENDIFF_ROLE: "worker", WORKER_JOB_TYPES: "analyze" });
+    expect((await first().ended(analysis.id)).status).toBe("completed");
+    expect(await Promise.all([high.stop(), low.stop(), measuring.stop()])).toEqual([0, 0, 0]);
     await untilClean(site);
   }, 120_000);
 
@@ -206,7 +217,19 @@ describe("replicas", () => {
       [passed.id, waiting.id].map(async (id) => (await first().logs(id)).find(isStart)),
     );
     expect(workers[0]?.data.worker_id).not.toBe(workers[1]?.data.worker_id);
-    expect(await Promise.all([lacking.stop(), whole.stop()])).toEqual([0, 0]);
+    // The only ones that can leave, also without a word: what waits says so, and goes on with the next that comes.
+    whole.signal("SIGKILL");
+    await whole.exited;
+    const left = await first().convert(h265("g.mp4"));
+    await until(async () => (await first().job(left.id)).warnings.includes(BEYOND), {
+      timeoutMs: 40_000,
+      intervalMs: 500,
+      what: "the job to say that nobody is left who can run it",
+    });
+    const again = await startServer(site, { RENDIFF_ROLE: "worker" });
+    const ended = await first().ended(left.id);
+    expect([ended.status, ended.warnings]).toEqual(["completed", []]);
+    expect(await Promise.all([lacking.stop(), again.stop()])).toEqual([0, 0]);
     await untilClean(site);
   }, 120_000);
 });
