@@ -131,7 +131,10 @@ class Session {
       await this.#room();
       const item = await stream.next();
       if (item === null || !this.#open) break;
-      for (const text of texts(item)) this.#socket.send(text);
+      for (const text of texts(item)) {
+        await this.#room();
+        if (this.#open) this.#socket.send(text);
+      }
     }
     if (!this.#open || this.#streams.get(jobId) !== stream) return;
     this.#streams.delete(jobId);

@@ -13,6 +13,8 @@ import { isFinalEvent, parseLiveProgress } from "./messages.ts";
 /** Shared, so it is memory per job, not per listener. */
 const KEPT_EVENTS_MAX = 256;
 const PAGE_SIZE = 500;
+/** What one listener holds while its client takes it, so it is memory per listener that is behind. */
+const BACKFILL_SIZE = 50;
 
 export interface TopicRows {
   /** Null when there is no such job. */
@@ -85,7 +87,7 @@ export class Topic {
   async after(cursor: number): Promise<readonly JobEvent[]> {
     const [oldest] = this.#kept;
     if (oldest !== undefined && oldest.seq <= cursor + 1) return this.#kept.slice(cursor + 1 - oldest.seq);
-    return this.#options.rows.events(this.jobId, cursor, PAGE_SIZE);
+    return this.#options.rows.events(this.jobId, cursor, BACKFILL_SIZE);
   }
 
   /** Reads what is new in the rows; calls during a read are answered by one more read. */
