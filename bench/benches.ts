@@ -8,6 +8,7 @@ import { footprintBench } from "./footprint.ts";
 import { jobBench } from "./job.ts";
 import { ladderBench } from "./ladder.ts";
 import type { Bench } from "./lib/bench.ts";
+import { liveBench } from "./live.ts";
 import { sandboxBench } from "./sandbox.ts";
 import { submitBench } from "./submit.ts";
 import { thumbnailsBench } from "./thumbnails.ts";
@@ -21,6 +22,7 @@ export const BENCHES: readonly Bench[] = [
   dispatchBench,
   sandboxBench,
   submitBench,
+  liveBench,
   attackBench,
   claimBench,
   footprintBench,

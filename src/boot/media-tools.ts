@@ -7,7 +7,7 @@ import type { Config } from "../config/config.ts";
 import { RendiffError } from "../errors.ts";
 import { exerciseCapabilities } from "../ffmpeg/capabilities.ts";
 import { probeCaptions } from "../ffmpeg/captions.ts";
-import { findPackager, runPackager, tryPackager } from "../ffmpeg/packager.ts";
+import { findPackager, runPackager } from "../ffmpeg/packager.ts";
 import { type KeyframesFor, probeFile } from "../ffmpeg/probe.ts";
 import { runStep } from "../ffmpeg/step.ts";
 import { findTools } from "../ffmpeg/tools.ts";
@@ -72,11 +72,8 @@ async function tryTools({ worker, process }: Config, logger: Logger, scratchDir:
   ]);
   const packager = findPackager(worker.packagerPath);
   const vmafTools = findVmafTools(tools, worker.vmafFfmpegPath);
-  const [exercised, packages] = await Promise.all([
-    exerciseCapabilities({ runner, tools, vmafTools, scratchDir, cacheDir: join(process.dataDir, "cache") }),
-    tryPackager(runner, packager),
-  ]);
-  const capabilities: Capabilities = { ...exercised, packager: packages };
+  const cacheDir = join(process.dataDir, "cache");
+  const capabilities = await exerciseCapabilities({ runner, tools, vmafTools, packager, scratchDir, cacheDir });
   return { runner, tools, vmafTools, packager, capabilities };
 }
 

@@ -38,6 +38,9 @@ const LOCK_SQL = `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK_ID});`;
 
 export async function migrate(sql: Sql, options: MigrateOptions = {}): Promise<MigrationResult> {
   const migrations = options.migrations ?? MIGRATIONS;
+  // At nearly every start all is done: two statements say so, and nobody waits for a lock.
+  const done = await appliedSoFar(sql);
+  if (migrations.every((migration) => isAmong(done, migration))) return told(options, [], findAhead(migrations, done));
   await sql.script(`${LOCK_SQL}
     CREATE TABLE IF NOT EXISTS schema_migrations (
       name text PRIMARY KEY,
@@ -51,8 +54,11 @@ export async function migrate(sql: Sql, options: MigrateOptions = {}): Promise<M
       options.logger?.info({ migration: migration.name }, "Applied a migration");
     }
   }
-  const ahead = findAhead(migrations, await readApplied(sql));
-  if (ahead.length > 0) options.logger?.warn({ ahead }, "The database is ahead of this binary");
+  return told(options, applied, findAhead(migrations, await readApplied(sql)));
+}
+
+function told({ logger }: MigrateOptions, applied: string[], ahead: string[]): MigrationResult {
+  if (ahead.length > 0) logger?.warn({ ahead }, "The database is ahead of this binary");
   return { applied, ahead };
 }
 
@@ -61,42 +67,55 @@ export async function pendingMigrations(
   sql: Sql,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<readonly string[]> {
-  const [found] = await sql.query<{ there: boolean }>("SELECT to_regclass('schema_migrations') IS NOT NULL AS there");
-  if (found?.there !== true) return migrations.map(({ name }) => name);
-  const done = new Set((await readApplied(sql)).map(({ name }) => name));
+  const done = new Set((await appliedSoFar(sql)).map(({ name }) => name));
   return migrations.map(({ name }) => name).filter((name) => !done.has(name));
 }
 
 const readApplied = (sql: Sql): Promise<AppliedRow[]> =>
   sql.query<AppliedRow>("SELECT name, sha256 FROM schema_migrations ORDER BY name");
 
+/** None of a database that was never migrated. */
+async function appliedSoFar(sql: Sql): Promise<AppliedRow[]> {
+  const [found] = await sql.query<{ there: boolean }>("SELECT to_regclass('schema_migrations') IS NOT NULL AS there");
+  return found?.there === true ? await readApplied(sql) : [];
+}
+
+const sha256Of = ({ text }: Migration): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+/** Throws when it was applied with another text. */
+function isAmong(applied: readonly AppliedRow[], migration: Migration): boolean {
+  const row = applied.find(({ name }) => name === migration.name);
+  if (row === undefined) return false;
+  if (row.sha256 === sha256Of(migration)) return true;
+  throw new RendiffError({
+    kind: "internal",
+    publicMessage: `The migration ${migration.name} was applied with another text than this binary has.`,
+    hint: "Use the binary that made this database, or restore a backup; migrations are never edited.",
+  });
+}
+
 /** False if it is there already, from before or from a process that was faster. */
 async function applyUnlessDone(sql: Sql, migration: Migration): Promise<boolean> {
   const { name, text } = migration;
   if (!NAME.test(name)) throw new Error(`A migration is called NNNN_name, not ${name}.`);
-  const sha256 = new Bun.CryptoHasher("sha256").update(text).digest("hex");
-  if (await isDone(sql, name, sha256)) return false;
+  if (await isDone(sql, migration)) return false;
   try {
     await sql.script(`${LOCK_SQL}
-      INSERT INTO schema_migrations (name, sha256) VALUES ('${name}', '${sha256}');
+      INSERT INTO schema_migrations (name, sha256) VALUES ('${name}', '${sha256Of(migration)}');
       ${text}`);
     return true;
   } catch (error) {
     const raced = error instanceof SqlConflict && error.constraint === "schema_migrations_pkey";
-    if (raced && (await isDone(sql, name, sha256))) return false;
+    if (raced && (await isDone(sql, migration))) return false;
     throw error;
   }
 }
 
-async function isDone(sql: Sql, name: string, sha256: string): Promise<boolean> {
-  const [row] = await sql.query<AppliedRow>("SELECT name, sha256 FROM schema_migrations WHERE name = $1", [name]);
-  if (row === undefined) return false;
-  if (row.sha256 === sha256) return true;
-  throw new RendiffError({
-    kind: "internal",
-    publicMessage: `The migration ${name} was applied with another text than this binary has.`,
-    hint: "Use the binary that made this database, or restore a backup; migrations are never edited.",
-  });
+async function isDone(sql: Sql, migration: Migration): Promise<boolean> {
+  const rows = await sql.query<AppliedRow>("SELECT name, sha256 FROM schema_migrations WHERE name = $1", [
+    migration.name,
+  ]);
+  return isAmong(rows, migration);
 }
 
 function findAhead(migrations: readonly Migration[], applied: readonly AppliedRow[]): string[] {

@@ -26,6 +26,7 @@ import {
 } from "./capability-tries.ts";
 import { type Abilities, type Bench, exercise } from "./exercise.ts";
 import { readFont } from "./font.ts";
+import { tryPackager } from "./packager.ts";
 import { runTool } from "./run-tool.ts";
 import type { MediaTools } from "./tools.ts";
 import { tryVmaf } from "./vmaf.ts";
@@ -41,6 +42,8 @@ export interface CapabilityRequest {
   readonly tools: MediaTools;
   /** The tools with the FFmpeg that VMAF_FFMPEG_PATH names; null: VMAF is the own FFmpeg's to measure. */
   readonly vmafTools?: MediaTools | null;
+  /** Shaka Packager; null or absent: there is none. */
+  readonly packager?: string | null;
   /** Made when it is missing; holds `capabilities-*.json`. */
   readonly cacheDir: string;
   /** Where things are tried, a folder that is there; the system's own for such things when absent. */
@@ -106,7 +109,7 @@ async function tryAccelerators(bench: Bench, machine: Hardware) {
 }
 
 async function exerciseAll(request: CapabilityRequest, workDir: string): Promise<Exercised> {
-  const { runner, tools, vmafTools = null } = request;
+  const { runner, tools, vmafTools = null, packager = null } = request;
   const list = (what: string) => print(runner, tools.ffmpegPath, [what]);
   const [encoders, filters] = await Promise.all([list("-encoders"), list("-filters")]);
   const [formats, decoders] = await Promise.all([list("-formats"), list("-decoders")]);
@@ -124,10 +127,11 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
     exercise(bench, ENCODER_TRIES, listed),
     exercise(bench, FILTER_TRIES, new Set(filterNames)),
   ]);
-  const [triedMuxers, hardware, vmaf] = await Promise.all([
+  const [triedMuxers, hardware, vmaf, packages] = await Promise.all([
     exercise(bench, MUXER_TRIES, new Set(muxers)),
     tryAccelerators(bench, { listed, present: devicesHere(request) }),
     tryVmaf(runner, tools, vmafTools),
+    tryPackager(runner, packager),
   ]);
   return {
     ffmpegVersion: version.text,
@@ -140,6 +144,7 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
     demuxers,
     accelerators: hardware.accelerators,
     vmaf,
+    packager: packages,
     inputFormats: ALLOWED_DEMUXERS.filter((name) => demuxers.includes(name)),
   };
 }
@@ -149,9 +154,10 @@ async function exerciseAll(request: CapabilityRequest, workDir: string): Promise
  * graphics card at its next start, or lose it), and whether the programs run boxed in.
  */
 async function keyOf(request: CapabilityRequest): Promise<string> {
-  const { tools, vmafTools } = request;
+  const { tools, vmafTools, packager } = request;
   const vmaf = vmafTools == null ? [] : [vmafTools.ffmpegPath];
-  const paths = [tools.ffmpegPath, tools.ffprobePath, ...vmaf, "/etc/ld.so.cache"];
+  const packages = packager == null ? [] : [packager];
+  const paths = [tools.ffmpegPath, tools.ffprobePath, ...vmaf, ...packages, "/etc/ld.so.cache"];
   const files = await Promise.all(
     paths.map(async (path) => {
       const info = await stat(path).catch(() => null);
