@@ -16,13 +16,19 @@ import type { Claim } from "./lib/verdict.ts";
 const SHORT = 100;
 const CLAIMS_A_ROUND = 250;
 
+/** How long a transaction has been open when claims are measured beside it, and how many there are meanwhile. */
+const HELD_MS = 5_000;
+const HELD_LONG_MS = 60_000;
+const CLAIMS_A_SECOND = 100;
+
 interface Queue {
   readonly sql: Sql;
-  /** Milliseconds of each claim; the queue is as long afterwards as before. */
-  claims(): Promise<number[]>;
+  readonly url: string;
+  /** Milliseconds of each claim; the queue is as long afterwards as before. `paceMs`: how long from one to the next. */
+  claims(count?: number, paceMs?: number): Promise<number[]>;
 }
 
-async function makeQueue(serverUrl: string, name: string, length: number): Promise<Queue> {
+async function makeQueue(serverUrl: string, name: string, length: number, finished = 0): Promise<Queue> {
   const admin = postgres(serverUrl, { max: 1, onnotice: () => {} });
   await admin.unsafe(`CREATE DATABASE ${name}`);
   await admin.end();
@@ -41,6 +47,11 @@ async function makeQueue(serverUrl: string, name: string, length: number): Promi
      SELECT gen_random_uuid(), $1, 'convert', 'queued', 1, n, $2::jsonb FROM generate_series(1, $3::integer) n`,
     [keyId, json(spec), length],
   );
+  await sql.query(
+    `INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, completed_at)
+     SELECT gen_random_uuid(), $1, 'convert', 'completed', 1, n, $2::jsonb, now() FROM generate_series(1, $3::integer) n`,
+    [keyId, json(spec), finished],
+  );
   await sql.query("VACUUM ANALYZE jobs");
   const workerId = Bun.randomUUIDv7() as WorkerId;
   await registerWorker(sql, {
@@ -49,17 +60,35 @@ async function makeQueue(serverUrl: string, name: string, length: number): Promi
   });
   return {
     sql,
-    async claims() {
+    url: url.href,
+    async claims(count = CLAIMS_A_ROUND, paceMs = 0) {
       const latenciesMs: number[] = [];
-      for (let index = 0; index < CLAIMS_A_ROUND; index++) {
+      for (let index = 0; index < count; index++) {
         const startedAt = performance.now();
         const claim = await claimJob(sql, { workerId, jobTypes: ["convert"], priorities: ["normal"] });
         latenciesMs.push(performance.now() - startedAt);
         if (claim === null) throw new Error("The queue was empty.");
         const id = Bun.randomUUIDv7() as JobId;
         await insertJob(sql, { id, keyId, type: "convert", priority: "normal", spec, metadata: {} });
+        if (paceMs > 0) await Bun.sleep(paceMs);
       }
       return latenciesMs;
+    },
+  };
+}
+
+/** A transaction that sees all rows as they were, and so keeps every dead one; resolves when it has lasted a while. */
+async function hold({ url, claims }: Queue, heldMs: number): Promise<AsyncDisposable> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const connection = await sql.reserve();
+  await connection`BEGIN ISOLATION LEVEL REPEATABLE READ`;
+  await connection`SELECT count(*) FROM jobs`;
+  await claims((heldMs / 1_000) * CLAIMS_A_SECOND, 1_000 / CLAIMS_A_SECOND);
+  return {
+    async [Symbol.asyncDispose]() {
+      await connection`ROLLBACK`;
+      connection.release();
+      await sql.end();
     },
   };
 }
@@ -67,16 +96,27 @@ async function makeQueue(serverUrl: string, name: string, length: number): Promi
 async function claim({ folder, long, say }: BenchContext): Promise<Claim[]> {
   await using database = await startDurablePostgres(folder);
   const length = long ? 1_000_000 : 100_000;
+  const heldMs = long ? HELD_LONG_MS : HELD_MS;
   const short = await makeQueue(database.url, "short", SHORT);
-  say(`${length} queued jobs`);
+  say(`${length} queued jobs, and ${length} finished ones`);
   const full = await makeQueue(database.url, "long", length);
-  await short.claims();
-  await full.claims();
+  const finished = await makeQueue(database.url, "finished", SHORT, length);
+  const held = await makeQueue(database.url, "held", SHORT);
+  for (const queue of [short, full, finished]) await queue.claims();
+  say(`a transaction open for ${heldMs / 1_000} s`);
+  const transaction = await hold(held, heldMs);
   const series = await interleave(
-    { short: () => short.claims(), long: () => full.claims(), shortAgain: () => short.claims() },
+    {
+      short: () => short.claims(),
+      long: () => full.claims(),
+      finished: () => finished.claims(),
+      held: () => held.claims(),
+      shortAgain: () => short.claims(),
+    },
     { roundsMin: 4, roundsMax: long ? 12 : 6, budgetMs: 40_000 },
   );
-  await Promise.all([short.sql.close(), full.sql.close()]);
+  await transaction[Symbol.asyncDispose]();
+  await Promise.all([short, full, finished, held].map(({ sql }) => sql.close()));
   const common = {
     kind: "ratio",
     goal: "P5",
@@ -85,12 +125,23 @@ async function claim({ folder, long, say }: BenchContext): Promise<Claim[]> {
     bound: "most",
     baseline: series.short.flat(),
     baselineAgain: series.shortAgain.flat(),
-    candidate: series.long.flat(),
   } as const;
+  const both = (what: string, candidate: readonly number[]): Claim[] => [
+    { ...common, what, candidate, limit: 1.5 },
+    { ...common, what: `${what}, p99`, candidate, statistic: "p99", limit: 2 },
+  ];
   return [
-    { ...common, what: `claim at ${length} queued`, limit: 1.5 },
-    { ...common, what: "the same, p99", statistic: "p99", limit: 2 },
+    ...both(`claim at ${length} queued`, series.long.flat()),
+    ...both(`claim beside ${length} finished`, series.finished.flat()),
+    {
+      ...{ ...common, what: `claim with a transaction open for ${heldMs / 1_000} s`, limit: 2 },
+      candidate: series.held.flat(),
+    },
   ];
 }
 
-export const claimBench: Bench = { name: "claim", what: "claims from a long queue against a short one", run: claim };
+export const claimBench: Bench = {
+  name: "claim",
+  what: "claims from a long queue, beside many finished jobs, and beside an open transaction, against a short queue",
+  run: claim,
+};

@@ -10,6 +10,7 @@ import uploads from "./0022_uploads.sql" with { type: "text" };
 import traces from "./0023_traces.sql" with { type: "text" };
 import reuse from "./0025_access.sql" with { type: "text" };
 import routes from "./0026_routes.sql" with { type: "text" };
+import rareTypes from "./0027_rare_types.sql" with { type: "text" };
 
 export interface Migration {
   /** `NNNN_name`: the file's name, which orders it. */
@@ -29,4 +30,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0023_traces", text: traces },
   { name: "0025_access", text: reuse },
   { name: "0026_routes", text: routes },
+  { name: "0027_rare_types", text: rareTypes },
 ];

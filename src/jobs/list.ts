@@ -41,6 +41,16 @@ interface Where {
   readonly params: SqlParam[];
 }
 
+/** By how much the clocks of replicas, which make ids, may differ from the database's, which makes `created_at`. */
+const CLOCKS_DIFFER_MS = 86_400_000;
+const ID_MS_MAX = 2 ** 48 - 1;
+
+/** The first id of a moment: RFC 9562 §5.7 has milliseconds in front. Ids are indexed, `created_at` need not be. */
+function idAt(ms: number): string {
+  const hex = Math.min(Math.max(0, ms), ID_MS_MAX).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
 function filterOf(filter: JobFilter): Where {
   const conditions: string[] = [];
   const params: SqlParam[] = [];
@@ -53,8 +63,15 @@ function filterOf(filter: JobFilter): Where {
   if (filter.batchId !== undefined) {
     conditions.push(isUuid(filter.batchId) ? `batch_id = ${bind(filter.batchId)}::uuid` : "false");
   }
-  if (filter.createdAfter !== undefined) conditions.push(`created_at > ${bind(filter.createdAfter)}::timestamptz`);
-  if (filter.createdBefore !== undefined) conditions.push(`created_at < ${bind(filter.createdBefore)}::timestamptz`);
+  const { createdAfter, createdBefore } = filter;
+  if (createdAfter !== undefined) {
+    conditions.push(`created_at > ${bind(createdAfter)}::timestamptz`);
+    conditions.push(`id >= ${bind(idAt(createdAfter.getTime() - CLOCKS_DIFFER_MS))}::uuid`);
+  }
+  if (createdBefore !== undefined) {
+    conditions.push(`created_at < ${bind(createdBefore)}::timestamptz`);
+    conditions.push(`id < ${bind(idAt(createdBefore.getTime() + CLOCKS_DIFFER_MS))}::uuid`);
+  }
   for (const [name, value] of Object.entries(filter.metadata ?? {})) {
     const candidates = [value, ...scalarReadings(value)].map((v) => `metadata @> ${bind(json({ [name]: v }))}::jsonb`);
     conditions.push(`(${candidates.join(" OR ")})`);

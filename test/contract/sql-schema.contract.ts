@@ -44,6 +44,7 @@ const INDEXES = [
   "jobs_key_idx",
   "jobs_key_rank_idx",
   "jobs_key_status_idx",
+  "jobs_key_type_idx",
   "jobs_metadata_idx",
   "jobs_processing_idx",
   "jobs_retention_idx",
