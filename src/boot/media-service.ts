@@ -39,18 +39,19 @@ interface Looked {
   readonly layout: Layout | null;
 }
 
+interface Remote {
+  readonly backend: StorageBackend;
+  readonly ref: ObjectRef;
+  readonly stat: ObjectStat;
+}
+
+const objectOf = ({ backend, ref, stat }: Remote): ProbedObject => {
+  const { identity } = stat;
+  return { ref: { backend: ref.backend, key: ref.key }, type: backend.properties.type, identity };
+};
+
 export function makeMediaService(parts: MediaServicePorts): MediaService {
   const { media, storage, probes, limits, threads } = parts;
-  interface Remote {
-    readonly backend: StorageBackend;
-    readonly ref: ObjectRef;
-    readonly stat: ObjectStat;
-  }
-  const objectOf = ({ backend, ref, stat }: Remote): ProbedObject => {
-    const { identity } = stat;
-    return { ref: { backend: ref.backend, key: ref.key }, type: backend.properties.type, identity };
-  };
-
   /** As an attempt looks at it: both ends, and more only where they say too little. */
   async function lookAt(object: Remote, { kind, signal, keyframesFor }: Look, known: ProbeCache): Promise<Looked> {
     const { backend, stat, ref } = object;

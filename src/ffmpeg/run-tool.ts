@@ -1,6 +1,7 @@
 /** Runs FFmpeg or ffprobe to its end and keeps what it prints. */
-import { limitTime } from "../process/limit-time.ts";
+
 import type { ProcessExit, ProcessLimits, ProcessRunner } from "../process/port.ts";
+import { limitTime } from "./limit-time.ts";
 
 /** What is kept of stdout; what prints more is stopped. */
 const OUTPUT_LENGTH_MAX = 16 * 1024 * 1024;

@@ -6,10 +6,10 @@ import { diagnose, diagnoseLostWrite } from "../media/diagnose.ts";
 import { type LoudnessBlock, parseLoudness } from "../media/measured.ts";
 import { makeProgressParser } from "../media/progress.ts";
 import type { EncodeProgress, PlanStep } from "../media/types.ts";
-import { limitTime } from "../process/limit-time.ts";
 import type { ProcessExit, ProcessHandle, ProcessRunner } from "../process/port.ts";
 import type { Findings } from "./findings.ts";
 import { readFindings } from "./findings.ts";
+import { limitTime } from "./limit-time.ts";
 import type { MediaTools } from "./tools.ts";
 
 /** Before every step's own arguments. `level` marks the lines that tell what went wrong. */

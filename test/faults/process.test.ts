@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { limitTime } from "../../src/process/limit-time.ts";
+import { limitTime } from "../../src/ffmpeg/limit-time.ts";
 import type { ProcessHandle, ProcessRequest } from "../../src/process/port.ts";
 import { testEnv } from "../support/env.ts";
 import { isAlive, mediaProcessesWith, processesWith } from "../support/processes.ts";

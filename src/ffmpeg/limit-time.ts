@@ -4,7 +4,7 @@
  *
  * The first half of the limit counts in any case, so that nothing is looked at while all goes well.
  */
-import type { ProcessHandle } from "./port.ts";
+import type { ProcessHandle } from "../process/port.ts";
 
 export interface TimeLimit {
   /** From here on, anew; nothing once it was ended. */
