@@ -25,7 +25,7 @@ const REPEAT_MS = 2_000;
 /** A broker that is away for a moment is back within it; after it, it is away. */
 const AWAY_MS_MAX = 3_000;
 const TRY_AGAIN_MS = 200;
-/** What a worker that leaves has begun to look at it still answers. */
+/** What a worker that leaves has begun to look at it still answers; an estimate would take too long. */
 const LEAVE_MS_MAX = 10_000;
 
 type Method = keyof MediaService;
@@ -118,14 +118,15 @@ export interface AnswerParts {
 /** The answering side, in every process that has an FFmpeg. Resolves with what stops it. */
 export async function answerRequests({ bus, locks, media, logger }: AnswerParts): Promise<() => Promise<void>> {
   const self = Bun.randomUUIDv7();
-  const stopping = new AbortController();
+  const [leaving, stopping] = [new AbortController(), new AbortController()];
   const running = new Map<string, Promise<void>>();
   let estimates = 0;
 
   async function answer(message: BusMessage): Promise<void> {
     const { id, method } = message;
     if (!METHODS.includes(String(method))) return;
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutOf(method))]);
+    const end = method === "estimate" ? leaving : stopping;
+    const signal = AbortSignal.any([end.signal, AbortSignal.timeout(timeoutOf(method))]);
     if (method === "estimate" && estimates >= ESTIMATES_AT_ONCE_MAX) await Bun.sleep(OTHERS_FIRST_MS);
     if (!(await patiently(() => locks.acquire(`media:${id}`, self, LOCK_TTL_MS), signal))) return;
     if (method === "estimate") estimates += 1;
@@ -153,7 +154,9 @@ export async function answerRequests({ bus, locks, media, logger }: AnswerParts)
   });
   return async () => {
     await unsubscribe();
-    const late = setTimeout(() => stopping.abort(nobody(new Error("The worker is leaving."))), LEAVE_MS_MAX);
+    const reason = nobody(new Error("The worker is leaving."));
+    leaving.abort(reason);
+    const late = setTimeout(() => stopping.abort(reason), LEAVE_MS_MAX);
     await Promise.allSettled(running.values());
     clearTimeout(late);
   };
