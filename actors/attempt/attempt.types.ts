@@ -30,12 +30,17 @@ export interface VerifiedOutput {
   readonly media: MediaInfo;
 }
 
-/** The outputs of an earlier job, in the work folder, as good as verified: they have the checksums that it published. */
+/**
+ * The outputs of an earlier job, in the work folder or copied by their store, as good as verified: they have the checksums
+ * that it published.
+ */
 export interface Reused {
   readonly jobId: JobId;
   readonly results: unknown;
   readonly warnings: readonly string[];
   readonly outputs: readonly VerifiedOutput[];
+  /** What their store has staged, by the output's file, which is not in the work folder then. */
+  readonly copied: ReadonlyMap<string, StagedBytes>;
 }
 
 /** What was found out for `options.reuse`. */

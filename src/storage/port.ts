@@ -102,6 +102,12 @@ export interface StorageBackend {
    */
   fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes>;
   /**
+   * `fill` with the bytes of another object of this backend, which the store copies by itself. Rejects with `input.changed`
+   * when the object is another by now. Whenever it rejects the staging is to be aborted. Absent where the store cannot do
+   * that, or is not known to.
+   */
+  fillFrom?(staged: StagedObject, source: CopySource, options: CopyOptions): Promise<StagedBytes>;
+  /**
    * Sends parts of a file that is still being written, as they become full. The first part waits, since many muxers write it
    * anew at their end; `fill`, with what this gives, sends it and whatever has changed since. A file that is only shifted by
    * an index put in front of its media has not changed. Never rejects but for its signal: what could not be sent is left to
@@ -166,6 +172,16 @@ export interface FillOptions {
   readonly signal?: AbortSignal;
   onBytes?(totalBytes: number): void;
 }
+
+/** A published object, as it was published. */
+export interface CopySource {
+  readonly key: string;
+  readonly identity: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export type CopyOptions = Pick<FillOptions, "mediaType" | "signal">;
 
 export type PublishOutcome =
   | { readonly outcome: "published"; readonly identity: string }

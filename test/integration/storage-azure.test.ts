@@ -1,6 +1,7 @@
 import { BlobServiceClient } from "@azure/storage-blob";
 import { openAzureBackend } from "../../src/storage/azure/azure-backend.ts";
 import { storageContract } from "../contract/storage.contract.ts";
+import { copyingContract } from "../contract/storage-copying.contract.ts";
 import { azureConnectionString, startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
@@ -25,3 +26,5 @@ storageContract(
   },
   subject,
 );
+
+copyingContract("Azure Blob on Azurite", subject);

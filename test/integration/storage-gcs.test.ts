@@ -1,6 +1,7 @@
 import { Storage } from "@google-cloud/storage";
 import { openGcsBackend } from "../../src/storage/gcs/gcs-backend.ts";
 import { storageContract } from "../contract/storage.contract.ts";
+import { copyingContract } from "../contract/storage-copying.contract.ts";
 import { startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
@@ -27,3 +28,5 @@ storageContract(
   },
   subject,
 );
+
+copyingContract("Google Cloud Storage on fake-gcs-server", subject);

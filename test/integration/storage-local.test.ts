@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
 import type { BackendProperties } from "../../src/storage/port.ts";
 import { storageContract } from "../contract/storage.contract.ts";
+import { copyingContract } from "../contract/storage-copying.contract.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
@@ -25,6 +26,11 @@ async function subjectIn(root: string, workDir: string) {
 }
 
 storageContract("local, work files on the same file system", PROPERTIES, async () => {
+  const folder = await makeTempDir("storage");
+  return await subjectIn(join(folder, "root"), join(folder, "work"));
+});
+
+copyingContract("local", async () => {
   const folder = await makeTempDir("storage");
   return await subjectIn(join(folder, "root"), join(folder, "work"));
 });

@@ -1,7 +1,8 @@
 /**
- * `options.reuse`: looks for an earlier job of the same key with the same inputs and the same spec, and brings its outputs
- * here, each with the checksum it was published with. Whatever speaks against one (deleted, replaced, changed, its storage
- * away) is no failure: the work is done instead.
+ * `options.reuse`: looks for an earlier job of the same key with the same inputs and the same spec, and takes its outputs
+ * over, each with the checksum it was published with: their store copies them to where the job stages its own, or they are
+ * brought here. Whatever speaks against one (deleted, replaced, changed, its storage away) is no failure: the work is done
+ * instead.
  *
  * The same input is the same place with the same identity (a store's ETag, a file's inode, size and time). Where that finds
  * nothing and every input can be read in place, its checksum is looked for too.
@@ -11,25 +12,31 @@ import { dirname, join } from "node:path";
 import { RendiffError } from "../../../src/errors.ts";
 import { fingerprintOf, type InputPrint, type ReusableResult } from "../../../src/jobs/reuse.ts";
 import type { JobOutput } from "../../../src/jobs/store.ts";
-import type { ObjectStat } from "../../../src/storage/port.ts";
+import type { ObjectStat, StagedBytes } from "../../../src/storage/port.ts";
 import { parseStorageUri } from "../../../src/storage/uri.ts";
 import { download } from "../../../src/transfer/download.ts";
 import {
   type AttemptContext,
   type Held,
   held,
+  LEASE_LOST,
   type PreparedInput,
   type Reused,
   type ReuseReport,
   type VerifiedOutput,
 } from "../attempt.types.ts";
+import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
 import type { Recorder } from "../recorder.ts";
 import { reserve } from "../reserve.ts";
 import { workDirOf } from "../scope.ts";
-import { fileNameOf, outputName, type RunnableSpec, runnableOf } from "../spec.ts";
+import { fileNameOf, outputName, outputPlace, type RunnableSpec, runnableOf } from "../spec.ts";
+import { type CopyPorts, copyWithin, discardAll, LeaseLost } from "./copy-within.ts";
 import { statInput } from "./download.ts";
 import { refuseOutputs } from "./plan.ts";
+
+/** As many as are uploaded at once. */
+const COPIES_AT_ONCE = 4;
 
 type SeenInput = Pick<PreparedInput, "ref" | "identity" | "sizeBytes">;
 
@@ -100,32 +107,44 @@ async function fetchOutput(
   ports.metrics.storageTransferred({ backend: name, direction: "download", bytes: stat.sizeBytes });
 }
 
+/** An earlier output, and where it goes. */
+interface Taking {
+  readonly output: JobOutput;
+  readonly stat: ObjectStat;
+  readonly name: string | null;
+  /** In the work folder. */
+  readonly file: string;
+}
+
 /** Throws what speaks against this result. */
-async function takeOver(
-  ports: AttemptPorts,
-  { claim, scope }: AttemptContext,
-  spec: RunnableSpec,
-  found: ReusableResult,
-  signal: AbortSignal,
-): Promise<Reused> {
+async function lookAt(to: CopyPorts, spec: RunnableSpec, found: ReusableResult): Promise<Taking[]> {
+  const { ports, signal } = to;
   const place = parseStorageUri(found.output, { backends: ports.storage.names });
-  const stats: ObjectStat[] = [];
-  for (const output of found.outputs) stats.push(await statOutput(ports, output, signal));
-  if (stats.length === 0) throw unusable("is not on record");
-  const names = found.outputs.map((output) => outputName(place, output));
-  await refuseOutputs(
-    ports,
-    spec,
-    names.filter((name) => name !== undefined),
-    signal,
-  );
+  const takings: Taking[] = [];
+  for (const [index, output] of found.outputs.entries()) {
+    const stat = await statOutput(ports, output, signal);
+    const name = outputName(place, output);
+    if (name === undefined) throw unusable("lies elsewhere");
+    takings.push({ output, stat, name, file: `out/${index}` });
+  }
+  if (takings.length === 0) throw unusable("is not on record");
+  const names = takings.map(({ name }) => name);
+  await refuseOutputs(ports, spec, names, signal);
+  return takings;
+}
+
+/** What no store copies by itself comes to the work folder. */
+async function fetchRest(to: CopyPorts, takings: readonly Taking[]): Promise<void> {
+  const { ports, signal } = to;
+  const { claim, scope } = to.context;
   scope.workDir = await ports.workFolders.create(claim.lease);
-  const bytes = stats.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const bytes = takings.reduce((sum, { stat }) => sum + stat.sizeBytes, 0);
   const reservation = await reserve(ports.workFolders, claim.lease, bytes);
   try {
-    const outputs = await fetchOutputs(ports, workDirOf(scope), found, { stats, names, signal });
+    for (const { output, stat, file } of takings) {
+      await fetchOutput(ports, output, { stat, path: join(workDirOf(scope), file), signal });
+    }
     scope.reservations.push(reservation);
-    return { jobId: found.jobId, results: found.results, warnings: found.warnings, outputs };
   } catch (error) {
     // What is done instead reserves its own.
     reservation.release();
@@ -133,43 +152,48 @@ async function takeOver(
   }
 }
 
-interface Fetching {
-  readonly stats: readonly ObjectStat[];
-  readonly names: readonly (string | null | undefined)[];
-  readonly signal: AbortSignal;
-}
-
-async function fetchOutputs(
-  ports: AttemptPorts,
-  workDir: string,
-  found: ReusableResult,
-  { stats, names, signal }: Fetching,
-): Promise<VerifiedOutput[]> {
-  const outputs: VerifiedOutput[] = [];
-  for (const [index, output] of found.outputs.entries()) {
-    const [stat, name] = [stats[index], names[index]];
-    if (stat === undefined || name === undefined) throw unusable("lies elsewhere");
-    const file = `out/${index}`;
-    await fetchOutput(ports, output, { stat, path: join(workDir, file), signal });
-    const { role, mediaType, media } = output;
-    outputs.push({ output: { role, file, name, mediaType }, media });
+/** Throws what speaks against this result. */
+async function takeOver(to: CopyPorts, spec: RunnableSpec, found: ReusableResult): Promise<Reused> {
+  const takings = await lookAt(to, spec, found);
+  const copied = new Map<string, StagedBytes>();
+  try {
+    const copy = async ({ output, name, file }: Taking): Promise<void> => {
+      const bytes = await copyWithin(to, output, outputPlace(spec.output, name));
+      if (bytes !== null) copied.set(file, bytes);
+    };
+    // A store that does not copy one is not asked for hundreds.
+    await fewAtOnce(takings.slice(0, 1), 1, copy);
+    if (copied.size > 0) await fewAtOnce(takings.slice(1), COPIES_AT_ONCE, copy);
+    await fetchRest(
+      to,
+      takings.filter(({ file }) => !copied.has(file)),
+    );
+  } catch (error) {
+    if (!(error instanceof LeaseLost) && !to.signal.aborted) await discardAll(to);
+    throw error;
   }
-  return outputs;
+  const outputs = takings.map(
+    ({ output: { role, mediaType, media }, name, file }): VerifiedOutput => ({
+      output: { role, file, name, mediaType },
+      media,
+    }),
+  );
+  return { jobId: found.jobId, results: found.results, warnings: found.warnings, outputs, copied };
 }
 
 /** Null when there is none that can be had. */
 async function firstOf(
-  ports: AttemptPorts,
-  context: AttemptContext,
+  to: CopyPorts,
   spec: RunnableSpec,
   candidates: readonly ReusableResult[],
-  signal: AbortSignal,
 ): Promise<Reused | null> {
+  const { ports, context, signal } = to;
   for (const found of candidates) {
     try {
-      return await takeOver(ports, context, spec, found, signal);
+      return await takeOver(to, spec, found);
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof LeaseLost) throw error;
       if (error instanceof RendiffError && error.kind.startsWith("output.")) throw error;
       const { jobId } = context.claim.lease;
       ports.logger.info({ err: error, jobId, earlier: found.jobId }, "an earlier result could not be taken over");
@@ -178,24 +202,32 @@ async function firstOf(
   return null;
 }
 
-export async function reuse(
-  ports: AttemptPorts,
-  recorder: Recorder,
-  context: AttemptContext,
-  signal: AbortSignal,
-): Promise<Held<ReuseReport>> {
+async function search(to: CopyPorts): Promise<ReuseReport> {
+  const { ports, recorder, context, signal } = to;
   const spec = runnableOf(context.claim.job, ports.storage);
   const inputs: SeenInput[] = [];
   for (const ref of spec.inputs) {
     const { identity, sizeBytes } = await statInput(ports, ports.storage.backend(ref.backend), ref, signal);
     inputs.push({ ref, identity, sizeBytes });
   }
-  const find = async (print: string | null): Promise<Reused | null> => {
-    if (print === null) return null;
-    return await firstOf(ports, context, spec, await recorder.reusable([print]), signal);
-  };
+  const find = async (print: string | null): Promise<Reused | null> =>
+    print === null ? null : await firstOf(to, spec, await recorder.reusable([print]));
   const found = await find(byPlace(ports, spec, inputs));
-  if (found !== null) return held({ inputs, byBytes: null, reused: found });
+  if (found !== null) return { inputs, byBytes: null, reused: found };
   const sums = await byBytes(ports, spec, inputs, signal);
-  return held({ inputs, byBytes: sums, reused: await find(sums) });
+  return { inputs, byBytes: sums, reused: await find(sums) };
+}
+
+export async function reuse(
+  ports: AttemptPorts,
+  recorder: Recorder,
+  context: AttemptContext,
+  signal: AbortSignal,
+): Promise<Held<ReuseReport>> {
+  try {
+    return held(await search({ ports, recorder, context, signal }));
+  } catch (error) {
+    if (error instanceof LeaseLost) return LEASE_LOST;
+    throw error;
+  }
 }

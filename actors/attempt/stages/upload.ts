@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
 import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
 import { type TargetResult, targetWarnings, toResults, toTargetResult } from "../../../src/media/measure/results.ts";
-import type { StagedObject } from "../../../src/storage/port.ts";
+import type { StagedBytes, StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
 import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
 import { fewAtOnce } from "../few-at-once.ts";
@@ -35,7 +35,8 @@ export async function upload(
   const early = scope.staged;
   const begun = new Map(early.map((object) => [`${object.backend} ${object.key}`, object]));
   const staged = await fewAtOnce(places, UPLOADS_AT_ONCE, async ({ backend, key }, ordinal): Promise<StagedObject> => {
-    // Begun while the file was written, whatever came of it there: the row names one for each key, and would forget it.
+    // Begun while the file was written or copied from an earlier one, whatever came of it there: the row names one for each
+    // key, and would forget it.
     const own = begun.get(`${backend} ${key}`);
     if (own !== undefined) return own;
     const mediaType = context.verified[ordinal]?.output.mediaType;
@@ -70,20 +71,24 @@ interface Filling {
 
 async function fill(
   ports: AttemptPorts,
-  { verified, scope, encode }: AttemptContext,
+  { verified, scope, encode, reuse }: AttemptContext,
   { spec, ordinal, object, signal }: Filling,
 ): Promise<PublishStep> {
   const one = verified[ordinal];
   if (one === undefined) throw new Error("An output was staged that was never verified.");
   const { output, media } = one;
-  const early = encode?.ahead?.get(output.file);
-  const path = join(workDirOf(scope), output.file);
-  const { mediaType } = output;
-  const backend = ports.storage.backend(object.backend);
-  const staged = await (early === undefined
-    ? backend.fill(object, path, { mediaType, signal })
-    : takeEarly(early, path));
-  ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: staged.sizeBytes });
+  const send = async (): Promise<StagedBytes> => {
+    const early = encode?.ahead?.get(output.file);
+    const path = join(workDirOf(scope), output.file);
+    const { mediaType } = output;
+    const backend = ports.storage.backend(object.backend);
+    const bytes = await (early === undefined
+      ? backend.fill(object, path, { mediaType, signal })
+      : takeEarly(early, path));
+    ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: bytes.sizeBytes });
+    return bytes;
+  };
+  const staged = reuse?.reused?.copied.get(output.file) ?? (await send());
   return {
     ordinal,
     role: output.role,

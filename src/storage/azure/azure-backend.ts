@@ -147,7 +147,8 @@ class AzureStore implements CopyStore {
     return sendAheadParts(filePath, options, BLOCKS_AT_ONCE, (part, signal) => stageBlock(blob, part, signal));
   }
 
-  async copy({ from, fromIdentity, to, toIdentity, signal }: Parameters<CopyStore["copy"]>[0]): Promise<void> {
+  /** The service keeps the source's type, which is that of what was published. */
+  async copy({ from, fromIdentity, to, toIdentity, as, signal }: Parameters<CopyStore["copy"]>[0]): Promise<void> {
     const source = this.#container(from.bucket).getBlobClient(from.object);
     const poller = await this.#container(to.bucket)
       .getBlobClient(to.object)
@@ -155,6 +156,7 @@ class AzureStore implements CopyStore {
         conditions: toIdentity === null ? { ifNoneMatch: "*" } : { ifMatch: quoted(toIdentity) },
         sourceConditions: { ifMatch: quoted(fromIdentity) },
         intervalInMs: COPY_POLL_MS,
+        ...(as === undefined ? {} : { metadata: metadataOf(as.owner) }),
         ...aborting(signal),
       });
     await poller.pollUntilDone();

@@ -7,6 +7,7 @@ export type Operation =
   | "localPath"
   | "stage"
   | "fill"
+  | "fillFrom"
   | "publish"
   | "settle"
   | "abort"
@@ -31,6 +32,16 @@ const aheadOf =
   (staged, path, options) =>
     backend.sendAhead?.(staged, path, options) ?? Promise.reject(new Error("Nothing can be sent ahead."));
 
+const fillFromOf =
+  (backend: StorageBackend, around: Around): NonNullable<StorageBackend["fillFrom"]> =>
+  (staged, source, options) =>
+    around(
+      "fillFrom",
+      options.signal,
+      (own) =>
+        backend.fillFrom?.(staged, source, withSignal(options, own)) ?? Promise.reject(new Error("It copies nothing.")),
+    );
+
 export function aroundCalls(backend: StorageBackend, around: Around): StorageBackend {
   return {
     name: backend.name,
@@ -42,6 +53,7 @@ export function aroundCalls(backend: StorageBackend, around: Around): StorageBac
     stage: (key, owner, signal, mediaType) =>
       around("stage", signal, (own) => backend.stage(key, owner, own, mediaType)),
     ...(backend.sendAhead === undefined ? {} : { sendAhead: aheadOf(backend) }),
+    ...(backend.fillFrom === undefined ? {} : { fillFrom: fillFromOf(backend, around) }),
     fill: (staged, path, options) =>
       around("fill", options.signal, (own) => backend.fill(staged, path, withSignal(options, own))),
     publish: (staged, options) =>

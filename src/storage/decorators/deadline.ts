@@ -9,7 +9,7 @@ import { type Around, aroundCalls, type Operation } from "./around.ts";
 export interface Deadlines {
   /** Of a call that moves no bytes. */
   readonly callMs: number;
-  /** Of the one that makes an object visible, which may copy it. */
+  /** Of those that make an object visible or stage it from another, which may copy it. */
   readonly publishMs: number;
   /** Between two chunks of a stream, and between two reports of an upload. */
   readonly idleMs: number;
@@ -79,7 +79,8 @@ function watchedStream(stream: ReadableStream<Uint8Array>, name: string, idleMs:
 }
 
 export function withDeadlines(backend: StorageBackend, deadlines: Deadlines = DEADLINES): StorageBackend {
-  const limitOf = (operation: Operation): number => (operation === "publish" ? deadlines.publishMs : deadlines.callMs);
+  const limitOf = (operation: Operation): number =>
+    operation === "publish" || operation === "fillFrom" ? deadlines.publishMs : deadlines.callMs;
   const around: Around = async (operation, signal, work) => {
     const one = watch(backend.name, limitOf(operation), signal);
     try {

@@ -1,5 +1,5 @@
 /**
- * Tries again what may pass. Every call but `stage` and `fill` can be repeated after an unknown outcome; a stream that
+ * Tries again what may pass. Every call but `stage`, `fill` and `fillFrom` can be repeated after an unknown outcome; a stream that
  * breaks off goes on where it was, in the very object that was opened, or fails as changed. Only where a server knows no
  * parts it is not taken up: each try would begin at the first byte again.
  */
@@ -117,7 +117,9 @@ function resumed(backend: StorageBackend, policy: RetryPolicy, reading: Reading)
 }
 
 export function withRetries(backend: StorageBackend, policy: RetryPolicy = RETRIES): StorageBackend {
-  const around: Around = (_operation, signal, work) => retried(policy, signal, () => work(signal));
+  // A copy that failed has left parts behind: who asked for it aborts the staging, or brings the bytes.
+  const around: Around = (operation, signal, work) =>
+    operation === "fillFrom" ? work(signal) : retried(policy, signal, () => work(signal));
   return {
     ...aroundCalls(backend, around),
     // The adapter repeats its requests itself: what a repeated beginning leaves, only it can know.

@@ -136,10 +136,13 @@ class GcsStore implements CopyStore {
     }
   }
 
-  async copy({ from, fromIdentity, to, toIdentity }: Parameters<CopyStore["copy"]>[0]): Promise<void> {
+  async copy({ from, fromIdentity, to, toIdentity, as }: Parameters<CopyStore["copy"]>[0]): Promise<void> {
     const source = this.#bucket(from).file(from.object, { generation: fromIdentity });
     // Objects above a size are copied by several requests, which the SDK makes; only the last one shows the object.
-    await source.copy(this.#file(to), { preconditionOpts: { ifGenerationMatch: toIdentity ?? 0 } });
+    await source.copy(this.#file(to), {
+      preconditionOpts: { ifGenerationMatch: toIdentity ?? 0 },
+      ...(as === undefined ? {} : { contentType: as.mediaType, metadata: metadataOf(as.owner) }),
+    });
   }
 
   async remove(place: Place, identity: string | null): Promise<boolean> {

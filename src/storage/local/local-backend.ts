@@ -12,6 +12,8 @@ import { basename, dirname, join } from "node:path";
 import { RendiffError } from "../../errors.ts";
 import type {
   BackendProperties,
+  CopyOptions,
+  CopySource,
   FillOptions,
   ObjectStat,
   OpenOptions,
@@ -24,10 +26,10 @@ import type {
 import { codeOf, named, translated, unlessAbsent } from "./errors.ts";
 import { listFiles } from "./list.ts";
 import { openPlaces, type Places, syncFolder } from "./places.ts";
-import { streamOf } from "./read.ts";
+import { changed, streamOf } from "./read.ts";
 import { createStaging, fromHandle, type Owner, stagingPath, toHandle } from "./staging.ts";
 import { identityOf, toObjectStat } from "./stat.ts";
-import { transferFile } from "./transfer.ts";
+import { duplicateFile, transferFile } from "./transfer.ts";
 
 export interface LocalBackendOptions {
   readonly name: string;
@@ -117,6 +119,23 @@ class LocalBackend implements StorageBackend {
       const result = await transferFile({ from: filePath, to: stand.staged, signal, onBytes });
       const stat = await lstat(stand.staged, { bigint: true });
       return { ...staged, ...result, fingerprint: identityOf(stat) };
+    });
+  }
+
+  fillFrom(staged: StagedObject, source: CopySource, { signal }: CopyOptions): Promise<StagedBytes> {
+    return translated(staged.key, async () => {
+      const [stand, found] = [await this.#stand(staged), await this.#places.resolve(source.key)];
+      if (stand === null) throw absent(staged.key);
+      const from = found === null ? null : await this.#places.openFile(source.key);
+      if (found === null || from === null) throw changed(source.key);
+      try {
+        if (identityOf(await from.stat({ bigint: true })) !== source.identity) throw changed(source.key);
+        const result = await duplicateFile({ from, fromPath: found.path, to: stand.staged, signal });
+        if (result.sha256 !== source.sha256) throw changed(source.key);
+        return { ...staged, ...result, fingerprint: identityOf(await lstat(stand.staged, { bigint: true })) };
+      } finally {
+        await from.close();
+      }
     });
   }
 

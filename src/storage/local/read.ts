@@ -7,7 +7,7 @@ import { toObjectStat } from "./stat.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 
-const changed = (key: string): RendiffError =>
+export const changed = (key: string): RendiffError =>
   new RendiffError({ kind: "input.changed", publicMessage: `${named(key)} changed while it was read.` });
 
 function makeStream(handle: FileHandle, key: string, range: { start: number; end: number }, signal?: AbortSignal) {

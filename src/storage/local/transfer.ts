@@ -1,5 +1,5 @@
 /** The bytes of a work file into a staged one: taken over where both lie on one file system, copied otherwise. */
-import { constants, type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { RendiffError } from "../../errors.ts";
 import { codeOf, unlessAbsent } from "./errors.ts";
@@ -13,6 +13,15 @@ export interface Transfer {
   readonly to: string;
   readonly signal: AbortSignal | undefined;
   onBytes(totalBytes: number): void;
+}
+
+/** One object to another name, both absolute. */
+export interface Duplicate {
+  /** Of the file itself; it may have another name by now. */
+  readonly from: FileHandle;
+  readonly fromPath: string;
+  readonly to: string;
+  readonly signal: AbortSignal | undefined;
 }
 
 export interface Transferred {
@@ -29,7 +38,11 @@ async function writeAll(to: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** Reads all of `from`, hashes it and, with `to`, writes it, with one buffer, however large the file is. */
-async function pump(from: FileHandle, to: FileHandle | null, transfer: Transfer): Promise<Transferred> {
+async function pump(
+  from: FileHandle,
+  to: FileHandle | null,
+  transfer: Pick<Transfer, "signal" | "onBytes">,
+): Promise<Transferred> {
   const { size } = await from.stat();
   const buffer = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, size)));
   const hasher = new Bun.CryptoHasher("sha256");
@@ -47,7 +60,7 @@ async function pump(from: FileHandle, to: FileHandle | null, transfer: Transfer)
   return { sizeBytes, sha256: hasher.digest("hex") };
 }
 
-async function copy(from: FileHandle, transfer: Transfer): Promise<Transferred> {
+async function copy(from: FileHandle, transfer: Pick<Transfer, "to" | "signal" | "onBytes">): Promise<Transferred> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
   const to = await open(transfer.to, flags, 0o666);
   try {
@@ -76,6 +89,42 @@ async function takeOver(from: FileHandle, transfer: Transfer): Promise<boolean> 
   } catch (error) {
     if (codeOf(error) === "EXDEV") return false;
     throw error;
+  }
+}
+
+/** False where the file system cannot share blocks between files; the name is free then. */
+async function share(fromPath: string, to: string): Promise<boolean> {
+  await unlessAbsent(unlink(to));
+  try {
+    // Never through a link that took the name.
+    await copyFile(fromPath, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    return true;
+  } catch {
+    await unlessAbsent(unlink(to));
+    return false;
+  }
+}
+
+/**
+ * A file of its own with the same bytes, hashed and on the disk when it resolves; its blocks are shared until one of the two
+ * is written to, where the file system knows how. Never a link: who writes into one file would change the other.
+ */
+export async function duplicateFile({ from, fromPath, to, signal }: Duplicate): Promise<Transferred> {
+  const transfer = { to, signal, onBytes: () => {} };
+  try {
+    if (!(await share(fromPath, to))) return await copy(from, transfer);
+    const shared = await openSource(to);
+    try {
+      const [result] = await Promise.all([pump(shared, null, transfer), shared.sync()]);
+      return result;
+    } finally {
+      await shared.close();
+    }
+  } catch (error) {
+    await unlessAbsent(unlink(to));
+    throw error;
+  } finally {
+    await syncFolder(dirname(to));
   }
 }
 

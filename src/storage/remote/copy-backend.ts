@@ -9,6 +9,8 @@ import { RendiffError } from "../../errors.ts";
 import type {
   AheadOptions,
   BackendProperties,
+  CopyOptions,
+  CopySource,
   FillOptions,
   ObjectStat,
   OpenOptions,
@@ -59,6 +61,8 @@ export interface CopyOrder {
   readonly to: Place;
   /** What must lie there; null: nothing. */
   readonly toIdentity: string | null;
+  /** What the copy is to be, where it is to be another's than the source: else it is all that the source is. */
+  readonly as?: { readonly owner: Owner; readonly mediaType: string };
   readonly signal: AbortSignal | undefined;
 }
 
@@ -173,6 +177,24 @@ class CopyBackend implements StorageBackend {
         throw corrupt(staged.key, "kept other bytes than were sent for");
       }
       return { ...staged, sizeBytes, sha256, fingerprint: identity };
+    });
+  }
+
+  fillFrom(staged: StagedObject, source: CopySource, { mediaType, signal }: CopyOptions): Promise<StagedBytes> {
+    return this.#do(staged.key, signal, async () => {
+      const [from, to] = [this.#placement.locate(source.key), this.#hidden(staged)];
+      const order: CopyOrder = {
+        ...{ from, fromIdentity: source.identity, to, toIdentity: null, signal },
+        as: { owner: staged, mediaType },
+      };
+      const copied = this.#store.copy(order).then(() => true);
+      if (!(await orOn(this.#store.dialect, GONE, false, copied))) throw changed(source.key);
+      const head = await this.#store.head(to, signal);
+      if (head?.stat.sizeBytes !== source.sizeBytes || !isOwnedBy(head.metadata, staged)) {
+        throw corrupt(staged.key, "copied other bytes than were meant for");
+      }
+      const { sizeBytes, identity } = head.stat;
+      return { ...staged, sizeBytes, sha256: source.sha256, fingerprint: identity };
     });
   }
 

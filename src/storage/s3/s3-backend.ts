@@ -7,6 +7,8 @@ import { RendiffError } from "../../errors.ts";
 import type {
   AheadOptions,
   BackendProperties,
+  CopyOptions,
+  CopySource,
   FillOptions,
   ObjectStat,
   OpenOptions,
@@ -84,6 +86,8 @@ class S3Backend implements StorageBackend {
   readonly #uploads: Uploads;
   /** Only where the store is known to be like AWS's: others take no part twice, or want them all of one size. */
   readonly sendAhead?: NonNullable<StorageBackend["sendAhead"]>;
+  /** There too: one that does not know the request takes it for an empty part. */
+  readonly fillFrom?: NonNullable<StorageBackend["fillFrom"]>;
 
   constructor(options: S3Options, { sdk, client }: { sdk: Sdk; client: S3Client }) {
     this.name = options.name;
@@ -101,7 +105,9 @@ class S3Backend implements StorageBackend {
     this.#client = client;
     this.#placement = makePlacement(options);
     this.#uploads = new Uploads(sdk, client, options);
-    if (options.marks) this.sendAhead = (staged, path, ahead) => this.#sendAhead(staged, path, ahead);
+    if (!options.marks) return;
+    this.sendAhead = (staged, path, ahead) => this.#sendAhead(staged, path, ahead);
+    this.fillFrom = (staged, source, copy) => this.#fillFrom(staged, source, copy);
   }
 
   stat(key: string, signal?: AbortSignal): Promise<ObjectStat | null> {
@@ -168,6 +174,22 @@ class S3Backend implements StorageBackend {
       const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
       if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "kept other bytes than were sent for");
       return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: `${parts.length}:${source.md5()}` };
+    });
+  }
+
+  #fillFrom(staged: StagedObject, source: CopySource, { signal }: CopyOptions): Promise<StagedBytes> {
+    return this.#do(staged.key, signal, async (place) => {
+      const from = this.#placement.locate(source.key);
+      const head = await this.#head(from, signal);
+      if (head === null || identityOf(head.ETag, head.LastModified) !== source.identity) throw changed(source.key);
+      const id = this.#idOf(staged);
+      const order = { from, etag: (head.ETag ?? "").replaceAll('"', ""), sizeBytes: source.sizeBytes, signal };
+      const copied = this.#uploads.copyParts(place, id, order).then(() => true);
+      if (!(await orOn(S3_DIALECT, [404, 412], false, copied))) throw changed(source.key);
+      const stored = await this.#uploads.parts(place, id, signal);
+      const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
+      if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "copied other bytes than were meant for");
+      return { ...staged, sizeBytes, sha256: source.sha256, fingerprint: `${stored?.length}:` };
     });
   }
 

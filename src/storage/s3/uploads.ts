@@ -11,17 +11,27 @@ import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
 import type { StagedObject } from "../port.ts";
 import { orOn, unavailable } from "../remote/errors.ts";
 import { metadataOf, type Owner, type Place } from "../remote/placement.ts";
-import type { Part } from "../remote/source.ts";
+import { type Part, partBytesFor } from "../remote/source.ts";
 import { aborting, isNamed, S3_DIALECT, type S3Options, type Sdk } from "./client.ts";
 
 const MARK_NUMBER = 10_000;
 const UNMARKED_MS_MAX = 10 * 60_000;
 /** A part that was under way while its upload was aborted may still arrive. */
 const ABORTS_MAX = 3;
+/** The store moves them by itself; it takes up to 5 GiB in one. */
+const COPIED_PART_BYTES_MIN = 128 * 1024 * 1024;
+const COPIES_AT_ONCE = 4;
 
 const markOf = ({ jobId, leaseToken }: Owner): string => `rendiff ${jobId} ${leaseToken}`;
 const md5 = (text: string): string => createHash("md5").update(text).digest("hex");
 const plain = (etag: string | undefined): string => (etag ?? "").replaceAll('"', "");
+
+interface CopyOrder {
+  readonly from: Place;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
 
 export interface StoredPart extends CompletedPart {
   readonly sizeBytes: number;
@@ -92,6 +102,27 @@ export class Uploads {
     } catch (error) {
       throw isNamed(error, "NoSuchUpload") ? unavailable(object, error) : error;
     }
+  }
+
+  /** All of another object's bytes, of the very object that is meant. Fails with 404 or 412 when it is another by now. */
+  async copyParts(place: Place, id: string, { from, etag, sizeBytes, signal }: CopyOrder): Promise<void> {
+    const path = [from.bucket, ...from.object.split("/")].map(encodeURIComponent).join("/");
+    const partBytes = Math.max(COPIED_PART_BYTES_MIN, partBytesFor(sizeBytes));
+    const starts = Array.from({ length: Math.ceil(sizeBytes / partBytes) }, (_, index) => index * partBytes);
+    const copy = async (start: number): Promise<void> => {
+      const command = new this.#sdk.UploadPartCopyCommand({
+        ...{ Bucket: place.bucket, Key: place.object, UploadId: id, PartNumber: start / partBytes + 1 },
+        ...{ CopySource: path, CopySourceIfMatch: `"${etag}"` },
+        CopySourceRange: `bytes=${start}-${Math.min(start + partBytes, sizeBytes) - 1}`,
+      });
+      await this.#client.send(command, aborting(signal));
+    };
+    const lanes = Array.from({ length: COPIES_AT_ONCE }, async (_, lane) => {
+      for (let index = lane; index < starts.length; index += COPIES_AT_ONCE) await copy(starts[index] ?? 0);
+    });
+    // Nothing may arrive after the caller was told that it failed.
+    const failed = (await Promise.allSettled(lanes)).find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** Without the mark, in order; null when there is no such upload (any more). */
