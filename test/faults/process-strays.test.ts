@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { killStrays } from "../../src/process/strays.ts";
 import { isAlive, listProcesses, untilDead } from "../support/processes.ts";
@@ -23,6 +24,36 @@ test("ends the inner process whose bubblewrap died before it was set up, and no 
     expect(await killStrays(folder)).toEqual([]);
     outer.kill("SIGKILL");
     await outer.exited;
+    expect(isAlive(inner.pid)).toBe(true);
+    expect(await killStrays(`${folder}-other`)).toEqual([]);
+    expect(await killStrays(folder)).toEqual([inner.pid]);
+    await untilDead(inner.pid);
+  } finally {
+    outer.kill("SIGKILL");
+    await killStrays(folder);
+  }
+});
+
+test("ends the program whose bubblewrap died before the program was bound to it, and no other", async () => {
+  const folder = await makeTempDir("strays");
+  const workDir = join(folder, "job");
+  await mkdir(workDir);
+  // Without --die-with-parent nothing is ever bound.
+  const system = ["/usr", "/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]);
+  const box = ["--unshare-user", "--unshare-pid", "--as-pid-1", ...system, "--bind", workDir, workDir];
+  const outer = Bun.spawn(["bwrap", ...box, "--chdir", workDir, "sleep", "60"], {
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  });
+  try {
+    const inner = await until(
+      () => listProcesses().find(({ parent, name }) => parent === outer.pid && name === "sleep"),
+      { what: "the program" },
+    );
+    expect(await killStrays(folder)).toEqual([]);
+    outer.kill("SIGKILL");
+    await outer.exited;
+    await rm(workDir, { recursive: true });
     expect(isAlive(inner.pid)).toBe(true);
     expect(await killStrays(`${folder}-other`)).toEqual([]);
     expect(await killStrays(folder)).toEqual([inner.pid]);
