@@ -51,6 +51,7 @@ export async function startServices(folder: string): Promise<Services> {
       ...programs(),
       TEST_POSTGRES_URL: postgres.value.url,
       TEST_REDIS_URL: redis.value.url,
+      TEST_KNOWN: join(folder, "known"),
       RENDIFF_ENV: "test",
       TMPDIR: temp,
       NO_COLOR: "1",

@@ -3,11 +3,12 @@
  * in the next; a server that a block starts stays until the document says to end it.
  */
 import { closeSync, openSync } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, rename, symlink } from "node:fs/promises";
+import { chmod, mkdir, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
+import { giveCapabilities, keepCapabilities } from "../support/known-capabilities.ts";
 import { createDatabase } from "../support/postgres.ts";
 import { isReady, PROGRAM } from "../support/server.ts";
 import { freePort } from "../support/servers.ts";
@@ -67,19 +68,6 @@ async function makeFolder(): Promise<string> {
   await Bun.write(join(folder, ".session/folder"), folder);
   return folder;
 }
-
-/** What FFmpeg can do, as an earlier server of a guide has found out; the program itself sees whether it still holds. */
-const KNOWN_CAPABILITIES = join(ROOT, ".cache/guides");
-
-const copyJson = async (from: string, to: string): Promise<void> => {
-  const names = await readdir(from).catch(() => []);
-  await mkdir(to, { recursive: true });
-  for (const name of names.filter((one) => one.endsWith(".json"))) {
-    const scratch = join(to, `${name}.${process.pid}`);
-    await copyFile(join(from, name), scratch);
-    await rename(scratch, join(to, name));
-  }
-};
 
 /** The data folders of a document's servers, which would all try out the same. */
 const dataFolders = (text: string): string[] => [
@@ -142,7 +130,7 @@ function checkAnswer(block: Block, printed: string): void {
 
 export async function openSession(): Promise<Session> {
   const folder = await makeFolder();
-  await copyJson(KNOWN_CAPABILITIES, join(folder, "data/cache"));
+  await giveCapabilities(join(folder, "data"));
   const ports = new Map<string, number>();
   const portOf = (written: string): number => {
     const port = ports.get(written) ?? freePort();
@@ -194,7 +182,7 @@ export async function openSession(): Promise<Session> {
     const over = () => child.exitCode !== null;
     await until(() => over() || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 30, what: "the server" });
     if (over()) throw new Error(`The server ended with ${child.exitCode}.`);
-    for (const name of dataFolders(text)) await copyJson(join(folder, name, "cache"), KNOWN_CAPABILITIES);
+    for (const name of dataFolders(text)) await keepCapabilities(join(folder, name));
   };
 
   const execute = async (argv: readonly string[], expected: number): Promise<void> => {
@@ -223,7 +211,7 @@ export async function openSession(): Promise<Session> {
     if ("no-run" in words) return;
     if ("stop" in words) await end();
     for (const name of dataFolders(block.text).slice(1)) {
-      await copyJson(KNOWN_CAPABILITIES, join(folder, name, "cache"));
+      await giveCapabilities(join(folder, name));
     }
     const text = await localized(block.text);
     if (words.file !== undefined) await Bun.write(join(folder, words.file), text);

@@ -2,10 +2,10 @@
 import { expect } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { serve } from "../../src/boot/serve.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
+import { serveKnowing } from "../support/known-capabilities.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
@@ -47,7 +47,7 @@ export async function openBench(name: string, prepare: (files: string) => Promis
       ...{ ADMIN_API_KEYS: KEY, WORKER_CONCURRENCY: "1", VMAF_FFMPEG_PATH: testEnv().ffmpeg9 },
     },
   });
-  const server = await serve(config, silentLogger());
+  const server = await serveKnowing(config, silentLogger());
   afterFile(() => server.drain());
   const base = `${server.url.replace(/\/$/, "")}/api/v1`;
 

@@ -1,7 +1,6 @@
 /** The server as a whole: what it opens, in which order it closes, what it finds after a crash. Its FFmpeg is real. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { serve } from "../../src/boot/serve.ts";
 import { claimSoleProcess } from "../../src/boot/sole-process.ts";
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -15,6 +14,7 @@ import { getJob } from "../../src/jobs/store.ts";
 import type { JobId, WorkerId } from "../../src/jobs/types.ts";
 import { insertKey, submit } from "../faults/protocol-harness.ts";
 import { afterFile } from "../support/cleanup.ts";
+import { serveKnowing } from "../support/known-capabilities.ts";
 import { asSuperuser, createDatabase } from "../support/postgres.ts";
 import { type LogLine, memoryLogger, silentLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -82,7 +82,7 @@ describe("a server", () => {
         const config = configIn(folder, env);
         const { running, queued } = await leaveBehind(config);
         const lines: LogLine[] = [];
-        const server = await serve(config, memoryLogger(lines));
+        const server = await serveKnowing(config, memoryLogger(lines));
         const ready = await fetch(`${server.url}/health/ready`);
         expect(ready.status).toBe(200);
         const ends = () => lines.filter(({ message }) => message === "attempt ended");
@@ -119,7 +119,7 @@ describe("a server", () => {
       const taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
       afterFile(() => taken.stop(true));
       const config = configIn(folder, { API_PORT: `${taken.port}` });
-      expect(await kindOf(serve(config, silentLogger()))).toEqual({
+      expect(await kindOf(serveKnowing(config, silentLogger()))).toEqual({
         kind: "service.unavailable",
         message: `Port ${taken.port} is in use by another program.`,
       });
@@ -136,7 +136,7 @@ describe("a server", () => {
     async () => {
       const folder = await makeTempDir("server");
       const config = configIn(folder, { FFMPEG_PATH: join(folder, "no-ffmpeg") });
-      expect(await kindOf(serve(config, silentLogger()))).toMatchObject({ kind: expect.any(String) });
+      expect(await kindOf(serveKnowing(config, silentLogger()))).toMatchObject({ kind: expect.any(String) });
       const sql = await openRows(config);
       await sql.close();
     },
@@ -147,8 +147,8 @@ describe("a server", () => {
     "on the embedded database a second one is refused while the first runs",
     async () => {
       const config = configIn(await makeTempDir("server"));
-      const server = await serve(config, silentLogger());
-      expect(await kindOf(serve(config, silentLogger()))).toMatchObject({ kind: "database.unavailable" });
+      const server = await serveKnowing(config, silentLogger());
+      expect(await kindOf(serveKnowing(config, silentLogger()))).toMatchObject({ kind: "database.unavailable" });
       await server.drain();
     },
     TIMEOUT_MS,
@@ -158,7 +158,7 @@ describe("a server", () => {
     "a drain that is asked for at once ends all the same",
     async () => {
       const config = configIn(await makeTempDir("server"));
-      const server = await serve(config, silentLogger());
+      const server = await serveKnowing(config, silentLogger());
       await server.drain();
       await server.ended;
     },

@@ -3,9 +3,9 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { createDecipheriv } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { serve } from "../../src/boot/serve.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { afterFile } from "../support/cleanup.ts";
+import { serveKnowing } from "../support/known-capabilities.ts";
 import { copyClip } from "../support/media.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -34,7 +34,7 @@ beforeAll(async () => {
       ...{ ADMIN_API_KEYS: KEY, WORKER_CONCURRENCY: "1" },
     },
   });
-  const server = await serve(config, silentLogger());
+  const server = await serveKnowing(config, silentLogger());
   afterFile(() => server.drain());
   base = `${server.url.replace(/\/$/, "")}/api/v1`;
 }, 60_000);

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ListObjectsV2Command, ListPartsCommand, S3Client } from "@aws-sdk/client-s3";
-import { serve } from "../../src/boot/serve.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Api, makeApi } from "../support/api.ts";
 import { testEnv } from "../support/env.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { serveKnowing } from "../support/known-capabilities.ts";
 import { memoryLogger } from "../support/silent-logger.ts";
 import { ACCESS_KEY, SECRET_KEY, startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -46,7 +46,7 @@ beforeAll(async () => {
       ...{ ADMIN_API_KEYS: KEY, STORE_KEY: ACCESS_KEY, STORE_SECRET: SECRET_KEY },
     },
   });
-  const server = await serve(config, memoryLogger([]));
+  const server = await serveKnowing(config, memoryLogger([]));
   api = makeApi(server.url, KEY);
   stop = () => server.drain();
 }, 60_000);

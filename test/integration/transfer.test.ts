@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { serve } from "../../src/boot/serve.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Api, makeApi } from "../support/api.ts";
 import { testEnv } from "../support/env.ts";
+import { serveKnowing } from "../support/known-capabilities.ts";
 import { makeClip } from "../support/media.ts";
 import { memoryLogger } from "../support/silent-logger.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
@@ -34,7 +34,7 @@ beforeAll(async () => {
       ...{ ADMIN_API_KEYS: "transfer-test-key-1", RATE_LIMIT: "100000/min", ADDRESS_RATE_LIMIT: "100000/min" },
     },
   });
-  const server = await serve(config, memoryLogger([]));
+  const server = await serveKnowing(config, memoryLogger([]));
   api = makeApi(server.url, "transfer-test-key-1");
   stop = () => server.drain();
 }, 40_000);

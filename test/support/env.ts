@@ -21,6 +21,8 @@ export interface TestEnv {
   readonly deploy: string;
   /** The folder of Schemathesis and what it needs, for PYTHONPATH. */
   readonly schemathesis: string;
+  /** The folder where servers of this run leave what they found out about FFmpeg. */
+  readonly known: string;
   /** The compiled binary; only the e2e suite has it. */
   readonly binary: string;
   /** `./dev test --long`: many seeds, a million rows, hours of chaos. */
@@ -69,6 +71,9 @@ const environment: TestEnv = {
   },
   get schemathesis() {
     return variable("TEST_SCHEMATHESIS");
+  },
+  get known() {
+    return variable("TEST_KNOWN");
   },
   get binary() {
     return variable("TEST_BINARY");

@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { findPackager } from "../../src/ffmpeg/packager.ts";
 import { afterFile } from "./cleanup.ts";
 import { testEnv } from "./env.ts";
+import { giveCapabilities, keepCapabilities } from "./known-capabilities.ts";
 import { createDatabase } from "./postgres.ts";
 import { type ProcessInfo, processesWith } from "./processes.ts";
 import { freePort } from "./servers.ts";
@@ -97,6 +98,7 @@ export async function makeSite(profile: Profile, env: Readonly<Record<string, st
   const dataDir = join(folder, "data");
   const tempDir = join(dataDir, "tmp");
   await mkdir(storage, { recursive: true });
+  await giveCapabilities(dataDir);
   const database = profile === "embedded" ? {} : { DATABASE_URL: (await createDatabase()).url };
   const redis =
     profile === "cluster" ? { REDIS_URL: testEnv().redisUrl, REDIS_PREFIX: `{test:${Bun.randomUUIDv7()}}:` } : {};
@@ -189,6 +191,9 @@ export async function startServer(
   if (site.profile === "cluster" && env.RENDIFF_ROLE === undefined && site.env.RENDIFF_ROLE === undefined) {
     return startReplicas(site, env);
   }
+  const dataDir = env.DATA_DIR ?? site.dataDir;
+  const needsFfmpeg = (env.RENDIFF_ROLE ?? site.env.RENDIFF_ROLE) !== "api";
+  if (needsFfmpeg) await giveCapabilities(dataDir);
   // A replica that is started again may keep its address.
   const port = env.API_PORT === undefined ? freePort() : Number(env.API_PORT);
   const logPath = join(site.folder, `server-${++starts}.log`);
@@ -222,6 +227,7 @@ export async function startServer(
     const ended = () => child.exitCode !== null || child.signalCode !== null;
     await until(() => ended() || isReady(url), { timeoutMs: READY_TIMEOUT_MS, intervalMs: 20, what: "the server" });
     if (ended()) throw new Error(`The server ended with ${child.exitCode ?? child.signalCode}.`);
+    if (needsFfmpeg) await keepCapabilities(dataDir);
   } catch (error) {
     await kill();
     const tail = (await log()).trim().split("\n").slice(-OUTPUT_LINES).join("\n");
