@@ -1,6 +1,6 @@
 /** The fleet as this replica knows it, read anew every few seconds: what it validates against must cost no request. */
 import type { Sql } from "../database/sql.ts";
-import { type Fleet, readFleet, whyUnserved } from "../jobs/fleet.ts";
+import { makeFleetReader, whyUnserved } from "../jobs/fleet.ts";
 import type { Kind } from "../jobs/kinds.ts";
 import type { Job } from "../jobs/types.ts";
 import type { Capabilities } from "../media/types.ts";
@@ -19,13 +19,14 @@ export interface FleetWatch {
 
 /** Resolves when the rows were read once; rejects when they cannot be. */
 export async function watchFleet(sql: Sql, ticks: number, logger: Logger): Promise<FleetWatch> {
-  let fleet: Fleet = await readFleet(sql, ticks);
+  const readFleet = makeFleetReader(sql, ticks);
+  let fleet = await readFleet();
   let reading: Promise<void> = Promise.resolve();
   let busy = false;
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
-    reading = readFleet(sql, ticks)
+    reading = readFleet()
       .then((read) => {
         fleet = read;
       })

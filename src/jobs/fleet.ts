@@ -30,27 +30,56 @@ const CLASSES_MAX = 200;
 const LIVE_MAX = 1_000;
 
 const FLEET = `
-SELECT (SELECT coalesce(jsonb_agg(c.capabilities), '[]'::jsonb) FROM (
-    SELECT DISTINCT ON (w.class) w.capabilities FROM workers w
+SELECT (SELECT coalesce(jsonb_agg(jsonb_build_object('name', c.name,
+      'capabilities', CASE WHEN c.name = ANY ($2::text[]) THEN NULL ELSE c.capabilities END)), '[]'::jsonb) FROM (
+    SELECT DISTINCT ON (w.class) w.id || '/' || w.class AS name, w.capabilities FROM workers w
     WHERE w.role <> 'api' AND w.capabilities <> '{}'::jsonb
-    ORDER BY w.class, w.id DESC LIMIT ${CLASSES_MAX}) c) AS capabilities,
+    ORDER BY w.class, w.id DESC LIMIT ${CLASSES_MAX}) c) AS classes,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('jobTypes', s.job_types, 'priorities', s.priorities,
       'kind', s.kind)), '[]'::jsonb) FROM (
     SELECT DISTINCT w.job_types, w.priorities, split_part(w.class, '/', 3) AS kind FROM workers w, liveness l
     WHERE w.role <> 'api' AND w.left_at IS NULL AND NOT w.draining AND w.seen_tick > l.tick - $1::bigint
     LIMIT ${LIVE_MAX}) s) AS live`;
 
-/** `ticks`: after how many without a heartbeat a worker is dead. */
-export async function readFleet(sql: SqlRunner, ticks: number): Promise<Fleet> {
-  const [row] = await sql.query<{ capabilities: Capabilities[]; live: Serving[] }>(FLEET, [ticks]);
-  const all = row?.capabilities ?? [];
+interface FleetRow {
+  /** The newest worker of each, by its id and class; without what was fetched before. */
+  readonly classes: readonly { readonly name: string; readonly capabilities: Capabilities | null }[];
+  readonly live: readonly Serving[];
+}
+
+function toFleet(all: readonly Capabilities[], live: Fleet["live"]): Fleet {
   const kinds = new Map(all.map((capabilities) => [kindOf(capabilities), capabilities]));
   return {
     capabilities: uniteCapabilities(all),
     kinds: [...kinds]
       .map(([name, capabilities]) => ({ name, capabilities }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
-    live: row?.live ?? [],
+    live,
+  };
+}
+
+/**
+ * What reads the fleet, and reads it again for little: what a worker can do is a long text that hardly ever changes, so
+ * only that of new ones is fetched. `ticks`: after how many without a heartbeat a worker is dead.
+ */
+export function makeFleetReader(sql: SqlRunner, ticks: number): () => Promise<Fleet> {
+  let known = new Map<string, Capabilities>();
+  let fleet: Fleet | null = null;
+  return async () => {
+    const [row] = await sql.query<FleetRow>(FLEET, [ticks, [...known.keys()]]);
+    const { classes = [], live = [] } = row ?? {};
+    const isKnown = fleet !== null && classes.length === known.size && classes.every(({ name }) => known.has(name));
+    if (fleet !== null && isKnown) fleet = { ...fleet, live };
+    else {
+      known = new Map(
+        classes.flatMap(({ name, capabilities }) => {
+          const of = capabilities ?? known.get(name);
+          return of === undefined ? [] : [[name, of]];
+        }),
+      );
+      fleet = toFleet([...known.values()], live);
+    }
+    return fleet;
   };
 }
 
