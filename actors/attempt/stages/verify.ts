@@ -4,8 +4,8 @@ import { missesOf } from "../../../src/media/measure/policy.ts";
 import type { Plan } from "../../../src/media/types.ts";
 import { requireUnchanged } from "../../../src/storage/same-object.ts";
 import { type AttemptContext, type Held, held, type VerifiedOutput } from "../attempt.types.ts";
+import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
-
 import { workDirOf } from "../scope.ts";
 import { NICENESS } from "./run-step.ts";
 
@@ -21,26 +21,33 @@ function requirePolicy({ policy }: Plan, encode: AttemptContext["encode"], [firs
   });
 }
 
+/** Of one job: while one program starts the other reads, and a third would only take turns with them. */
+const OUTPUTS_AT_ONCE = 2;
+const INPUTS_AT_ONCE = 4;
+
 export async function verify(
   ports: AttemptPorts,
   { claim, plan, inputs, encode, scope }: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<readonly VerifiedOutput[]>> {
-  for (const { ref, identity } of inputs) {
-    await requireUnchanged(ports.storage.backend(ref.backend), ref.key, identity, signal);
-  }
   const workDir = workDirOf(scope);
-  const verified: VerifiedOutput[] = [];
   const { outputs, copiesOnly, package: packaged } = plan as Plan;
   const niceness = NICENESS[claim.job.priority];
-  for (const output of outputs) {
+  const comparing = fewAtOnce(inputs, INPUTS_AT_ONCE, ({ ref, identity }) =>
+    requireUnchanged(ports.storage.backend(ref.backend), ref.key, identity, signal),
+  );
+  const reading = fewAtOnce(outputs, OUTPUTS_AT_ONCE, async (output): Promise<VerifiedOutput> => {
     const { content } = output;
     const media =
       content === undefined
         ? await ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal })
         : await ports.tools.writeContent(output, content, workDir);
-    verified.push({ output, media });
-  }
+    return { output, media };
+  });
+  await Promise.allSettled([comparing, reading]);
+  // An input that changed says why an output is not as planned.
+  await comparing;
+  const verified = await reading;
   requirePolicy(plan as Plan, encode, verified);
   if (packaged !== undefined) {
     const key = encode?.contentKey ?? null;
