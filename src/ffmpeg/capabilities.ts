@@ -34,7 +34,7 @@ import { tryVmaf } from "./vmaf.ts";
 const DEVICES = [...new Set(ACCELERATORS.flatMap(({ devices }) => devices))];
 
 /** To be counted up whenever something else is tried or kept. */
-const RECIPE = 5;
+const RECIPE = 6;
 const LIST_TIMEOUT_MS = 30_000;
 
 export interface CapabilityRequest {

@@ -105,7 +105,7 @@ export const FILTER_TRIES: readonly Try[] = [
   video("vidstabdetect", "result=exercise.trf"),
   filter(
     "tonemap",
-    "[0:v]zscale=t=linear:tin=709:min=709:pin=709:npl=100,format=gbrpf32le,tonemap=hable,zscale=t=bt709,format=yuv420p",
+    "[0:v]format=yuv420p,zscale=tin=smpte2084:min=2020_ncl:pin=2020:t=linear:p=2020:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p",
   ),
   video("tpad", "stop_duration=0.1"),
   video("setpts", "PTS-STARTPTS"),

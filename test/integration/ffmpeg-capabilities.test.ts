@@ -4,6 +4,7 @@ import { chmod, readdir, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { exerciseCapabilities } from "../../src/ffmpeg/capabilities.ts";
 import { parseCodecList, parseFilterList, parseFormatList, parseVersion } from "../../src/ffmpeg/capability-lists.ts";
+import { FILTER_TRIES } from "../../src/ffmpeg/capability-tries.ts";
 import { exercise } from "../../src/ffmpeg/exercise.ts";
 import type { ProcessRequest, ProcessRunner } from "../../src/process/port.ts";
 import { bestRunner } from "../support/sandbox.ts";
@@ -48,7 +49,7 @@ for (const version of VERSIONS) {
       for (const name of ["mp4", "mov", "matroska", "webm", "avi", "mpegts", "mp3", "wav", "flac", "ogg", "gif"]) {
         expect({ name, ability: first.muxers[name] }).toEqual({ name, ability: { ok: true } });
       }
-      for (const name of ["scale", "crop", "pad", "transpose", "fps", "setsar", "format", "volume", "aresample"]) {
+      for (const { name } of FILTER_TRIES) {
         expect({ name, ability: first.filters[name] }).toEqual({ name, ability: { ok: true } });
       }
       expect(first.decoders).toContain("h264");

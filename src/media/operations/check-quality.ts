@@ -5,6 +5,7 @@ import type { VmafModel } from "../measure/metrics.ts";
 import { vmafProblem } from "../measure/vmaf-ability.ts";
 import type { Capabilities } from "../types.ts";
 import type { ConvertOptions } from "./options.schema.ts";
+import type { Operation } from "./parse.ts";
 import type { QualityTarget } from "./quality.schema.ts";
 import type { Shape } from "./shape.ts";
 
@@ -62,11 +63,16 @@ function checkTarget(
   checkVmaf("options.target", { field: "vmaf", model: target.vmaf_model }, capabilities, unsupported);
 }
 
+export interface QualityRequest {
+  readonly operations: readonly Operation[];
+  readonly options: ConvertOptions;
+  readonly capabilities: Capabilities | null;
+}
+
 /** `shape`: null for a package, which is checked in ways of its own. */
 export function checkQuality(
-  { verify, target }: ConvertOptions,
+  { operations, options: { verify, target }, capabilities }: QualityRequest,
   shape: Shape | null,
-  capabilities: Capabilities | null,
   found: Found,
 ): void {
   const { invalid, unsupported } = found;
@@ -82,6 +88,13 @@ export function checkQuality(
   if (isSoundOnly(shape.container))
     for (const name of seen)
       invalid.push({ path: `options.verify.${name}`, message: `has no picture to look at in ${shape.container.name}` });
-  if (verify.vmaf_min !== undefined)
-    checkVmaf("options.verify", { field: "vmaf_min", model: verify.vmaf_model }, capabilities, unsupported);
+  if (verify.vmaf_min === undefined) return;
+  checkVmaf("options.verify", { field: "vmaf_min", model: verify.vmaf_model }, capabilities, unsupported);
+  // The same movements smoothed by two builds of the library are two films: 16 dB apart between 5.1 and 9.0.
+  const elsewhere = capabilities?.vmaf?.ok === true && capabilities.vmaf.program === "vmaf";
+  if (elsewhere && operations.some((one) => one.type === "filter" && one.name === "stabilize"))
+    unsupported.push({
+      path: "options.verify.vmaf_min",
+      message: "does not go with stabilize where another FFmpeg measures VMAF, which would stabilize in its own way",
+    });
 }

@@ -238,3 +238,16 @@ describe("a model that no libvmaf here has", () => {
     expect(refusal("a.mp4", [transcode({})], { capabilities, options: { verify } })).toBeNull();
   });
 });
+
+test("a stabilized film is compared only where one FFmpeg does both", () => {
+  const verify = verifySchema.parse({ vmaf_min: 90 });
+  const stabilized = [{ type: "filter", name: "stabilize" }, transcode({})];
+  const by = (program: "ffmpeg" | "vmaf"): Rest => ({
+    capabilities: { ...sampleCapabilities(9), vmaf: { ok: true, program, options: "new" } },
+    options: { verify },
+  });
+  expect(refusal("a.mp4", stabilized, by("ffmpeg"))).toBeNull();
+  expect(refusal("a.mp4", [transcode({})], by("vmaf"))).toBeNull();
+  const { kind, details } = refusal("a.mp4", stabilized, by("vmaf")) ?? {};
+  expect([kind, details?.[0]?.path]).toEqual(["request.unsupported", "options.verify.vmaf_min"]);
+});

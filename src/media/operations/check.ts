@@ -302,7 +302,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
       message,
     });
     const all = { invalid: [...invalid, ...found.invalid.map(full)], unsupported: found.unsupported.map(full) };
-    checkQuality(request.options, null, capabilities, all);
+    checkQuality(request, null, all);
     return { ...all, shape: null };
   }
   checkRawAllowed(operations, limits, { invalid, unsupported });
@@ -324,7 +324,7 @@ export function findProblems(request: CheckRequest): Problems & { readonly shape
   checkRaw(operations, shape, { video, audio }, { invalid, unsupported });
   for (const side of shape.sides) checkSide(side, invalid);
   checkNames(shape, request.outputName, limits, invalid);
-  checkQuality(request.options, shape, capabilities, { invalid, unsupported });
+  checkQuality(request, shape, { invalid, unsupported });
   if (capabilities !== null) {
     requireEncoders(shape, video, audio, capabilities, unsupported);
     checkAbilities(request, shape, capabilities, unsupported);

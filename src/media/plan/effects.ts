@@ -138,6 +138,8 @@ export const toneMapping = (operation: FilterOperation | undefined, video: Video
     matrixin: "2020_ncl",
     primariesin: 2020,
     transfer: "linear",
+    // Kept by name: where the film has no tag of them, there would be no way from these to none.
+    primaries: 2020,
     npl: 100,
   }),
   filter("format", { pix_fmts: "gbrpf32le" }),
