@@ -79,10 +79,33 @@ function tagsOf(json: Json): Record<string, string> {
   return tags;
 }
 
+/** What begins later than this keeps the clock of something longer that it was cut out of. */
+const LATE_SECONDS = 0.1;
+
+/** FFmpeg's own Matroska files say by that clock when they and their streams end, and not how long they last. */
+function lateStartOf(format: Json, demuxers: readonly string[]): number {
+  const start = numberOf(format.start_time) ?? 0;
+  const saysEnd = demuxers.includes("matroska") && tagOf(format, "ENCODER")?.startsWith("Lavf") === true;
+  return saysEnd && start > LATE_SECONDS ? start : 0;
+}
+
+function sinceStart(stream: MediaStream, json: Json, lateSeconds: number): MediaStream {
+  const { durationSeconds } = stream;
+  // Only tags go by the clock.
+  if (lateSeconds === 0 || durationSeconds === null || positive(json.duration) !== null) return stream;
+  return { ...stream, durationSeconds: durationSeconds > lateSeconds ? durationSeconds - lateSeconds : null };
+}
+
 /** The file's own word, else its longest stream; null where neither says, and for a picture. */
-function durationOf(format: Json, streams: readonly MediaStream[]): number | null {
+function durationOf(format: Json, streams: readonly MediaStream[], lateSeconds: number): number | null {
   const said = positive(format.duration);
-  if (said !== null) return said;
+  if (said !== null) {
+    if (lateSeconds > 0 && said > lateSeconds) return said - lateSeconds;
+    // Of an mp4 that begins late FFmpeg 5.1 says when it ends, and newer ones how long it lasts.
+    const start = numberOf(format.start_time) ?? 0;
+    const end = Math.max(0, ...streams.map((one) => one.startSeconds + (one.durationSeconds ?? 0)));
+    return start > LATE_SECONDS && said > start && Math.abs(end - said) < LATE_SECONDS ? said - start : said;
+  }
   return streams.reduce<number | null>(
     (longest, { durationSeconds }) => (durationSeconds === null ? longest : Math.max(longest ?? 0, durationSeconds)),
     null,
@@ -98,9 +121,10 @@ export function parseMediaInfo(ffprobeJson: unknown): MediaInfo {
   const warnings: string[] = [];
   const demuxers = (textOf(format.format_name) ?? "").split(",").filter((name) => name !== "");
   const around = { demuxers, pictureBrand: isPictureBrand(tagOf(format, "major_brand")) };
-  const streams = recordsOf(root.streams).map((json) => streamOf(json, around, warnings));
+  const late = lateStartOf(format, demuxers);
+  const streams = recordsOf(root.streams).map((json) => sinceStart(streamOf(json, around, warnings), json, late));
   const picture = isPicture(streams);
-  const durationSeconds = picture ? null : durationOf(format, streams);
+  const durationSeconds = picture ? null : durationOf(format, streams, late);
   if (durationSeconds === null && !picture && streams.length > 0) {
     warnings.push("The file does not say how long it is.");
   }

@@ -67,6 +67,11 @@ const CLIPS: readonly [string, ClipSpec, object][] = [
     { container: "mkv", withoutDuration: true },
     { durationSeconds: null, warnings: ["The file does not say how long it is."] },
   ],
+  ...(["mp4", "mkv", "webm", "ts"] as const).map((container): (typeof CLIPS)[number] => [
+    `a late start in ${container}`,
+    { container, durationSeconds: 2, video: {}, outputArgs: ["-output_ts_offset", "7"] },
+    { durationSeconds: expect.closeTo(2, 0), startSeconds: expect.closeTo(container === "ts" ? 8.4 : 7, 0) },
+  ]),
   [
     "interlaced",
     { container: "ts", video: { encoder: "mpeg2video", interlaced: true } },
