@@ -33,7 +33,7 @@ export interface ProbeRun {
   readonly inputFormats: readonly string[];
   /** The one format it must have; absent: found by its content. */
   readonly demuxer?: string;
-  /** Pixels of a picture that a decoder may allocate; null for FFmpeg's own limit. */
+  /** Pixels of a picture that a decoder may allocate; null for FFmpeg's own limit, of a file of our own making. */
   readonly pixelsMax: number | null;
   /** What to show; `-of json` is added. */
   readonly show: readonly string[];
@@ -104,7 +104,7 @@ export async function runFfprobe(run: ProbeRun): Promise<ProbeAnswer> {
     throw diagnose({
       exit,
       stderrTail: exit.stderrTail,
-      task: "probe",
+      task: run.pixelsMax === null ? "verify" : "probe",
       memoryBytesMax: ADDRESS_SPACE_BYTES,
       hiddenPaths: [run.file, run.source ?? run.file],
     });

@@ -20,6 +20,9 @@ export const DISK_RULE = rule(
   "backoff",
 );
 
+const NO_MEMORY =
+  /Cannot allocate memory|malloc of size \d+ failed|bad_alloc|out of memory|memory allocation failed|could ?n.t allocate/i;
+
 /** Failures of the machine: they say nothing about the input, and their symptoms look like bad media. */
 const RESOURCE_RULES: readonly Rule[] = [
   DISK_RULE,
@@ -30,7 +33,7 @@ const RESOURCE_RULES: readonly Rule[] = [
     "Ask for a lower bitrate, a smaller picture or a shorter piece.",
   ),
   rule(
-    /Cannot allocate memory|malloc of size \d+ failed|bad_alloc|out of memory|memory allocation failed|could ?n.t allocate/i,
+    NO_MEMORY,
     "resource.memory",
     "FFmpeg needed more memory than this job may use.",
     "Ask for a smaller picture, a faster preset or fewer threads.",
@@ -118,9 +121,19 @@ const HOST_RULES: readonly Rule[] = [
 
 /** When FFmpeg encodes, its encoder's refusal comes first; what it says of the input is often only a warning. */
 export const STEP_RULES: readonly Rule[] = [...RESOURCE_RULES, ...PLAN_RULES, ...INPUT_RULES, ...HOST_RULES];
-/** When ffprobe reads a file there is nothing but the input to blame. */
+const READING_RULES: readonly Rule[] = [...INPUT_RULES, ...PLAN_RULES.filter((one) => one.kind === "limit.exceeded")];
+/** When ffprobe reads a client's file there is nothing but that to blame. */
 export const PROBE_RULES: readonly Rule[] = [
+  rule(
+    NO_MEMORY,
+    "input.unreadable",
+    "The input says of itself that it needs more memory to be read than any sound file does.",
+    "It is damaged, or made to use up memory.",
+  ),
+  ...READING_RULES,
+];
+/** When it reads what we have made, want of memory says nothing of the file. */
+export const VERIFY_RULES: readonly Rule[] = [
   ...RESOURCE_RULES.filter((one) => one.kind === "resource.memory"),
-  ...INPUT_RULES,
-  ...PLAN_RULES.filter((one) => one.kind === "limit.exceeded"),
+  ...READING_RULES,
 ];

@@ -161,6 +161,13 @@ describe("a failure", () => {
     expect(died("SIGKILL", { timedOutAfterMs: 60_000, stderrTail }).kind).toBe("job.timeout");
   });
 
+  test("for want of memory is the input's fault where that is only looked at, and not what we have made", () => {
+    const failure = { memoryBytesMax: 512 * 1024 * 1024, stderrTail: "[error] Cannot allocate memory" };
+    const exit = { exitCode: 1, signal: null };
+    expect(diagnose({ exit, ...failure, task: "probe" }).kind).toBe("input.unreadable");
+    expect(diagnose({ exit, ...failure, task: "verify" }).kind).toBe("resource.memory");
+  });
+
   test("for want of memory names the budget", () => {
     const failure = { memoryBytesMax: 512 * 1024 * 1024, stderrTail: "[error] Cannot allocate memory" };
     expect(died("SIGKILL", failure).publicMessage).toContain("512 MiB");

@@ -1,12 +1,12 @@
 /** Why a child process failed: a kind, a sentence for the user, and the line that proves it. */
 import { RendiffError } from "../errors.ts";
-import { DISK_RULE, PROBE_RULES, type Rule, STEP_RULES } from "./diagnose-rules.ts";
+import { DISK_RULE, PROBE_RULES, type Rule, STEP_RULES, VERIFY_RULES } from "./diagnose-rules.ts";
 
 export interface Failure {
   readonly exit: { readonly exitCode: number | null; readonly signal: string | null };
   readonly stderrTail: string;
   /** `probe`: ffprobe reading a file; `step`: FFmpeg at work. */
-  readonly task: "probe" | "step";
+  readonly task: "probe" | "verify" | "step";
   /** The plan's step, for the message. */
   readonly step?: string;
   /** Set when it was stopped for using up its time, or for standing still; in milliseconds. */
@@ -114,7 +114,7 @@ function ofSignal(signal: string | null): Verdict | null {
 }
 
 function fallback(failure: Failure): Verdict {
-  if (failure.task === "probe") {
+  if (failure.task !== "step") {
     return { kind: "input.unreadable", retry: "never", publicMessage: "The input is damaged or is not a media file." };
   }
   const where = failure.step === undefined ? "" : ` in the step “${failure.step}”`;
@@ -131,10 +131,12 @@ function ofRule({ rule }: { rule: Rule }, failure: Failure): Verdict {
   return rule.hint === undefined ? verdict : { ...verdict, hint: rule.hint };
 }
 
+const RULES = { probe: PROBE_RULES, verify: VERIFY_RULES, step: STEP_RULES } as const;
+
 /** Says why; `failure` must be one. Whatever it is given, the answer holds no local path. */
 export function diagnose(failure: Failure): RendiffError {
   const lines = linesOf(failure.stderrTail);
-  const found = match(failure.task === "probe" ? PROBE_RULES : STEP_RULES, lines);
+  const found = match(RULES[failure.task], lines);
   const verdict =
     ofDeadline(failure) ??
     (found?.rule.kind.startsWith("resource.") ? ofRule(found, failure) : null) ??

@@ -105,7 +105,7 @@ function complaints(job: Job, mutant: Mutant | undefined): string[] {
   const expected =
     /^(input\.(unreadable|unsupported|too_large)|limit\.exceeded|plan\.\w+|output\.invalid|ffmpeg\.failed)$/;
   const text = `${error.message} ${error.hint ?? ""} ${error.evidence ?? ""}`;
-  const dirty = /\/(tmp|home|root|proc)\b|\bat .*\.ts:\d|0x[0-9a-f]{9,}|undefined|\[object|NaN/.test(text);
+  const dirty = /\/(tmp|home|root|proc)\b|\bat .*\.ts:\d|\b0x[0-9a-f]{9,}|undefined|\[object|NaN/.test(text);
   return [
     ...(expected.test(error.kind) ? [] : [`of an unexpected kind: ${about}`]),
     ...(error.message.length < 10 || error.message.length > 400 || dirty ? [`not a clean message: ${about}`] : []),
