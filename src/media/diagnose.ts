@@ -5,7 +5,7 @@ import { DISK_RULE, PROBE_RULES, type Rule, STEP_RULES, VERIFY_RULES } from "./d
 export interface Failure {
   readonly exit: { readonly exitCode: number | null; readonly signal: string | null };
   readonly stderrTail: string;
-  /** `probe`: ffprobe reading a file; `step`: FFmpeg at work. */
+  /** `probe`: ffprobe reading an input; `verify`: reading what we have made; `step`: FFmpeg at work. */
   readonly task: "probe" | "verify" | "step";
   /** The plan's step, for the message. */
   readonly step?: string;
