@@ -124,7 +124,8 @@ export async function buildProduct(name: string): Promise<void> {
   await makeBase();
   const bun = await makeBunImage();
   const bases = ["--build-arg", `BASE_IMAGE=${BASE}`, "--build-arg", `BUN_IMAGE=${bun}`];
-  const revision = await run("git", "rev-parse", "HEAD");
+  // A checkout that was copied, or a machine without git, has none.
+  const revision = await run("git", "rev-parse", "HEAD").catch(() => "unknown");
   await buildImage(name, ".", [...bases, ...certificateArgs(), "--build-arg", `REVISION=${revision}`]);
 }
 

@@ -41,6 +41,17 @@ describe("the Dockerfile", () => {
     expect(versions).toEqual([expect.any(String), versions[0]]);
   });
 
+  test("finds a packager for each architecture, made for it", async () => {
+    const machines = await Promise.all(
+      ["x64", "arm64"].map(async (arch) => {
+        const head = await Bun.file(`node_modules/shaka-packager/bin/packager-linux-${arch}`).slice(0, 20).bytes();
+        return [...head.slice(1, 4), head[18]];
+      }),
+    );
+    // "ELF", and x86-64 and AArch64 by their numbers there.
+    expect(machines).toEqual([62, 183].map((machine) => [0x45, 0x4c, 0x46, machine]));
+  });
+
   test("runs as nobody in particular, with one volume, a health check and a signal that drains", () => {
     expect(instruction("USER")).toEqual(["10001:10001"]);
     expect(instruction("VOLUME")).toEqual(['["/data"]']);
