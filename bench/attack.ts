@@ -1,8 +1,8 @@
 /**
  * What a valid client notices while somebody at another address guesses 5,000 keys a second.
  *
- * Server and database have one processor to themselves, the client and the guesser the other, where the client goes first:
- * what is measured is the server's work. Guesses are switched on and off for moments at a time, with the same connections
+ * The server has one processor to itself; the database, the client and the guesser, which comes last, share the other: what is
+ * measured is what the guesses cost the server. Guesses are switched on and off for moments at a time, with the same connections
  * and processes throughout, so that nothing else differs between the two, and whatever drifts falls on both.
  */
 import { join, resolve } from "node:path";
@@ -18,7 +18,7 @@ import type { Guessed, GuessOptions } from "./workers/guess.ts";
 
 const GUESSES_PER_SECOND = 5_000;
 const SERVER_CPU = "0";
-const CLIENT_CPU = "1";
+const OTHER_CPU = "1";
 const WINDOW_MS = 400;
 /** After a switch, before anything counts. */
 const SETTLE_MS = 60;
@@ -55,7 +55,7 @@ interface Guesser extends AsyncDisposable {
 
 async function startGuesser(options: GuessOptions): Promise<Guesser> {
   const script = resolve("bench/workers/guess.ts");
-  const argv = ["nice", "-n", "5", "taskset", "-c", CLIENT_CPU, process.execPath, script, JSON.stringify(options)];
+  const argv = ["nice", "-n", "10", "taskset", "-c", OTHER_CPU, process.execPath, script, JSON.stringify(options)];
   const child = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const nextLine = async (): Promise<string> => {
@@ -167,7 +167,7 @@ const claimOf = (what: string, { calm, calmAgain, attacked }: Windows): RatioCla
 
 async function attack({ folder, long, say }: BenchContext): Promise<Claim[]> {
   await using postgres = await startDurablePostgres(folder);
-  await pin(postgres.pid, SERVER_CPU);
+  await pin(postgres.pid, OTHER_CPU);
   await using subject = await startSubject({
     folder: join(folder, "server"),
     under: ["taskset", "-c", SERVER_CPU],
@@ -178,7 +178,7 @@ async function attack({ folder, long, say }: BenchContext): Promise<Claim[]> {
     },
   });
   const { id } = await createJob(subject, BODY);
-  await using _pinned = await pinSelf(CLIENT_CPU);
+  await using _pinned = await pinSelf(OTHER_CPU);
   const { port } = subject;
   await using guesser = await startGuesser({
     ...{ port, path: "/api/v1/jobs", perSecond: GUESSES_PER_SECOND, connections: 64 },
