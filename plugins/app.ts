@@ -4,6 +4,7 @@ import { makeEventHub } from "../src/events/hub.ts";
 import { makeInsertTogether } from "../src/jobs/insert-together.ts";
 import { makeAuditTally } from "../src/security/audit-tally.ts";
 import { makeAuthenticator } from "../src/security/authenticator.ts";
+import { findGoodKeys } from "../src/security/keys.ts";
 import { makeAddressBlocks } from "./address-blocks.ts";
 import { admin } from "./admin/admin.ts";
 import { adminKeys } from "./admin/admin-keys.ts";
@@ -77,7 +78,7 @@ export interface RendiffApp {
 
 export function makeApp(services: HttpServices): RendiffApp {
   const { sql, coordination, config, logger } = services;
-  const connections = makeConnections();
+  const connections = makeConnections(config.keys.enabled ? { goodKeys: (keyIds) => findGoodKeys(sql, keyIds) } : {});
   const context: HttpContext = {
     ...services,
     connections,

@@ -11,6 +11,7 @@ import { type AddressTest, makeAddressTest } from "../src/validation/addresses.t
 import { addressBucket } from "./client-address.ts";
 import type { HttpContext } from "./context.ts";
 import { makeRouteMatcher, type RouteMatcher } from "./match.ts";
+import { requireOwnPage } from "./own-page.ts";
 import { peerOf } from "./peers.ts";
 import { readQuery } from "./query.ts";
 import type { RouteRule } from "./route-rule.ts";
@@ -107,7 +108,9 @@ async function byToken(context: HttpContext, request: Request, rule: RouteRule):
       publicMessage: "This token is unknown or expired, or its key does not work any more.",
     });
   }
-  return { ...principal, role: "readonly", ...(token.jobId === null ? {} : { onlyJobId: token.jobId }) };
+  const { expiresAt: keyExpiresAt } = principal;
+  const expiresAt = keyExpiresAt !== null && keyExpiresAt < token.expiresAt ? keyExpiresAt : token.expiresAt;
+  return { ...principal, role: "readonly", expiresAt, ...(token.jobId === null ? {} : { onlyJobId: token.jobId }) };
 }
 
 /** Counted, not a row each: guessing must not cost the database anything. */
@@ -121,7 +124,10 @@ async function authenticate(context: HttpContext, request: Request, rule: RouteR
   const key = presentedKey(request);
   const bearer = key === null ? await byToken(context, request, rule) : null;
   if (bearer !== null) return bearer;
-  if (authenticator.anonymous !== null) return authenticator.anonymous;
+  if (authenticator.anonymous !== null) {
+    requireOwnPage(request, context.config.http);
+    return authenticator.anonymous;
+  }
   if (key === null) {
     throw new RendiffError({
       kind: "auth.missing",

@@ -114,7 +114,7 @@ async function follow(context: HttpContext, request: Request, batchId: string): 
   if (cursor === null) {
     throw invalidRequest([{ path: "Last-Event-ID", message: "must be the id of an event of this stream" }]);
   }
-  requireRoom(context);
+  requireRoom(context, principalOf(request));
   const ids = jobs.map(({ id }) => id);
   const merged = await openMerged(context.events, ids, cursor);
   if (merged.ended) {

@@ -2,7 +2,7 @@
 import { Elysia } from "elysia";
 import { RendiffError } from "../../src/errors.ts";
 import { getJob } from "../../src/jobs/store.ts";
-import { maySeeJob, visibleKey } from "../../src/security/principal.ts";
+import { maySeeJob, type Principal, visibleKey } from "../../src/security/principal.ts";
 import { invalidRequest } from "../../src/validation/parse.ts";
 import { notFound } from "../answers.ts";
 import type { HttpContext } from "../context.ts";
@@ -18,9 +18,11 @@ import { type SseSource, sseBody, toSseText } from "./sse.ts";
 
 /** Streams and sockets of all clients together; beyond it a client is asked to come back. */
 const CONNECTIONS_MAX = 10_000;
+/** Of one key, which must not be able to keep all others out. */
+const CONNECTIONS_OF_KEY_MAX = CONNECTIONS_MAX / 2;
 
-export function requireRoom(context: HttpContext): void {
-  if (context.connections.size < CONNECTIONS_MAX) return;
+export function requireRoom({ connections }: HttpContext, { keyId }: Pick<Principal, "keyId">): void {
+  if (connections.size < CONNECTIONS_MAX && connections.sizeOf(keyId) < CONNECTIONS_OF_KEY_MAX) return;
   throw new RendiffError({
     kind: "service.unavailable",
     publicMessage: "Too many clients follow events at the moment.",
@@ -38,7 +40,7 @@ function lastEventId(request: Request): number | null {
 async function stream(context: HttpContext, request: Request, jobId: string): Promise<Response> {
   const { after } = parseQuery(request, eventsQuerySchema);
   const job = await requireJob(context, request, jobId);
-  requireRoom(context);
+  requireRoom(context, principalOf(request));
   const events = await context.events.open(job.id, lastEventId(request) ?? after ?? 0);
   if (events === null) throw notFound("job");
   if (events.ended) {
@@ -55,7 +57,8 @@ export function sseAnswer<Item extends object>(
   source: SseSource<Item>,
   toText: (item: Item) => string,
 ): Response {
-  const client = { keyId: principalOf(request).keyId, signal: request.signal };
+  const { keyId, expiresAt } = principalOf(request);
+  const client = { keyId, expiresAt, signal: request.signal };
   return new Response(sseBody(source, toText, context.connections, client), {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
@@ -67,14 +70,15 @@ export function sseAnswer<Item extends object>(
 }
 
 function upgrade(context: HttpContext, request: Request, fixed: SocketSessionOptions["fixed"]): Response {
-  requireRoom(context);
   const peer = peerOf(request);
   const principal = principalOf(request);
+  requireRoom(context, principal);
   const keyId = visibleKey(principal);
   const data = makeSocketData({
     events: context.events,
     connections: context.connections,
     keyId: principal.keyId,
+    expiresAt: principal.expiresAt,
     stallMs: SOCKET_STALL_MS,
     fixed,
     parse: parseCommand,

@@ -28,6 +28,8 @@ export interface SocketSessionOptions {
   readonly events: EventHub;
   readonly connections: Connections;
   readonly keyId: KeyId;
+  /** When what the client came with ends. */
+  readonly expiresAt: Date | null;
   readonly stallMs: number;
   /** Null when the caller may not see the job or there is none. */
   authorize(jobId: string): Promise<JobId | null>;
@@ -53,6 +55,7 @@ class Session {
   /** Null holds a place while its job is looked up. */
   readonly #streams = new Map<string, EventStream | null>();
   readonly #leave: () => void;
+  #lastLook: Promise<void> = Promise.resolve();
   #open = true;
   #full: PromiseWithResolvers<void> | null = null;
   #stall: ReturnType<typeof setTimeout> | null = null;
@@ -61,10 +64,10 @@ class Session {
     this.#socket = socket;
     this.#options = options;
     this.#leave = options.connections.add({
-      keyId: options.keyId,
+      ...{ keyId: options.keyId, expiresAt: options.expiresAt },
       close: (why) => {
         if (why === "stopping") this.end(CLOSE.goingAway, "the server is stopping");
-        else this.end(CLOSE.forbidden, "the key was revoked");
+        else this.end(CLOSE.forbidden, why === "revoked" ? "the key was revoked" : "the key or token has expired");
       },
     });
   }
@@ -75,8 +78,7 @@ class Session {
       return this.#refuse(`One socket follows at most ${SUBSCRIPTIONS_MAX} jobs.`, jobId);
     }
     this.#streams.set(jobId, null);
-    const known = await this.#options.authorize(jobId);
-    const stream = known === null ? null : await this.#options.events.open(known, after);
+    const stream = await this.#inTurn(() => this.#look(jobId, after));
     if (!this.#open || !this.#streams.has(jobId)) return stream?.close();
     if (stream === null) {
       this.#streams.delete(jobId);
@@ -85,6 +87,22 @@ class Session {
     this.#streams.set(jobId, stream);
     if (this.#options.fixed === null) this.send({ type: "subscribed", job_id: jobId, after: stream.cursor });
     await this.#pump(jobId, stream);
+  }
+
+  async #look(jobId: string, after: number): Promise<EventStream | null> {
+    if (!this.#open || !this.#streams.has(jobId)) return null;
+    const known = await this.#options.authorize(jobId);
+    return known === null ? null : await this.#options.events.open(known, after);
+  }
+
+  /** Each look costs a question to the database: a client that asks for hundreds at once waits, and others do not. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#lastLook.then(work);
+    this.#lastLook = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
   }
 
   unsubscribe(jobId: string): void {

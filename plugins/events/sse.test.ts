@@ -40,7 +40,7 @@ function begin() {
   const source = makeStream();
   const connections = makeConnections();
   const leaving = new AbortController();
-  const body = sseBody(source.stream, toSseText, connections, { keyId: KEY, signal: leaving.signal });
+  const body = sseBody(source.stream, toSseText, connections, { keyId: KEY, expiresAt: null, signal: leaving.signal });
   const reader: Reader & { cancel(): Promise<void> } = body.getReader();
   /** As if so much time had passed. */
   const pass = (ms: number): void => connections.tick(performance.now() + ms);

@@ -35,6 +35,8 @@ export interface SseSource<Item> {
 
 export interface SseClient {
   readonly keyId: KeyId;
+  /** When what it came with ends. */
+  readonly expiresAt: Date | null;
   /** Aborts when it leaves. */
   readonly signal: AbortSignal;
 }
@@ -44,7 +46,7 @@ export function sseBody<Item extends object>(
   stream: SseSource<Item>,
   toText: (item: Item) => string,
   connections: Connections,
-  { keyId, signal }: SseClient,
+  { keyId, expiresAt, signal }: SseClient,
 ): ReadableStream<Uint8Array> {
   let pending: Promise<Item | null> | null = null;
   let quiet: PromiseWithResolvers<"quiet"> | null = null;
@@ -66,7 +68,7 @@ export function sseBody<Item extends object>(
       end();
     }
   };
-  const leave = connections.add({ keyId, close: end, tick });
+  const leave = connections.add({ keyId, expiresAt, close: end, tick });
   signal.addEventListener("abort", end);
   if (signal.aborted) end();
 

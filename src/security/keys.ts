@@ -169,6 +169,15 @@ export async function findById(sql: SqlRunner, id: KeyId): Promise<Principal | n
   return row === undefined ? null : toPrincipal(toApiKey(row));
 }
 
+/** Those of the keys that are neither revoked nor expired. */
+export async function findGoodKeys(sql: SqlRunner, ids: readonly KeyId[]): Promise<ReadonlySet<KeyId>> {
+  const rows = await sql.query<{ id: KeyId }>(
+    `SELECT k.id FROM api_keys k WHERE k.id = ANY ($1::uuid[]) AND ${IS_GOOD}`,
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 export function toPrincipal(key: ApiKey): Principal {
   return {
     keyId: key.id,

@@ -144,3 +144,48 @@ test("metrics are for the networks that may scrape, whole services for those tha
   await listed.app.close();
   await open.app.close();
 });
+
+test("without keys nobody is served by another name of this machine, or for a page of somebody else's", async () => {
+  const config = testConfig();
+  const corsOrigins = ["https://mine.example"];
+  const open = makeTestHttp({
+    ...{ sql, root },
+    config: {
+      ...config,
+      keys: { ...config.keys, enabled: false },
+      http: { ...config.http, corsOrigins, publicUrl: "https://films.example/api" },
+    },
+  });
+  const at = (host: string, headers: Record<string, string> = {}) =>
+    open.call("GET", `http://${host}/api/v1/jobs`, { headers }).then(({ status }) => status);
+  for (const host of [
+    "localhost",
+    "localhost:8000",
+    "127.0.0.1:8000",
+    "[::1]:8000",
+    "app.localhost",
+    "films.example",
+  ]) {
+    expect([host, await at(host)]).toEqual([host, 200]);
+  }
+  // A name that leads here for a page whose script then asks; an address of the network, at which nothing should listen.
+  for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "2130706433x"]) {
+    expect([host, await at(host)]).toEqual([host, 403]);
+  }
+  for (const [headers, status] of [
+    [{ origin: "http://localhost", "sec-fetch-site": "same-origin" }, 200],
+    [{ "sec-fetch-site": "none" }, 200],
+    [{ origin: "https://mine.example", "sec-fetch-site": "cross-site" }, 200],
+    [{ origin: "https://evil.example", "sec-fetch-site": "cross-site" }, 403],
+    [{ origin: "http://localhost:3000", "sec-fetch-site": "same-site" }, 403],
+    [{ origin: "null" }, 403],
+    [{ "sec-fetch-site": "cross-site" }, 403],
+  ] as const) {
+    expect([headers, await at("localhost", headers)]).toEqual([headers, status]);
+  }
+  await open.app.close();
+  // With keys none of it matters: who has one is let in, whatever page or name it came by.
+  const { key } = await http.key();
+  const answer = await http.call("GET", "http://evil.example/api/v1/jobs", { key, headers: { origin: "null" } });
+  expect(answer.status).toBe(200);
+});

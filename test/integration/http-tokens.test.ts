@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { listen } from "../../plugins/listen.ts";
 import { channels } from "../../src/coordination/ports.ts";
+import type { JobId } from "../../src/jobs/types.ts";
 import { signReadToken, verifyReadToken } from "../../src/security/read-tokens.ts";
 import { signDownload } from "../../src/security/signed-urls.ts";
 import { openTestDatabase } from "../faults/protocol-harness.ts";
@@ -117,6 +118,31 @@ test("it ends with its time, with its key, and with the sockets that it opened",
   await http.coordination.bus.publish(channels.keys, { key_id: keyId });
   expect(await within(closed.promise, 1_000)).toBe(1008);
   expect(await follow(jobId, token)).toBe(401);
+});
+
+test("what it opened ends with it, and with the key whose end nobody was told of", async () => {
+  const made = await http.key();
+  const jobId = await makeJob(made.key);
+  const secret = http.app.context.signingSecret;
+  const brief = signReadToken(secret, {
+    keyId: made.apiKey.id,
+    jobId: jobId as JobId,
+    expiresAt: new Date(Date.now() + 2_000),
+  });
+  const long = await makeToken({}, made.key);
+  const [ending, staying] = [await openSocket(`/ws?token=${brief}`), await openSocket(`/ws?token=${long}`)];
+  const stream = await fetch(`${server.url}/api/v1/jobs/${jobId}/events?token=${brief}`);
+  const closed = Promise.withResolvers<[number, string]>();
+  ending.socket.onclose = ({ code, reason }) => closed.resolve([code, reason]);
+  const ended = within(stream.text(), 5_000);
+  expect(await within(closed.promise, 5_000)).toEqual([1008, "the key or token has expired"]);
+  expect(await ended).toContain("job.queued");
+  expect(staying.socket.readyState).toBe(WebSocket.OPEN);
+  const left = Promise.withResolvers<number>();
+  staying.socket.onclose = ({ code }) => left.resolve(code);
+  await sql.query("UPDATE api_keys SET revoked_at = now() WHERE id = $1", [made.apiKey.id]);
+  http.app.context.connections.tick(performance.now() + 6_000);
+  expect(await within(left.promise, 1_000)).toBe(1008);
 });
 
 test("what was signed comes back as it was, and nothing else does", () => {

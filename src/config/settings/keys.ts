@@ -4,7 +4,8 @@ import { optional, setting } from "../setting.ts";
 export const keysSettings = {
   ENABLE_API_KEYS: setting(bool, {
     default: "true",
-    meaning: "false: every caller is one local admin; only with a loopback API_HOST",
+    meaning:
+      "false: every caller is one local admin; only with a loopback API_HOST, and for localhost or the host of `PUBLIC_URL`",
   }),
   ADMIN_API_KEYS: optional(secrets(16), {
     without: "the first start makes one key in `DATA_DIR/admin-key`",
