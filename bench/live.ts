@@ -2,6 +2,7 @@
  * P7: live events through an API replica and Redis, from when a worker tells what FFmpeg has printed to when a client has it.
  * The clients are processes of their own; on a small machine their time is part of what is measured.
  */
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { names } from "../src/coordination/ports.ts";
 import { openRedisCoordination, type RedisCoordination } from "../src/coordination/redis/redis.ts";
@@ -187,9 +188,11 @@ async function one(subject: Subject, coordination: RedisCoordination, jobId: str
 async function live({ folder, long, say }: BenchContext): Promise<Claim[]> {
   await using database = await startDurablePostgres(folder);
   await using redis = await startRedis(join(folder, "redis"));
+  const shared = join(folder, "shared");
+  await mkdir(shared);
   await using subject = await startSubject({
     folder: join(folder, "api"),
-    env: { DATABASE_URL: database.url, REDIS_URL: redis.url, RENDIFF_ROLE: "api" },
+    env: { DATABASE_URL: database.url, REDIS_URL: redis.url, RENDIFF_ROLE: "api", STORAGE_PATH: shared },
   });
   const jobs: string[] = [];
   // Nobody runs them.

@@ -78,7 +78,7 @@ describe("recovery", () => {
         // Reads, lists and submissions, as clients mix them.
         const answer = await (number % 5 === 0
           ? api.call("POST", "/convert", bodyOf(`frozen-${number}.mp4`))
-          : api.call("GET", number % 2 === 0 ? "/jobs?limit=5" : `/jobs/${id}`));
+          : api.call("GET", number % 2 === 0 ? "/jobs?page_size=5" : `/jobs/${id}`));
         tookMs.push(performance.now() - startedAtMs);
         if (answer.status >= 400) failed.push(`${answer.status} ${JSON.stringify(answer.body)}`);
       };
