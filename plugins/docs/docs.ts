@@ -3,7 +3,6 @@ import { Elysia } from "elysia";
 import { notFound } from "../answers.ts";
 import type { HttpContext } from "../context.ts";
 import { API_PREFIX } from "../route-rule.ts";
-import { openapiDocument } from "./openapi.ts";
 import page from "./page.html.txt" with { type: "text" };
 import script from "./page.script.txt" with { type: "text" };
 import style from "./page.style.txt" with { type: "text" };
@@ -28,7 +27,12 @@ function contentPolicy(): string {
 export const docs = (context: HttpContext) => {
   const html = page.replace("/*STYLE*/", () => style).replace("/*SCRIPT*/", () => script);
   const policy = contentPolicy();
-  const document = JSON.stringify(openapiDocument({ version: context.version }));
+  // Made for whoever is the first to ask: it would take half of a start.
+  let made: Promise<string> | null = null;
+  const document = async (): Promise<string> => {
+    const { openapiDocument } = await import("./openapi.ts");
+    return JSON.stringify(openapiDocument({ version: context.version }));
+  };
   const enabled = context.config.http.docs;
   const showPage = (): Response => {
     if (!enabled) throw notFound("page");
@@ -36,9 +40,10 @@ export const docs = (context: HttpContext) => {
       headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": policy },
     });
   };
-  const showDocument = (): Response => {
+  const showDocument = async (): Promise<Response> => {
     if (!enabled) throw notFound("page");
-    return new Response(document, { headers: { "content-type": "application/json" } });
+    made ??= document();
+    return new Response(await made, { headers: { "content-type": "application/json" } });
   };
   return new Elysia({ name: "docs" })
     .get("/docs", showPage)
