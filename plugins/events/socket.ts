@@ -20,7 +20,7 @@ export const SOCKET_STALL_MS = 60_000;
 
 const SUBSCRIPTIONS_MAX = 200;
 /** More unsent bytes than this, and nothing further is read for the socket. */
-const BUFFERED_BYTES_MAX = 64 * 1024;
+const BUFFERED_BYTES_MAX = 16 * 1024;
 
 type Socket = Bun.ServerWebSocket<SocketData>;
 
@@ -150,7 +150,8 @@ class Session {
       const item = await stream.next();
       if (item === null || !this.#open) break;
       for (const text of texts(item)) {
-        await this.#room();
+        // A promise for each of thousands of messages would be most of what they cost.
+        if (this.#isFull()) await this.#room();
         if (this.#open) this.#socket.send(text);
       }
     }
@@ -161,9 +162,13 @@ class Session {
     else this.send({ type: "unsubscribed", job_id: jobId, reason: "the job has ended" });
   }
 
+  #isFull(): boolean {
+    return this.#open && this.#socket.getBufferedAmount() > BUFFERED_BYTES_MAX;
+  }
+
   /** Resolves when the socket has room; cuts it when that takes too long. */
   async #room(): Promise<void> {
-    while (this.#open && this.#socket.getBufferedAmount() > BUFFERED_BYTES_MAX) {
+    while (this.#isFull()) {
       if (this.#full === null) {
         this.#full = Promise.withResolvers();
         this.#stall = setTimeout(() => {

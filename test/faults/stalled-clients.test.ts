@@ -9,15 +9,16 @@ import { makeApi } from "../support/api.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
 import { makeKey, makeSite, NO_FFMPEG, type Site, startServer } from "../support/server.ts";
-import { within } from "../support/until.ts";
+import { until, within } from "../support/until.ts";
 
 const { long } = testEnv();
 const CLIENTS = long ? 1_000 : 100;
 const STALLED = CLIENTS / 10;
 /** 8 MB in all: more than the kernel keeps between a server and a client that reads nothing. */
-const STEPS = 40;
+const STEPS = 25;
 const EVENTS_A_STEP = 200;
 const EVENT_BYTES = 1_000;
+const STEADY_LOOKS = 5;
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 const LIMIT_MS = long ? 600_000 : 90_000;
 
@@ -41,6 +42,8 @@ interface Live {
   readonly opened: Promise<void>;
   /** The type of its last event, when the server has closed it. */
   readonly ended: Promise<string>;
+  /** Of the newest event that it has. */
+  lastSeq(): number;
   leave(): void;
 }
 
@@ -48,17 +51,32 @@ function listen(url: string, key: string): Live {
   const socket = new WebSocket(url, { headers: { "x-api-key": key } } as unknown as string[]);
   const [opened, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()];
   let last = "nothing";
+  let lastSeq = 0;
   socket.onopen = () => opened.resolve();
   socket.onmessage = ({ data }) => {
-    last = (JSON.parse(String(data)) as { type: string }).type;
+    const { type, seq = lastSeq } = JSON.parse(String(data)) as { type: string; seq?: number };
+    [last, lastSeq] = [type, seq];
   };
   socket.onclose = ({ code }) => ended.resolve(code === 1000 ? last : `closed with ${code} after ${last}`);
   afterFile(async () => socket.terminate());
-  return { opened: opened.promise, ended: ended.promise, leave: () => socket.close(1000) };
+  const leave = (): void => socket.close(1000);
+  return { opened: opened.promise, ended: ended.promise, lastSeq: () => lastSeq, leave };
 }
 
-/** Step by step, as a job's own come, each step told to whoever listens. */
-async function writeEvents(site: Site, jobId: string, look: () => void): Promise<void> {
+/** What a thousand handshakes leave to the garbage collector is gone when nothing grows any more. */
+async function untilSteady(look: () => number): Promise<void> {
+  const seen: number[] = [];
+  await until(
+    () => {
+      seen.push(look());
+      return seen.length > STEADY_LOOKS && seen.at(-1) === seen.at(-1 - STEADY_LOOKS);
+    },
+    { timeoutMs: 30_000, intervalMs: 100, what: "the server's memory not to grow any more" },
+  );
+}
+
+/** Step by step, as a job's own come: one that reads has each step before the next is written. */
+async function writeEvents(site: Site, jobId: string, { lastSeq }: Live, look: () => void): Promise<void> {
   const { DATABASE_URL = "", REDIS_URL: url = "", REDIS_PREFIX: prefix = "" } = site.env;
   const sql = postgres(DATABASE_URL, { max: 1, onnotice: () => {} });
   const { bus, close } = await openRedisCoordination({ url, prefix });
@@ -71,6 +89,7 @@ async function writeEvents(site: Site, jobId: string, look: () => void): Promise
       tx`UPDATE jobs SET log_seq = ${from + EVENTS_A_STEP - 1} WHERE id = ${jobId}`,
     ]);
     await publishChange(bus, jobId);
+    await until(() => lastSeq() === from + EVENTS_A_STEP - 1, { timeoutMs: 30_000, what: "a client to have the step" });
     look();
   }
   await close();
@@ -104,9 +123,16 @@ test(
       most = Math.max(most, residentBytes(server.pid));
       return most;
     };
-    await writeEvents(site, loud?.id ?? "", look);
+    await untilSteady(look);
+    const reader = listen(url.href.replace(quiet?.id ?? "", loud?.id ?? ""), key);
+    await writeEvents(site, loud?.id ?? "", reader, look);
+    await untilSteady(look);
     for (const id of [loud?.id, quiet?.id]) expect((await api.call("DELETE", `/jobs/${id}`)).status).toBe(200);
-    const ended = await within(Promise.all(live.map((one) => one.ended)), 60_000, "all that read to be told the end");
+    const ended = await within(
+      Promise.all([reader, ...live].map((one) => one.ended)),
+      60_000,
+      "all that read to be told the end",
+    );
     expect([...new Set(ended)]).toEqual(["job.cancelled"]);
     console.log(`${CLIENTS} clients, ${STALLED} stalled: + ${((look() - before) / 2 ** 20).toFixed(1)} MiB`);
     expect(look() - before).toBeLessThanOrEqual(MEMORY_BYTES_MAX);
