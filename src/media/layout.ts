@@ -7,7 +7,13 @@
 
 export type Layout =
   /** `container`: what a probe must find too. */
-  { readonly streams: true; readonly container: string } | { readonly streams: false; readonly reason: string };
+  | { readonly streams: true; readonly container: string }
+  /** `media`: the box of an MP4's, whose index lies behind it and can perhaps be moved to the front (`move-index.ts`). */
+  | {
+      readonly streams: false;
+      readonly reason: string;
+      readonly media?: { readonly start: number; readonly end: number };
+    };
 
 export interface FileEnds {
   readonly head: Uint8Array;
@@ -38,14 +44,19 @@ function holdsBox(head: Uint8Array, at: number, end: number, type: string): bool
 }
 
 /** Boxes up to the media data; the index has to be among them. */
-function mp4Layout({ head }: FileEnds): Layout {
+function mp4Layout({ head, sizeBytes }: FileEnds): Layout {
   const view = viewOf(head);
   let index = false;
   for (let at = 0; at + 16 <= head.length; ) {
     const short = view.getUint32(at);
     const size = short === 1 ? Number(view.getBigUint64(at + 8)) : short;
     const type = textAt(head, at + 4, 4);
-    if (type === "mdat") return index ? streams("mp4") : no("its index is at its end");
+    if (type === "mdat") {
+      if (index) return streams("mp4");
+      const reason = "its index is at its end";
+      if (size < 8 || at + size >= sizeBytes) return no(reason);
+      return { streams: false, reason, media: { start: at, end: at + size } };
+    }
     if (type === "moof") return no("it is fragmented");
     if (size < 8) return no("its boxes are not understood");
     if (type === "moov") {

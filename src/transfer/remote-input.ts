@@ -6,8 +6,9 @@
 import { open, truncate } from "node:fs/promises";
 import { RendiffError } from "../errors.ts";
 import { findLayout, type Layout } from "../media/layout.ts";
+import { type MovedIndex, moveIndex, withMovedIndex } from "../media/move-index.ts";
 import type { ObjectStat, StorageBackend } from "../storage/port.ts";
-import { download } from "./download.ts";
+import { type Download, download } from "./download.ts";
 import { readParts } from "./read-parts.ts";
 
 export interface RemoteInput {
@@ -22,7 +23,7 @@ export interface RemoteInput {
   /** Fetches what is missing; rejects with `storage.corrupt` when the whole is not what the store says. */
   complete(signal: AbortSignal, onBytes?: (total: number) => void): Promise<void>;
   /**
-   * All bytes in order, what is there already from the file; ends with `storage.corrupt` when they are not what the store says.
+   * All bytes in order, but for an index at the end that is moved to the front; what is there already from the file. Ends with `storage.corrupt` when they are not what the store says.
    * Nothing more is written to the file.
    */
   read(signal: AbortSignal): AsyncGenerator<Uint8Array>;
@@ -61,10 +62,10 @@ const damaged = (): RendiffError =>
   });
 
 /** Ranges are not covered by what a store's client checks: the whole is held against what the store says of it. */
-async function requireSum(path: string, { md5 }: ObjectStat, signal: AbortSignal): Promise<void> {
+async function requireSum(path: string, { md5, sizeBytes }: ObjectStat, signal: AbortSignal): Promise<void> {
   if (md5 === undefined) return;
   const hasher = new Bun.CryptoHasher("md5");
-  for await (const part of fileParts(path, Number.POSITIVE_INFINITY)) {
+  for await (const part of fileParts(path, 0, sizeBytes)) {
     signal.throwIfAborted();
     hasher.update(part);
   }
@@ -84,15 +85,13 @@ async function readFilePart(path: string, start: number, end: number): Promise<U
   return await Bun.file(path).slice(start, end).bytes();
 }
 
-/** To `end`, or to the end of the file. */
-async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array> {
+async function* fileParts(path: string, start: number, end: number): AsyncGenerator<Uint8Array> {
   const file = await open(path, "r");
   try {
-    for (let at = 0; at < end; ) {
+    for (let at = start; at < end; ) {
       const buffer = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-      if (bytesRead === 0 && end === Number.POSITIVE_INFINITY) return;
-      if (bytesRead === 0) throw new Error("The head of an input became shorter.");
+      if (bytesRead === 0) throw new Error("What was fetched of an input became shorter.");
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
@@ -101,59 +100,120 @@ async function* fileParts(path: string, end: number): AsyncGenerator<Uint8Array>
   }
 }
 
-/** Fetches the beginning, and the end where it matters. A small object is whole by then, and so is one without ranges. */
-export async function openRemote({ backend, key, stat, path, signal, reserve }: OpenRemote): Promise<RemoteInput> {
-  const { sizeBytes } = stat;
-  async function fetch(startByte: number, endByte: number, until: AbortSignal, onBytes?: (total: number) => void) {
+/** Longer ones are rather fetched with the whole: an index of many hours has some ten of them. */
+const INDEX_BYTES_MAX = 32 * MIB;
+
+/** What of the object lies in the file: up to `head`, and from `tail` on. */
+interface Extent {
+  head: number;
+  tail: number;
+}
+
+class Remote implements RemoteInput {
+  readonly stat: ObjectStat;
+  layout: Layout = { streams: false, reason: "it was not looked at" };
+  readonly #from: OpenRemote;
+  readonly #extent: Extent;
+  #moved: MovedIndex | null = null;
+
+  constructor(from: OpenRemote) {
+    this.stat = from.stat;
+    this.#from = from;
+    this.#extent = { head: 0, tail: from.stat.sizeBytes };
+  }
+
+  isWhole(): boolean {
+    return this.#extent.head >= this.#extent.tail;
+  }
+
+  fetchedBytes(): number {
+    const { head, tail } = this.#extent;
+    return Math.min(this.stat.sizeBytes, head + this.stat.sizeBytes - tail);
+  }
+
+  grow(signal: AbortSignal): Promise<void> {
+    return this.#growTo(this.#extent.head * 4, signal);
+  }
+
+  complete(signal: AbortSignal, onBytes?: (total: number) => void): Promise<void> {
+    return this.#growTo(this.stat.sizeBytes, signal, onBytes);
+  }
+
+  read(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const parts = withSum(this.#inOrder(signal), this.stat);
+    return this.#moved === null ? parts : withMovedIndex(parts, this.#moved);
+  }
+
+  /** Fetches what says how it lies. */
+  async open(): Promise<void> {
+    const { signal, path } = this.#from;
+    const { sizeBytes } = this.stat;
+    await this.#growTo(HEAD_BYTES, signal);
+    await this.#look();
+    if (this.layout.streams && MEASURED.has(this.layout.container)) await this.#growTo(MEASURED_HEAD_BYTES, signal);
+    if (this.isWhole()) return;
+    await truncate(path, sizeBytes);
+    if (this.layout.streams && WITH_TAIL.has(this.layout.container)) {
+      await this.#fetchTail(sizeBytes - TAIL_BYTES);
+      await this.#look();
+    } else if (!this.layout.streams && this.layout.media !== undefined) {
+      await this.#moveIndex(this.layout.media);
+    }
+  }
+
+  async #moveIndex({ start, end }: { readonly start: number; readonly end: number }): Promise<void> {
+    const { sizeBytes } = this.stat;
+    if (sizeBytes - end > INDEX_BYTES_MAX) return;
+    await this.#fetchTail(end);
+    const rest = await readFilePart(this.#from.path, end, sizeBytes);
+    this.#moved = moveIndex({ mediaAt: start, rest, restAt: end });
+    if (this.#moved !== null) this.layout = { streams: true, container: "mp4" };
+  }
+
+  async #look(): Promise<void> {
+    const { path } = this.#from;
+    const { sizeBytes } = this.stat;
+    const head = await readFilePart(path, 0, Math.min(this.#extent.head, MEASURED_HEAD_BYTES));
+    const tail = await readFilePart(path, Math.max(0, sizeBytes - TAIL_BYTES), sizeBytes);
+    this.layout = findLayout({ head, tail, sizeBytes });
+  }
+
+  async #fetch(range: Pick<Download, "startByte" | "endByte" | "signal" | "onBytes">): Promise<void> {
+    const { backend, key, path, reserve } = this.#from;
+    const { startByte = 0, endByte = 0 } = range;
     await reserve(endByte - startByte);
-    await download({ backend, key, stat, path, startByte, endByte, signal: until, ...(onBytes && { onBytes }) });
-  }
-  let head = 0;
-  let tail = 0;
-  const growTo = async (bytes: number, until: AbortSignal): Promise<void> => {
-    const end = stat.ranges === false ? sizeBytes : Math.min(sizeBytes, Math.ceil(bytes));
-    if (end > head) await fetch(head, end, until);
-    head = Math.max(head, end);
-  };
-
-  await growTo(HEAD_BYTES, signal);
-  const look = async (): Promise<Layout> =>
-    findLayout({
-      head: await readFilePart(path, 0, Math.min(head, MEASURED_HEAD_BYTES)),
-      tail: await readFilePart(path, Math.max(0, sizeBytes - TAIL_BYTES), sizeBytes),
-      sizeBytes,
-    });
-  let layout = await look();
-  if (layout.streams && MEASURED.has(layout.container)) await growTo(MEASURED_HEAD_BYTES, signal);
-  if (head < sizeBytes) await truncate(path, sizeBytes);
-  if (layout.streams && WITH_TAIL.has(layout.container) && head < sizeBytes) {
-    tail = Math.min(TAIL_BYTES, sizeBytes - head);
-    await fetch(sizeBytes - tail, sizeBytes, signal);
-    layout = await look();
+    await download({ backend, key, stat: this.stat, path, ...range });
   }
 
-  if (head >= sizeBytes) await requireSum(path, stat, signal);
-  async function* inOrder(until: AbortSignal): AsyncGenerator<Uint8Array> {
-    yield* fileParts(path, head);
-    yield* readParts({ backend, key, stat, startByte: head, signal: until });
+  async #growTo(bytes: number, signal: AbortSignal, onBytes?: (total: number) => void): Promise<void> {
+    const { tail, head } = this.#extent;
+    const end = this.stat.ranges === false ? tail : Math.min(tail, Math.ceil(bytes));
+    if (end <= head) return;
+    await this.#fetch({ startByte: head, endByte: end, signal, ...(onBytes && { onBytes }) });
+    if (end >= tail) await requireSum(this.#from.path, this.stat, signal);
+    this.#extent.head = end;
   }
 
-  return {
-    stat,
-    layout,
-    isWhole: () => head >= sizeBytes,
-    fetchedBytes: () => Math.min(sizeBytes, head + tail),
-    async grow(until) {
-      await growTo(head * 4, until);
-      if (head >= sizeBytes) await requireSum(path, stat, until);
-    },
-    async complete(until, onBytes) {
-      if (head < sizeBytes) {
-        await fetch(head, sizeBytes, until, onBytes);
-        await requireSum(path, stat, until);
-      }
-      head = sizeBytes;
-    },
-    read: (until) => withSum(inOrder(until), stat),
-  };
+  async #fetchTail(from: number): Promise<void> {
+    const start = Math.max(this.#extent.head, from);
+    const { sizeBytes } = this.stat;
+    if (start < sizeBytes) await this.#fetch({ startByte: start, endByte: sizeBytes, signal: this.#from.signal });
+    this.#extent.tail = start;
+    if (this.isWhole()) await requireSum(this.#from.path, this.stat, this.#from.signal);
+  }
+
+  async *#inOrder(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { path, backend, key } = this.#from;
+    const { head, tail } = this.#extent;
+    yield* fileParts(path, 0, head);
+    if (head < tail) yield* readParts({ backend, key, stat: this.stat, startByte: head, endByte: tail, signal });
+    yield* fileParts(path, Math.max(head, tail), this.stat.sizeBytes);
+  }
+}
+
+/** Fetches the beginning, and the end where it matters. A small object is whole by then, and so is one without ranges. */
+export async function openRemote(from: OpenRemote): Promise<RemoteInput> {
+  const remote = new Remote(from);
+  await remote.open();
+  return remote;
 }
