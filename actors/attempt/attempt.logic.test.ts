@@ -277,6 +277,13 @@ describe("an attempt", () => {
     expect(await kept()).toEqual(["in.mp4", "out.mp4"]);
   });
 
+  test("what was begun after the sweeper had forgotten its intent is removed by who began it", async () => {
+    const { run, kept, work } = await prepare({ recorder: { staged: async () => false, ownStaging: async () => [] } });
+    expect(await run()).toMatchObject({ outcome: "abandoned" });
+    expect(await kept()).toEqual(["in.mp4"]);
+    expect(await work()).toEqual([]);
+  });
+
   test("what a manifest in the row names is never removed: publishing that fails only puts the job back", async () => {
     let aborted = 0;
     const fenced: PublishManifest[] = [];

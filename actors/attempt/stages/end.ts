@@ -44,5 +44,8 @@ export async function fail(
 /** The job is somebody else's by now: only what is certainly ours is removed. */
 export async function abandon(ports: AttemptPorts, context: AttemptContext): Promise<void> {
   await stopWork(ports, context);
+  // Nothing names them where the fence was never sent. Their rows may be gone: of a worker that froze between the intent and
+  // the upload the sweeper forgot an intent of which there was nothing to see, and what it began after that nobody else knows.
+  if (context.manifest === null) await abortStaged(ports, context);
   await cleanOwnStaging(ports, context);
 }
