@@ -7,7 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { type Api, makeApi } from "../support/api.ts";
 import { testEnv } from "../support/env.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
-import { serveKnowing } from "../support/known-capabilities.ts";
+import { serveKnowing } from "../support/serve-knowing.ts";
 import { memoryLogger } from "../support/silent-logger.ts";
 import { ACCESS_KEY, SECRET_KEY, startStore } from "../support/stores.ts";
 import { makeTempDir } from "../support/temp-dir.ts";

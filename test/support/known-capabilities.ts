@@ -4,9 +4,6 @@
  */
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Server, serve } from "../../src/boot/serve.ts";
-import type { Config } from "../../src/config/config.ts";
-import type { Logger } from "../../src/telemetry/logger.ts";
 import { testEnv } from "./env.ts";
 
 async function copyKnown(from: string, to: string): Promise<void> {
@@ -27,12 +24,3 @@ export const giveCapabilities = (dataDir: string): Promise<void> => copyKnown(te
 
 /** Once it is ready. */
 export const keepCapabilities = (dataDir: string): Promise<void> => copyKnown(cacheOf(dataDir), testEnv().known);
-
-/** A server in this process. */
-export async function serveKnowing(config: Config, logger: Logger): Promise<Server> {
-  const { dataDir } = config.process;
-  await giveCapabilities(dataDir);
-  const server = await serve(config, logger);
-  await keepCapabilities(dataDir);
-  return server;
-}
