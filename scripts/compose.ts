@@ -27,6 +27,8 @@ import { scanPorts } from "./scan-ports.ts";
 const IMAGE = "localhost/rendiff:dev";
 const TOOLS = resolve(".cache/compose");
 const READY_MS = 180_000;
+/** A busy machine is slow; whoever is sent to a replica that is gone would wait for longer. */
+const ANSWER_MS = 15_000;
 const JOB_MS = 300_000;
 /** Of each of two clients: faster, the limits of the key and of Traefik would answer. */
 const CALL_PAUSE_MS = 300;
@@ -146,8 +148,13 @@ async function buildParts(): Promise<void> {
 }
 
 const answers = async (url: string, tls?: object): Promise<number> =>
-  (await fetch(url, { signal: AbortSignal.timeout(5_000), redirect: "manual", ...(tls === undefined ? {} : { tls }) }))
-    .status;
+  (
+    await fetch(url, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      redirect: "manual",
+      ...(tls === undefined ? {} : { tls }),
+    })
+  ).status;
 
 const untilReady = (url: string, tls?: object) =>
   until(async () => (await answers(`${url}/health/ready`, tls)) === 200, {
@@ -230,7 +237,8 @@ async function throughTls({ project, api, http, https, tls }: Production): Promi
 
 /** The worker that holds the job dies at once; the other one ends it. */
 async function workerKilled({ project, api }: Production): Promise<void> {
-  const { id } = await api.convert(encode("long.mp4", "killed.mp4", "slow"));
+  // So slow that it is not over before its worker is found.
+  const { id } = await api.convert(encode("long.mp4", "killed.mp4", "veryslow"));
   await until(async () => (await api.job(id)).stage === "encoding", { timeoutMs: 60_000, what: "the job to encode" });
   const workers = await project.containers("worker");
   const busy: string[] = [];
