@@ -98,6 +98,8 @@ const FORMATS: Record<string, string> = { mkv: "matroska", ts: "mpegts", m4a: "i
 /** Containers that hold no video, apart from a cover. */
 const AUDIO_ONLY = new Set(["mp3", "m4a", "wav", "flac", "ogg", "opus", "aac"]);
 const STILLS = new Set(["png", "jpg", "webp"]);
+/** Sources that take no duration. */
+const ENDLESS = /^(mandelbrot|life|cellauto)\b/;
 const LAYOUTS = { 1: "mono", 2: "stereo", 6: "5.1" } as const;
 
 const box = (x: string, y: string, color: string): string =>
@@ -113,7 +115,8 @@ function videoInput(video: VideoSpec, seconds: number): string[] {
   const { width = 64, height = 48, fps = 25, source = "testsrc2" } = video;
   // The sources make even sizes only; the output is scaled to an odd one.
   const size = `${width + (width % 2)}x${height + (height % 2)}`;
-  const graph = `${source}${source.includes("=") ? ":" : "="}size=${size}:rate=${fps}:duration=${seconds}`;
+  const end = ENDLESS.test(source) ? `,trim=duration=${seconds}` : `:duration=${seconds}`;
+  const graph = `${source}${source.includes("=") ? ":" : "="}size=${size}:rate=${fps}${end}`;
   return ["-f", "lavfi", "-i", graph];
 }
 
