@@ -4,6 +4,7 @@ import { createDecipheriv } from "node:crypto";
 import { mkdir, readdir, rename, rm, symlink, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { PlanStep } from "../../src/media/types.ts";
+import { testEnv } from "../support/env.ts";
 import { KEY, makePackage, type PackageSpec } from "../support/packages.ts";
 import { failureOf, VERSIONS } from "../support/steps.ts";
 
@@ -119,6 +120,24 @@ test("captions are read in whatever characters they are, and end with the film",
   const names = await readdir(join(made.folder, "attempt-1/t2"));
   expect(names.length).toBeLessThanOrEqual(2);
   expect(await read("t2")).not.toContain("afterwards");
+}, 30_000);
+
+test("transport streams of a slow film begin late enough for pictures that are decoded early, and its captions with them", async () => {
+  const made = await makePackage({
+    clip: { ...CLIP, video: { ...CLIP.video, fps: 5 } },
+    stream: { ...STREAM, format: "hls", container: "ts", captions: [{ path: "0.srt", language: "de" }] },
+    captions: ["1\n00:00:00,500 --> 00:00:02,500\nA line.\n"],
+  });
+  await made.finish();
+  const first = join(made.folder, "attempt-1/v0/1.ts");
+  const args = ["-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", first];
+  const times =
+    Bun.spawnSync([testEnv().ffprobe, ...args])
+      .stdout.toString()
+      .match(/^\d+/gm) ?? [];
+  const begins = Math.min(...times.map(Number));
+  expect(begins).toBe(0.45 * 90_000);
+  expect(await Bun.file(join(made.folder, "attempt-1/t0/1.vtt")).text()).toContain(`,MPEGTS:${begins}`);
 }, 30_000);
 
 test("a disk that is full while a package is looked at is no fault of the package", async () => {

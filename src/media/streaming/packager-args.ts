@@ -36,6 +36,19 @@ function descriptor(plan: PackagePlan, stream: PackagedStream): string {
   return fields.flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`])).join(",");
 }
 
+/** What transport streams begin at, if nothing is said: the packager's own. */
+const OFFSET_MS = 100;
+/** Encoders give a picture to be decoded up to two frames before its time; a little more is for rounding. */
+const EARLY_FRAMES = 2.25;
+
+/** The packager refuses times below zero, which slow films would have by its own offset. */
+function offsetArgs({ container, renditions }: PackagePlan): string[] {
+  const slowest = Math.min(...renditions.flatMap(({ fps }) => fps ?? []));
+  const neededMs = Math.ceil((EARLY_FRAMES * 1_000) / slowest);
+  if (container !== "ts" || neededMs <= OFFSET_MS) return [];
+  return ["--transport_stream_timestamp_offset_ms", String(neededMs)];
+}
+
 /** Paths are relative: the packager is started in the work folder. */
 export function packagerArgs(plan: PackagePlan, streams: readonly PackagedStream[]): string[] {
   const first = streams.find(({ kind, language }) => kind === "audio" && language !== null);
@@ -48,6 +61,7 @@ export function packagerArgs(plan: PackagePlan, streams: readonly PackagedStream
     "VOD",
     "--segment_duration",
     (plan.segmentSeconds - SHORTER_SECONDS).toFixed(6),
+    ...offsetArgs(plan),
     ...(first?.language == null ? [] : ["--default_language", first.language]),
     "--quiet",
   ];
