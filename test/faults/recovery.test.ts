@@ -11,6 +11,8 @@ const { long } = testEnv();
 const KILLS = long ? 40 : 1;
 const FROZEN_MS = long ? 10_000 : 2_000;
 const LEASE_MS = 1_500;
+/** Long enough to be killed in. */
+const ENCODE_MS_MAX = long ? 4_000 : 1_500;
 /** Beyond the lease. */
 const RECOVERY_MS_MAX = 2_000;
 const ANSWER_MS_MAX = 1_500;
@@ -30,7 +32,13 @@ describe("recovery", () => {
   let world: World;
   beforeAll(async () => {
     world = await makeWorld({
-      ...{ folder: await makeTempDir("recovery"), workers: 2, apis: 1, leaseTtlMs: LEASE_MS, encodeMsMax: 4_000 },
+      ...{
+        folder: await makeTempDir("recovery"),
+        workers: 2,
+        apis: 1,
+        leaseTtlMs: LEASE_MS,
+        encodeMsMax: ENCODE_MS_MAX,
+      },
     });
     afterFile(async () => await world[Symbol.asyncDispose]());
   }, LIMIT_MS);
