@@ -1,5 +1,5 @@
 /** One step of a plan: FFmpeg from start to reaped, watched for stalls, its failure explained. */
-import { mkdir } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { printArgs } from "../media/argv.ts";
 import { diagnose, diagnoseLostWrite } from "../media/diagnose.ts";
@@ -146,8 +146,10 @@ function assertDone(request: StepRequest, exit: ProcessExit, ending: Ending): vo
 export async function runStep(request: StepRequest): Promise<StepResult> {
   const { runner, tools, step, workDir, signal } = request;
   signal?.throwIfAborted();
-  for (const file of step.writes) await mkdir(dirname(join(workDir, file)), { recursive: true });
-  signal?.throwIfAborted();
+  // Mostly the one that is there already, which is no reason to wait for a turn.
+  for (const folder of new Set(step.writes.map((file) => dirname(join(workDir, file))))) {
+    mkdirSync(folder, { recursive: true });
+  }
   const parser = makeProgressParser({ durationSeconds: step.durationSeconds });
   let last: EncodeProgress | null = null;
   let mark = "";

@@ -25,6 +25,8 @@ const FULL_DECODE_SECONDS_MAX = 60;
 const RATE_GUESS = 30;
 
 const DECODE_THREADS = 2;
+/** Less is decoded by one thread before a second one runs: a third of the time of a small output's whole look. */
+const ONE_THREAD_PIXELS_MAX = 4_000_000;
 
 export interface VerifyRequest {
   readonly runner: ProcessRunner;
@@ -41,11 +43,17 @@ export interface VerifyRequest {
   readonly signal?: AbortSignal;
 }
 
+/** Of all frames of all pictures. */
+function pixelsOf({ still, video, durationSeconds }: Expectation): number {
+  const framesOf = (fps: number | null): number =>
+    still ? 1 : (fps ?? RATE_GUESS) * (durationSeconds ?? Number.POSITIVE_INFINITY);
+  return video.reduce((sum, { width, height, fps }) => sum + width * height * framesOf(fps), 0);
+}
+
 function isQuick(expect: Expectation): boolean {
   if (expect.still) return true;
   if (expect.durationSeconds === null || expect.durationSeconds > FULL_DECODE_SECONDS_MAX) return false;
-  const rate = expect.video.reduce((sum, one) => sum + one.width * one.height * (one.fps ?? RATE_GUESS), 0);
-  return rate * expect.durationSeconds <= FULL_DECODE_PIXELS_MAX;
+  return pixelsOf(expect) <= FULL_DECODE_PIXELS_MAX;
 }
 
 /** Of a decode that nothing hurries: a tenth of the film's own speed. */
@@ -119,14 +127,16 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
   const full = expect.fullDecode === true || isQuick(expect);
   const run = {
     ...{ runner, ffprobePath: tools.ffprobePath, file, inputFormats: ALLOWED_DEMUXERS, pixelsMax: null },
-    ...{ niceness: request.niceness ?? 0, signal: request.signal, threads: DECODE_THREADS },
+    ...{ niceness: request.niceness ?? 0, signal: request.signal },
     // By its extension FFmpeg would take a picture for a numbered series.
     ...(expect.still && expect.demuxers.length === 1 ? { demuxer: expect.demuxers[0] as string } : {}),
     timeoutMs: readTimeoutMs(info.size) + (full ? decodeTimeoutMs(expect) : 0),
   };
   const show = ["-show_format", "-show_streams", "-show_chapters", "-count_packets"];
   const decode = ["-count_frames", "-show_entries", FRAME_ENTRIES];
-  const whole = await probeOwn({ ...run, show: full ? [...show, ...decode] : show }, output);
+  // Counting packets decodes nothing.
+  const threads = full && pixelsOf(expect) > ONE_THREAD_PIXELS_MAX ? DECODE_THREADS : 1;
+  const whole = await probeOwn({ ...run, threads, show: full ? [...show, ...decode] : show }, output);
   const media = parseMediaInfo(whole.json);
   const counts = countsOf(whole.json, full);
   const problems = [...checkOutput(expect, media, counts), ...checkCounts(media, counts, expect)];
@@ -134,7 +144,7 @@ export async function verifyOutput(request: VerifyRequest): Promise<MediaInfo> {
   if (full) problems.push(...checkSamples(media, whole.json));
   const complaints = [...complaintsOf(whole.stderr, copied)];
   if (!full && problems.length === 0 && complaints.length === 0) {
-    const samples = await probeOwn({ ...run, show: sampleWindows(media) }, output);
+    const samples = await probeOwn({ ...run, threads: DECODE_THREADS, show: sampleWindows(media) }, output);
     complaints.push(...complaintsOf(samples.stderr, copied));
     problems.push(...checkSamples(media, samples.json));
   }

@@ -1,5 +1,6 @@
 /** Runs the plan's FFmpeg processes one after another, each within its memory share, and reports as they go. */
 
+import { setImmediate as turn } from "node:timers/promises";
 import { writePlanFiles } from "../../../src/ffmpeg/plan-files.ts";
 import {
   type LoudnessResult,
@@ -29,7 +30,7 @@ import { type Ahead, makeAhead } from "./send-ahead.ts";
 
 /**
  * The stage and the plan are recorded while FFmpeg starts: a commit waits for the disk, and what FFmpeg writes until then is
- * in a folder that goes with the lease.
+ * in a folder that goes with the lease. Recorded a turn later, since on the embedded database a statement holds up all else.
  */
 export async function encode(
   ports: AttemptPorts,
@@ -40,12 +41,12 @@ export async function encode(
   const plan = context.plan as Plan;
   const warnings = [...context.media.flatMap((info) => info.warnings), ...plan.warnings];
   const useless = new AbortController();
-  const recording = recorder.stage("encoding", { plan, warnings });
+  const encoding = runSteps(ports, recorder, context, AbortSignal.any([signal, useless.signal]));
+  const recording = turn().then(() => recorder.stage("encoding", { plan, warnings }));
   void recording.then(
     (holds) => holds || useless.abort(),
     (error) => useless.abort(error),
   );
-  const encoding = runSteps(ports, recorder, context, AbortSignal.any([signal, useless.signal]));
   const [recorded, encoded] = await Promise.allSettled([recording, encoding]);
   if (recorded.status === "rejected") throw recorded.reason;
   if (!recorded.value) return LEASE_LOST;
