@@ -1,35 +1,13 @@
-/** A claim, and a chart whose actors are gates: each stage waits until the test lets it settle. */
+/** A chart whose actors are gates: each stage waits until the test lets it settle. */
 import { type Actor, fromPromise, type SnapshotFrom } from "xstate";
-import type { Claim, Job, JobId, KeyId, PublishManifest, WorkerId } from "../../src/jobs/types.ts";
+import { makeLoneClaim } from "../../src/jobs/lone-claim.ts";
+import type { Claim, PublishManifest } from "../../src/jobs/types.ts";
 import { silentLogger } from "../../test/support/silent-logger.ts";
 import { spawnRoot } from "../spawn-root.ts";
 import { attemptMachine } from "./attempt.machine.ts";
 import type { AttemptContext } from "./attempt.types.ts";
 
 export const MANIFEST: PublishManifest = { leaseToken: 1, steps: [], results: null, metrics: {}, warnings: [] };
-
-export function claimOf(overrides: Partial<Job> = {}): Claim {
-  const now = new Date();
-  const lease = { jobId: Bun.randomUUIDv7() as JobId, leaseToken: 1, workerId: Bun.randomUUIDv7() as WorkerId };
-  const job: Job = {
-    ...{ id: lease.jobId, keyId: Bun.randomUUIDv7() as KeyId, type: "convert", status: "processing" },
-    ...{ stage: "downloading", progress: 0, priority: "high", queueRank: 0, spec: {}, metadata: {}, plan: null },
-    ...{ results: null, error: null, warnings: [], metrics: {}, manifest: null },
-    ...{ attempt: 1, failureCount: 0, crashCount: 0, leaseToken: 1, workerId: lease.workerId, logSeq: 0 },
-    ...{ runAt: now, cancelRequestedAt: null, batchId: null, retryOf: null, webhookUrl: null, webhookEvents: [] },
-    ...{
-      requestId: null,
-      traceparent: null,
-      unfit: [],
-      createdAt: now,
-      startedAt: now,
-      completedAt: null,
-      updatedAt: now,
-    },
-    ...overrides,
-  };
-  return { lease, job };
-}
 
 export const ACTORS = [
   ...["reuse", "download", "probe", "plan", "encode", "verify", "upload", "fence", "publish"],
@@ -66,7 +44,7 @@ export class Walk {
   readonly started: string[] = [];
   readonly actor: Actor<typeof attemptMachine>;
 
-  constructor(claim = claimOf(), jobTimeoutMs = 60_000) {
+  constructor(claim = makeLoneClaim(), jobTimeoutMs = 60_000) {
     const actors = Object.fromEntries(
       ACTORS.map((name) => [
         name,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Actor, toPromise } from "xstate";
 import { RendiffError } from "../../src/errors.ts";
 import type { ProbeCache } from "../../src/ffmpeg/probe-cache.ts";
+import { makeLoneClaim } from "../../src/jobs/lone-claim.ts";
 import type { LiveProgress, PublishManifest } from "../../src/jobs/types.ts";
 import type { MediaInfo } from "../../src/media/types.ts";
 import { openLocalBackend } from "../../src/storage/local/local-backend.ts";
@@ -18,7 +19,7 @@ import { silentLogger } from "../../test/support/silent-logger.ts";
 import { makeTempDir } from "../../test/support/temp-dir.ts";
 import { until } from "../../test/support/until.ts";
 import { spawnRoot } from "../spawn-root.ts";
-import { claimOf, turn } from "./attempt.fixture.ts";
+import { turn } from "./attempt.fixture.ts";
 import { type AttemptLogic, makeAttemptLogic } from "./attempt.logic.ts";
 import type { AttemptEvent } from "./attempt.types.ts";
 import type { AttemptPorts } from "./ports.ts";
@@ -112,7 +113,7 @@ async function prepare(setup: Setup = {}) {
   };
   let actor: Actor<AttemptLogic> | null = null;
   const run = () => {
-    const input = { claim: claimOf({ spec }) };
+    const input = { claim: makeLoneClaim({ spec }) };
     actor = spawnRoot(makeAttemptLogic(ports), { id: "attempt", input, logger: silentLogger() });
     return toPromise(actor);
   };

@@ -1,12 +1,13 @@
 /** The chart with stub actors: what each state does with each event and each answer, for every state there is. */
 import { describe, expect, test } from "bun:test";
 import { RendiffError } from "../../src/errors.ts";
+import { makeLoneClaim } from "../../src/jobs/lone-claim.ts";
 import { until } from "../../test/support/until.ts";
-import { claimOf, GOOD, MANIFEST, PATH, turn, Walk } from "./attempt.fixture.ts";
+import { GOOD, MANIFEST, PATH, turn, Walk } from "./attempt.fixture.ts";
 import { attemptMachine } from "./attempt.machine.ts";
 
 const error = new RendiffError({ kind: "ffmpeg.failed", publicMessage: "It failed." });
-const REUSES = claimOf({ spec: { options: { reuse: true } } });
+const REUSES = makeLoneClaim({ spec: { options: { reuse: true } } });
 const WORKING = [["reuse", "reusing"] as const, ...PATH.slice(0, 6)];
 const BEFORE_THE_FENCE = [...WORKING.map(([, state]) => state), "waitingForKey"];
 
@@ -134,7 +135,7 @@ describe("before the fence", () => {
 
 describe("the time limit of a job", () => {
   test("ends it in any stage as job.timeout", async () => {
-    const walk = new Walk(claimOf(), 20);
+    const walk = new Walk(makeLoneClaim(), 20);
     await walk.answer("download");
     await until(() => walk.state === "failing");
     expect(walk.gate("probe").signal.aborted).toBe(true);
@@ -222,7 +223,7 @@ describe("publishing", () => {
   });
 
   test("is where a job starts whose row has a manifest", async () => {
-    const walk = new Walk(claimOf({ manifest: MANIFEST }));
+    const walk = new Walk(makeLoneClaim({ manifest: MANIFEST }));
     await turn();
     expect(walk.started).toEqual(["publish"]);
     expect(walk.gate("publish").context.manifest).toEqual(MANIFEST);

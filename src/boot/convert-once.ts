@@ -12,7 +12,7 @@ import type { Config } from "../config/config.ts";
 import { makeMemoryCache } from "../coordination/memory/cache.ts";
 import { makeProbeCache } from "../ffmpeg/probe-cache.ts";
 import type { ConvertSpec } from "../jobs/convert.schema.ts";
-import type { Claim, Job, JobId, KeyId, WorkerId } from "../jobs/types.ts";
+import { makeLoneClaim } from "../jobs/lone-claim.ts";
 import { checkOperations } from "../media/operations/check.ts";
 import { openLocalBackend } from "../storage/local/local-backend.ts";
 import { makeStorageRegistry } from "../storage/registry.ts";
@@ -30,32 +30,6 @@ export interface OnceRequest {
   /** Aborting it cancels the job: FFmpeg is dead and nothing is left when the promise resolves. */
   readonly signal: AbortSignal;
   onReport(report: TerminalReport): void;
-}
-
-function claimOf(spec: ConvertSpec): Claim {
-  const now = new Date();
-  const lease = {
-    jobId: Bun.randomUUIDv7() as JobId,
-    leaseToken: 1,
-    workerId: Bun.randomUUIDv7() as WorkerId,
-  };
-  const job: Job = {
-    ...{ id: lease.jobId, keyId: Bun.randomUUIDv7() as KeyId, type: "convert", status: "processing" },
-    ...{ stage: "downloading", progress: 0, priority: "high", queueRank: 0, spec, metadata: {}, plan: null },
-    ...{ results: null, error: null, warnings: [], metrics: {}, manifest: null },
-    ...{ attempt: 1, failureCount: 0, crashCount: 0, leaseToken: 1, workerId: lease.workerId, logSeq: 0 },
-    ...{ runAt: now, cancelRequestedAt: null, batchId: null, retryOf: null, webhookUrl: null, webhookEvents: [] },
-    ...{
-      requestId: null,
-      traceparent: null,
-      unfit: [],
-      createdAt: now,
-      startedAt: now,
-      completedAt: null,
-      updatedAt: now,
-    },
-  };
-  return { lease, job };
 }
 
 export async function convertOnce({ config, logger, spec, signal, onReport }: OnceRequest): Promise<AttemptOutput> {
@@ -78,7 +52,11 @@ export async function convertOnce({ config, logger, spec, signal, onReport }: On
     probes: makeProbeCache(makeMemoryCache(), { capabilities: media.capabilities, limits: config.limits }),
     recorder: () => makeTerminalRecorder(onReport),
   });
-  const actor = spawnRoot(makeAttemptLogic(ports), { id: "convert", input: { claim: claimOf(spec) }, logger });
+  const actor = spawnRoot(makeAttemptLogic(ports), {
+    id: "convert",
+    input: { claim: makeLoneClaim({ spec }) },
+    logger,
+  });
   const cancel = (): void => actor.send({ type: "cancel.requested" });
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();

@@ -1,30 +1,16 @@
 /** The sandbox on this machine: what hostile media could reach if it took FFmpeg over. */
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { findHostTools } from "../../src/process/host.ts";
 import { makeProcessRunner } from "../../src/process/runner.ts";
-import { afterFile } from "../support/cleanup.ts";
+import { listenForConnections } from "../support/canary.ts";
 import { testEnv } from "../support/env.ts";
 import { testUnless } from "../support/gated.ts";
 import { makeSievedBwrap, run, runnerOf, shell, showPrograms, toRequest } from "../support/sandbox.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 
 const READ_AS_SOUND = ["-v", "error", "-nostdin", "-f", "u8", "-ar", "8000", "-ac", "1", "-i"];
-
-async function listen() {
-  let connections = 0;
-  const server = createServer((socket) => {
-    connections += 1;
-    socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  afterFile(() => void server.close());
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The canary listener has no port.");
-  return { port: address.port, connections: () => connections };
-}
 
 async function makeCanary() {
   const folder = await makeTempDir("canary");
@@ -47,7 +33,7 @@ describe("a sandboxed FFmpeg", () => {
     });
 
     testUnless("not Linux", `cannot reach a canary listener on loopback (${version})`, async () => {
-      const { port, connections } = await listen();
+      const { port, connections } = await listenForConnections();
       const request = toRequest(testEnv()[version], [...READ_AS_SOUND, `tcp://127.0.0.1:${port}`, "-f", "null", "-"]);
       expect((await run(await runnerOf("bubblewrap"), request)).exitCode).not.toBe(0);
       expect(connections()).toBe(0);

@@ -28,6 +28,20 @@ const LONG_AGO = new Date("2001-01-01T00:00:00Z");
 /** In every canary file that is text, and in no output. */
 export const CANARY_WORDS = "canary-7f3a";
 
+/** On this machine's loopback; hangs up at once. */
+export async function listenForConnections(): Promise<{ readonly port: number; connections(): number }> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  afterFile(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The canary's listener has no port.");
+  return { port: address.port, connections: () => connections };
+}
+
 export async function makeCanary(): Promise<Canary> {
   const folder = join(await makeTempDir("canary"), "secret");
   await mkdir(folder);
@@ -40,23 +54,16 @@ export async function makeCanary(): Promise<Canary> {
   await Bun.write(key, CANARY_WORDS.padEnd(16, "0").slice(0, 16));
   const files = [film, picture, text, key];
   const written = join(folder, "written");
-  let connections = 0;
-  const server = createServer((socket) => {
-    connections += 1;
-    socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  afterFile(() => void server.close());
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The canary's listener has no port.");
+  const { port, connections } = await listenForConnections();
+  let told = 0;
   const reset = async () => {
-    connections = 0;
+    told = connections();
     // Also where times of reading are kept only when they are older than those of writing.
     for (const file of files) await utimes(file, LONG_AGO, new Date());
   };
   await reset();
   const touched = async (): Promise<string[]> => {
-    const found = connections === 0 ? [] : [`${connections} connections`];
+    const found = connections() === told ? [] : [`${connections() - told} connections`];
     for (const file of files) if ((await stat(file)).atime.getTime() !== LONG_AGO.getTime()) found.push(`read ${file}`);
     if (await Bun.file(written).exists()) {
       found.push(`wrote ${written}`);
@@ -65,5 +72,5 @@ export async function makeCanary(): Promise<Canary> {
     await reset();
     return found;
   };
-  return { folder, film, picture, text, key, written, port: address.port, touched };
+  return { folder, film, picture, text, key, written, port, touched };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { makeLoneClaim } from "../../../src/jobs/lone-claim.ts";
 import type { JobOutput } from "../../../src/jobs/store.ts";
 import type { StagedObject, StorageBackend } from "../../../src/storage/port.ts";
 import { silentLogger } from "../../../test/support/silent-logger.ts";
-import { claimOf } from "../attempt.fixture.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { makeScope } from "../scope.ts";
 import { copyWithin, LeaseLost } from "./copy-within.ts";
@@ -26,7 +26,7 @@ function prepare(fillFrom: StorageBackend["fillFrom"], isHeld: () => boolean = (
       {
         ports: { storage: { backend: () => backend }, logger: silentLogger() } as unknown as AttemptPorts,
         recorder: { staged: async (objects) => recorded.push(...objects) > 0 && isHeld(), reusable: async () => [] },
-        context: { claim: claimOf({}), scope },
+        context: { claim: makeLoneClaim({}), scope },
         signal,
       },
       output,
