@@ -58,6 +58,30 @@ test("JSON that cannot be kept or walked is refused by name", async () => {
   }
 });
 
+test("an object has a thousand fields at most, wherever it is", async () => {
+  const fields = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, 1]));
+  const read = (value: unknown) => readJson(post(JSON.stringify(value)), 1_000_000);
+  await expect(read({ a: [fields(1_001)] })).rejects.toMatchObject({ kind: "request.invalid" });
+  expect((await read({ a: [fields(1_000)], b: Array.from({ length: 5_000 }, () => 1) })).bytes.length).toBeGreaterThan(
+    1,
+  );
+});
+
+test("a body that is broken off is the client's fault and not ours", async () => {
+  const broken = () =>
+    new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new Uint8Array(10));
+      },
+      pull() {
+        throw new DOMException("The connection was closed.", "AbortError");
+      },
+    });
+  for (const headers of [{}, { "content-length": "100" }]) {
+    await expect(readBody(post(broken(), headers), 1_000)).rejects.toMatchObject({ kind: "request.invalid" });
+  }
+});
+
 test("a body says that it is JSON, or nothing", async () => {
   expect((await readJson(post(new Blob(["{}"])), 100)).value).toEqual({});
   const typed = post("{}", { "content-type": "application/json; charset=utf-8" });

@@ -8,6 +8,8 @@ import { parseRequest } from "../src/validation/parse.ts";
 
 /** Deeper nesting is an attack on whoever walks the value. */
 const DEPTH_MAX = 64;
+/** No object of ours has nearly as many, and each is looked at. */
+const FIELDS_MAX = 1_000;
 
 function tooLarge(limitBytes: number): RendiffError {
   return new RendiffError({
@@ -20,12 +22,24 @@ function malformed(message: string): RendiffError {
   return new RendiffError({ kind: "request.invalid", publicMessage: message, details: [{ path: "", message }] });
 }
 
-/** The body's bytes; rejects with `request.too_large` as soon as that is known. */
+/** The client's doing: it is neither an error of ours nor one to be alarmed by. */
+const brokenOff = (cause: unknown): RendiffError =>
+  new RendiffError({ kind: "request.invalid", publicMessage: "The request's body was broken off.", cause });
+
+/** The body's bytes; rejects with `request.too_large` as soon as that is known, with `request.invalid` when it ends early. */
 export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+  try {
+    return await readBytes(request, limitBytes);
+  } catch (error) {
+    throw error instanceof RendiffError ? error : brokenOff(error);
+  }
+}
+
+async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? Number.NaN);
   if (declared > limitBytes) throw tooLarge(limitBytes);
   // The server lets no more through than was declared, and reading at once is four times as fast as by chunks.
-  if (declared >= 0) return request.bytes();
+  if (declared >= 0) return await request.bytes();
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -54,7 +68,11 @@ function requireStorable(value: unknown, depth: number): void {
     if (!isStorableText(value)) throw malformed("The request's body holds text with a NUL or half of a character.");
   } else if (typeof value === "object" && value !== null) {
     if (depth >= DEPTH_MAX) throw malformed(`The request's body is nested deeper than ${DEPTH_MAX} levels.`);
-    for (const [name, item] of Object.entries(value)) {
+    const entries = Object.entries(value);
+    if (!Array.isArray(value) && entries.length > FIELDS_MAX) {
+      throw malformed(`The request's body holds an object with more than ${FIELDS_MAX} fields.`);
+    }
+    for (const [name, item] of entries) {
       requireStorable(name, depth + 1);
       requireStorable(item, depth + 1);
     }

@@ -7,7 +7,7 @@ import { type ErrorDetail, RendiffError } from "../errors.ts";
 import { nearestName } from "./nearest.ts";
 
 /** More would help nobody and could be made large on purpose. */
-const DETAILS_MAX = 20;
+export const DETAILS_MAX = 20;
 const SHOWN_NAME_LENGTH = 60;
 
 type Issue = z.core.$ZodIssue;
@@ -62,7 +62,8 @@ export function unknownField(path: readonly PropertyKey[], name: string, known: 
 function toDetails(schema: z.ZodType, issue: Issue): ErrorDetail[] {
   if (issue.code === "unrecognized_keys") {
     const known = knownNames(schema, issue.path);
-    return issue.keys.map((name) => unknownField(issue.path, name, known));
+    // Looking for the nearest name takes time, and a body may have a hundred thousand unknown ones.
+    return issue.keys.slice(0, DETAILS_MAX).map((name) => unknownField(issue.path, name, known));
   }
   return [{ path: formatPath(issue.path), message: issue.message }];
 }

@@ -128,6 +128,15 @@ test("a declared length that is too large is refused before the body comes", asy
   expect(await raw(`${head}Content-Length: 900000\r\n\r\n`)).toStartWith("HTTP/1.1 413");
 });
 
+test("a client that leaves in the middle of its body is no failure of ours", async () => {
+  const [finished, lines] = [http.finished.length, http.log.length];
+  const head = `POST /api/v1/convert HTTP/1.1\r\nhost: x\r\nx-api-key: ${key}\r\ncontent-length: 1000\r\n\r\n{`;
+  const socket = connect(server.port, "127.0.0.1", () => socket.write(head, () => socket.destroy()));
+  await until(() => http.finished.length > finished);
+  expect(http.finished.slice(finished)).toEqual([expect.objectContaining({ route: "convert.create", status: 400 })]);
+  expect(http.log.slice(lines).filter(({ level }) => level !== "debug")).toEqual([]);
+});
+
 test("a second server on the same port is refused", () => {
   expect(() => listen(http.app, { host: "127.0.0.1", port: server.port })).toThrow();
 });

@@ -17,6 +17,13 @@ describe("parseOperations", () => {
     expect(one({ type: "trim", params: { start: 62.5 }, duration: "3" })).toEqual(beside);
   });
 
+  test("looks for no more mistakes than it shows, however many there are", () => {
+    const unknown = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`f${index}`, 1]));
+    const many = Array.from({ length: 1_000 }, () => ({ type: "trim", start: 1, ...unknown }));
+    expect(refusal(...many).details).toHaveLength(20);
+    expect(refusal(...Array.from({ length: 1_000 }, () => ({ type: "nonsense" }))).details).toHaveLength(20);
+  });
+
   test("names the place under params where the mistake is", () => {
     expect(refusal({ type: "transcode", params: { crf: "low" } }).details).toEqual([
       { path: "operations[0].params.crf", message: "must be a number" },

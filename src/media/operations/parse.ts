@@ -7,7 +7,7 @@
 import type { z } from "zod";
 import { type ErrorDetail, RendiffError } from "../../errors.ts";
 import { nearestName } from "../../validation/nearest.ts";
-import { formatPath, invalidRequest, quoteForMessage, unknownField } from "../../validation/parse.ts";
+import { DETAILS_MAX, formatPath, invalidRequest, quoteForMessage, unknownField } from "../../validation/parse.ts";
 import { type Analyze, analyzeSchema } from "./analyze.schema.ts";
 import { type Audio, audioSchema } from "./audio.schema.ts";
 import { type Concat, concatSchema } from "./concat.schema.ts";
@@ -157,7 +157,7 @@ function parseOne(value: unknown, index: number, found: Found): Operation | null
       found.invalid.push({ path: formatPath(full(issue.path)), message: issue.message });
       continue;
     }
-    for (const name of issue.keys) {
+    for (const name of issue.keys.slice(0, DETAILS_MAX)) {
       const [head, ...rest] = full([name]).slice(0, -1);
       found.invalid.push(unknownField([head ?? "operations", ...rest], name, known));
     }
@@ -168,7 +168,13 @@ function parseOne(value: unknown, index: number, found: Found): Operation | null
 /** Parses without throwing. `unsupported` only when nothing else is wrong. */
 export function tryParseOperations(input: readonly unknown[]): ParsedOperations {
   const found: Found = { invalid: [], unsupported: [] };
-  const operations = input.flatMap((value, index) => parseOne(value, index, found) ?? []);
+  const operations: Operation[] = [];
+  for (const [index, value] of input.entries()) {
+    const operation = parseOne(value, index, found);
+    if (operation !== null) operations.push(operation);
+    // No more would be shown.
+    if (found.invalid.length >= DETAILS_MAX) break;
+  }
   if (found.invalid.length > 0)
     return { ok: false, kind: "request.invalid", details: [...found.invalid, ...found.unsupported] };
   if (found.unsupported.length > 0) return { ok: false, kind: "request.unsupported", details: found.unsupported };
