@@ -8,6 +8,7 @@ export interface Figures {
   readonly slotsInUse: number;
   readonly jobsCompleted: number;
   readonly jobsFailed: number;
+  /** Those apart that only ask how the service is. */
   readonly requests: number;
   /** Answered with 5xx. */
   readonly requestsFailed: number;
@@ -19,6 +20,8 @@ export interface CountedMetrics extends Metrics {
   /** Counts begin anew; slots in use are what they are. */
   takeFigures(): Figures;
 }
+
+const ASKS_HOW_IT_IS = /^(health|metrics)/;
 
 export function withFigures(metrics: Metrics): CountedMetrics {
   const begin = () => ({ jobsCompleted: 0, jobsFailed: 0, requests: 0, requestsFailed: 0, speeds: 0, programs: 0 });
@@ -32,9 +35,11 @@ export function withFigures(metrics: Metrics): CountedMetrics {
       metrics.jobFinished(event);
     },
     requestFinished(event) {
+      metrics.requestFinished(event);
+      // As for the service levels: a health check that answers 503 does its work.
+      if (ASKS_HOW_IT_IS.test(event.route)) return;
       counts.requests += 1;
       if (event.status >= 500) counts.requestsFailed += 1;
-      metrics.requestFinished(event);
     },
     ffmpegFinished(event) {
       counts.speeds += event.speedRatio;

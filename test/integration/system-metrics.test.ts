@@ -25,6 +25,7 @@ for (const engine of ENGINES) {
     metrics.ffmpegFinished({ speedRatio: 1 });
     metrics.ffmpegFinished({ speedRatio: 4 });
     for (const status of [200, 404, 503]) metrics.requestFinished({ method: "GET", route: "a", status, seconds: 1 });
+    metrics.requestFinished({ method: "GET", route: "health.ready", status: 503, seconds: 1 });
     await record(first, 2);
     await record(second, 3);
     expect(await readHistory(sql, 1)).toEqual([
