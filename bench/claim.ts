@@ -15,6 +15,7 @@ import type { Claim } from "./lib/verdict.ts";
 
 const SHORT = 100;
 const CLAIMS_A_ROUND = 250;
+const FILL_AT_ONCE = 50_000;
 
 /** How long a transaction has been open when claims are measured beside it, and how many there are meanwhile. */
 const HELD_MS = 5_000;
@@ -42,16 +43,18 @@ async function makeQueue(serverUrl: string, name: string, length: number, finish
     new Uint8Array(32),
   ]);
   const spec = { inputs: ["local://in.mp4"], output: "local://out.mp4", operations: [], options: {} };
-  await sql.query(
-    `INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec)
-     SELECT gen_random_uuid(), $1, 'convert', 'queued', 1, n, $2::jsonb FROM generate_series(1, $3::integer) n`,
-    [keyId, json(spec), length],
-  );
-  await sql.query(
-    `INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, completed_at)
-     SELECT gen_random_uuid(), $1, 'convert', 'completed', 1, n, $2::jsonb, now() FROM generate_series(1, $3::integer) n`,
-    [keyId, json(spec), finished],
-  );
+  const fill = async (status: "queued" | "completed", count: number): Promise<void> => {
+    for (let from = 1; from <= count; from += FILL_AT_ONCE) {
+      await sql.query(
+        `INSERT INTO jobs (id, key_id, type, status, priority, queue_rank, spec, completed_at)
+         SELECT gen_random_uuid(), $1, 'convert', $2::text, 1, n, $3::jsonb, CASE WHEN $2 = 'completed' THEN now() END
+         FROM generate_series($4::integer, $5::integer) n`,
+        [keyId, status, json(spec), from, Math.min(count, from + FILL_AT_ONCE - 1)],
+      );
+    }
+  };
+  await fill("queued", length);
+  await fill("completed", finished);
   await sql.query("VACUUM ANALYZE jobs");
   const workerId = Bun.randomUUIDv7() as WorkerId;
   await registerWorker(sql, {

@@ -25,7 +25,7 @@ const JOBS = 500;
 const PROCESSES = 2;
 /** FFmpeg reports twice a second. */
 const REPORTS_A_SECOND = 2;
-const STEP_MS = 20;
+const STEP_MS = 4;
 const BURSTS = 20;
 const SETTLE_MS = 3_000;
 const PROGRESS_TTL_MS = 60_000;

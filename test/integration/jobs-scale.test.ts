@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { Sql, SqlRunner } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
-import { type JobPageRequest, listJobs } from "../../src/jobs/list.ts";
+import { type JobPageRequest, listJobs, TOTAL_MAX } from "../../src/jobs/list.ts";
 import type { KeyId, WorkerId } from "../../src/jobs/types.ts";
 import { insertKey, makeWorker, openTestDatabase } from "../faults/protocol-harness.ts";
 import { testEnv } from "../support/env.ts";
@@ -15,7 +15,8 @@ const OTHER_KEYS = 100;
 /** The oldest is a year old. */
 const APART_SECONDS = (365 * 86_400) / JOBS;
 const TIMES = 20;
-const LIST_MS_MAX = 150;
+/** Of the busiest machine; one that reads all of a million takes seconds there. */
+const LIST_MS_MAX = 500;
 const CLAIM_MS_MAX = 20;
 const FILL_AT_ONCE = 20_000;
 const FILL_MS = 1_200_000;
@@ -85,7 +86,8 @@ describe(`${JOBS} jobs`, () => {
       plans.push(rows.map((row) => row["QUERY PLAN"]).join("\n"));
     }
     // Counting ends at ten thousand, which any way is quick where every other row is one of them.
-    expect(plans[found.total > JOBS / 4 ? 1 : 0]).not.toContain("Seq Scan on jobs");
+    const countIsShort = found.total >= Math.min(TOTAL_MAX, JOBS / 4);
+    expect(countIsShort ? "" : plans[0]).not.toContain("Seq Scan on jobs");
     expect(plans[1]).not.toContain("Seq Scan on jobs");
     const tookMs: number[] = [];
     for (let time = 0; time < TIMES; time++) {
