@@ -1,7 +1,7 @@
 /** What of a conversion is run for an estimate: the plan itself, over a part of the film. */
 import type { CompileRequest } from "../compile.ts";
 import { compile } from "../compile.ts";
-import type { Operation } from "../operations/parse.ts";
+import { type Operation, parseOperations } from "../operations/parse.ts";
 import { streamOf } from "../streaming/check-stream.ts";
 import type { Plan } from "../types.ts";
 import { unsupportedPlan } from "./refuse.ts";
@@ -35,8 +35,18 @@ function gopOf({ operations, inputs }: CompileRequest, { outputs }: Plan): numbe
   return fps === null || fps <= 0 ? null : frames / fps;
 }
 
-const copiesStreams = ({ steps }: Plan): boolean =>
-  steps.some(({ args }) => args.some((arg, n) => arg === "copy" && /^-c:[va]:0$/.test(String(args[n - 1]))));
+/** What the streams of a kind are made with, `copy` among it. */
+const codecsOf = ({ steps }: Plan, kind: "v" | "a"): string[] =>
+  steps.flatMap(({ args }) =>
+    args.flatMap((arg, n) => (new RegExp(`^-c:${kind}:\\d+$`).test(String(arg)) ? String(args[n + 1]) : [])),
+  );
+
+/** By itself a part would cut copied sound to the sample and encode it, which the whole does not. */
+function withSoundCopied(operations: readonly Operation[]): readonly Operation[] {
+  const asked = operations.some(({ type }) => type === "transcode");
+  const all = asked ? operations : [...operations, ...parseOperations([{ type: "transcode" }])];
+  return all.map((one) => (one.type === "transcode" ? { ...one, audio_codec: "copy" } : one));
+}
 
 /** Throws what `compile` throws, and `plan.unsupported` for what no part can stand for. */
 export function estimable(request: CompileRequest): Estimable {
@@ -51,11 +61,16 @@ export function estimable(request: CompileRequest): Estimable {
   // A job of further files alone is estimated as it is.
   const counted = sides.length === operations.length ? operations : films;
   const whole = compile({ ...request, operations: counted });
-  const copies = copiesStreams(whole);
+  const [pictures, sounds] = [codecsOf(whole, "v"), codecsOf(whole, "a")];
+  const encodesPicture = pictures.length > 0 && !pictures.includes("copy");
+  const copies = !encodesPicture && [...pictures, ...sounds].includes("copy");
+  const copiesSound = encodesPicture && sounds.length > 0 && sounds.every((one) => one === "copy");
   const expected = whole.outputs[0]?.expect.durationSeconds ?? null;
   const part = (start: number, duration: number): Plan => {
-    const trim: Operation = { type: "trim", start: copies ? 0 : start, duration, mode: copies ? "fast" : "exact" };
-    return compile({ ...request, operations: [...counted, trim] });
+    // A picture that is encoded is cut exactly either way.
+    const mode = copies || copiesSound ? "fast" : "exact";
+    const trim: Operation = { type: "trim", start: copies ? 0 : start, duration, mode };
+    return compile({ ...request, operations: [...(copiesSound ? withSoundCopied(counted) : counted), trim] });
   };
   const left = sides.length > 0 && counted !== operations;
   return {
