@@ -35,6 +35,11 @@ test("the rules and the app's routes are the same", () => {
   expect(new Set(ROUTES.map(({ id }) => id)).size).toBe(ROUTES.length);
 });
 
+test("every call that makes something takes an Idempotency-Key, but for tokens, which are not kept", () => {
+  const makes = ROUTES.filter(({ method, answers }) => method === "POST" && 201 in answers);
+  expect(makes.filter(({ idempotent }) => idempotent !== true).map(nameOf)).toEqual(["POST /tokens"]);
+});
+
 test("only a short list needs no key", () => {
   const open = ROUTES.filter(({ access }) => access === "public").map(nameOf);
   expect(open.sort()).toEqual(PUBLIC.sort());
@@ -135,12 +140,25 @@ test("metrics are for the networks that may scrape, whole services for those tha
   const config = testConfig();
   const proxied = { ...config.http, trustedProxies: ["127.0.0.0/8"] };
   const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
-  const listed = makeTestHttp({ sql, root, config: { ...config, http: { ...proxied, ipAllowList: ["10.0.0.0/8"] } } });
+  const listed = makeTestHttp({
+    sql,
+    root,
+    config: { ...config, http: { ...proxied, ipAllowList: ["10.0.0.0/8", "192.0.2.7/32", "2001:db8:1::/48"] } },
+  });
   const open = makeTestHttp({ sql, root, config: { ...config, http: proxied } });
   expect((await open.call("GET", "/metrics", from("127.0.0.1"))).status).toBe(200);
   expect((await open.call("GET", "/metrics", from("203.0.113.9"))).status).toBe(403);
   expect((await listed.call("GET", "/health", from("203.0.113.9"))).status).toBe(403);
-  expect((await listed.call("GET", "/health", from("10.1.2.3"))).status).toBe(200);
+  for (const [address, status] of [
+    ["10.1.2.3", 200],
+    ["::ffff:10.1.2.3", 200],
+    ["192.0.2.7", 200],
+    ["192.0.2.8", 403],
+    ["2001:db8:1:ffff::1", 200],
+    ["2001:db8:2::1", 403],
+  ] as const) {
+    expect([address, (await listed.call("GET", "/health", from(address))).status]).toEqual([address, status]);
+  }
   await listed.app.close();
   await open.app.close();
 });
