@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { open } from "node:fs/promises";
 import { ListPartsCommand, S3Client } from "@aws-sdk/client-s3";
 import { BlobServiceClient } from "@azure/storage-blob";
+import { Storage } from "@google-cloud/storage";
 import { openAzureBackend } from "../../src/storage/azure/azure-backend.ts";
+import { openGcsBackend } from "../../src/storage/gcs/gcs-backend.ts";
+import { compose, removeParts } from "../../src/storage/gcs/parts.ts";
 import type { AheadOptions, StagedObject, StorageBackend } from "../../src/storage/port.ts";
 import { openS3Backend } from "../../src/storage/s3/s3-backend.ts";
 import { makeFile, newOwner, someBytes } from "../contract/storage-subject.ts";
@@ -105,9 +108,32 @@ async function azurite(): Promise<Subject> {
   };
 }
 
+async function fakeGcs(): Promise<Subject> {
+  const { url } = await startStore("fake-gcs");
+  const proxy = await startFaultyProxy(url);
+  const name = `ahead-${process.pid}`;
+  const direct = new Storage({ apiEndpoint: url, projectId: "test", useAuthWithCustomEndpoint: false });
+  await direct.createBucket(name);
+  const place = { bucket: name, prefix: "", readable: true, writable: true };
+  return {
+    backend: await openGcsBackend({
+      ...{ name: "gcs", endpoint: proxy.url, keyFilename: null, conditionalWrites: false, ...place },
+    }),
+    proxy,
+    numberOf({ method, url: path }) {
+      const object = method === "POST" ? new URL(path, url).searchParams.get("name") : null;
+      return Number(/\.part-(\d+)$/.exec(object ?? "")?.[1] ?? 0);
+    },
+    async leftParts({ handle }) {
+      return (await direct.bucket(name).getFiles({ prefix: handle }))[0].length;
+    },
+  };
+}
+
 describe.each([
   ["minio", minio],
   ["azurite", azurite],
+  ["fake-gcs", fakeGcs],
 ] as const)("what is sent ahead (%s)", (_, open) => {
   let subject: Subject;
   let workDir: string;
@@ -218,4 +244,16 @@ test("nothing is sent ahead where a part cannot be sent again", async () => {
   const { backend } = await s3Subject("rclone");
   expect(backend.sendAhead).toBeUndefined();
   await backend.close();
+});
+
+test("more parts than Google composes at once become one object all the same, and none of them stays", async () => {
+  const { url } = await startStore("fake-gcs");
+  const storage = new Storage({ apiEndpoint: url, projectId: "test", useAuthWithCustomEndpoint: false });
+  const [bucket] = await storage.createBucket(`compose-${process.pid}`);
+  const names = Array.from({ length: 11 }, (_, number) => `a.part-${String(number).padStart(5, "0")}`);
+  for (const name of names) await bucket.file(name).save(`${name}\n`, { resumable: false });
+  const whole = await compose(bucket, names, "a", 3);
+  expect((await whole.download())[0].toString()).toBe(names.map((name) => `${name}\n`).join(""));
+  expect(await removeParts(bucket, "a")).toBe(true);
+  expect((await bucket.getFiles())[0].map(({ name }) => name)).toEqual(["a"]);
 });

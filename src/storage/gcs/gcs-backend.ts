@@ -2,11 +2,12 @@
 import { pipeline } from "node:stream/promises";
 import type { Bucket, File, FileMetadata, Storage } from "@google-cloud/storage";
 import { openSource } from "../local/transfer.ts";
-import type { PresignOptions, StorageBackend } from "../port.ts";
+import type { AheadOptions, PresignOptions, SentAhead, StorageBackend } from "../port.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { corrupt, type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
 import { wholeOf } from "../remote/read.ts";
+import { putInParts, removeParts, sendPartsAhead } from "./parts.ts";
 
 export interface GcsOptions {
   readonly name: string;
@@ -99,6 +100,18 @@ class GcsStore implements CopyStore {
   }
 
   async put(place: Place, filePath: string, options: PutOptions): Promise<StoredBytes> {
+    const { ahead } = options;
+    if (ahead === undefined || ahead.sums.size === 0) return await this.#putWhole(place, filePath, options);
+    const stored = await putInParts(this.#bucket(place), place.object, filePath, { ...options, ahead });
+    const [metadata] = await this.#file(place).getMetadata();
+    return { ...stored, identity: statOf(metadata).identity };
+  }
+
+  sendAhead(place: Place, filePath: string, options: AheadOptions): Promise<SentAhead> {
+    return sendPartsAhead(this.#bucket(place), place.object, filePath, options);
+  }
+
+  async #putWhole(place: Place, filePath: string, options: PutOptions): Promise<StoredBytes> {
     const handle = await openSource(filePath);
     try {
       const { size } = await handle.stat();
@@ -147,7 +160,9 @@ class GcsStore implements CopyStore {
 
   async remove(place: Place, identity: string | null): Promise<boolean> {
     const options = identity === null ? {} : { ifGenerationMatch: identity };
-    return (await orOn(DIALECT, [404, 412], null, this.#file(place).delete(options))) !== null;
+    const removed = (await orOn(DIALECT, [404, 412], null, this.#file(place).delete(options))) !== null;
+    if (identity !== null) return removed;
+    return (await removeParts(this.#bucket(place), place.object)) || removed;
   }
 
   async list({ bucket, object }: Place, limit: number, after: string | null) {
