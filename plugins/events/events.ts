@@ -19,9 +19,12 @@ import { type SseSource, sseBody, toSseText } from "./sse.ts";
 /** Streams and sockets of all clients together; beyond it a client is asked to come back. */
 const CONNECTIONS_MAX = 10_000;
 /** Of one key, which must not be able to keep all others out. */
-const CONNECTIONS_OF_KEY_MAX = CONNECTIONS_MAX / 2;
+const CONNECTIONS_OF_KEY_MAX = 7_500;
 
-export function requireRoom({ connections }: HttpContext, { keyId }: Pick<Principal, "keyId">): void {
+export function requireRoom(
+  { connections }: Pick<HttpContext, "connections">,
+  { keyId }: Pick<Principal, "keyId">,
+): void {
   if (connections.size < CONNECTIONS_MAX && connections.sizeOf(keyId) < CONNECTIONS_OF_KEY_MAX) return;
   throw new RendiffError({
     kind: "service.unavailable",
