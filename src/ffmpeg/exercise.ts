@@ -1,4 +1,4 @@
-/** Runs tries: many in one process, and one by one only when that failed. */
+/** Runs tries: several in one process, and one by one only where that failed. */
 import { toEvidence } from "../media/diagnose.ts";
 import type { Ability } from "../media/types.ts";
 import type { ProcessRunner } from "../process/port.ts";
@@ -7,6 +7,9 @@ import { runTool } from "./run-tool.ts";
 
 const TIMEOUT_MS = 60_000;
 const AT_ONCE = 2;
+/** With sixty outputs and their hundred threads FFmpeg 9 now and then waits for itself for ever. */
+const TOGETHER_MAX = 8;
+const TOGETHER_TIMEOUT_MS = 10_000;
 const FILE_BYTES_MAX = 100_000_000;
 
 export interface Bench {
@@ -29,6 +32,7 @@ function reasonOf(stderr: string, workDir: string): string {
 
 /** Null when all went well, otherwise why not. */
 async function runTries(bench: Bench, head: readonly string[], tries: readonly Try[]): Promise<string | null> {
+  const timeoutMs = tries.length > 1 ? TOGETHER_TIMEOUT_MS : TIMEOUT_MS;
   const { exit, timedOut } = await runTool({
     runner: bench.runner,
     program: bench.ffmpegPath,
@@ -40,9 +44,9 @@ async function runTries(bench: Bench, head: readonly string[], tries: readonly T
     workDir: bench.workDir,
     devices: bench.devices ?? [],
     limits: { addressSpaceBytes: null, fileBytes: FILE_BYTES_MAX, cpuSeconds: 120, openFiles: 1024 },
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
   });
-  if (timedOut) return `it did not end within ${TIMEOUT_MS / 1000} seconds`;
+  if (timedOut) return `it did not end within ${timeoutMs / 1000} seconds`;
   return exit.exitCode === 0 ? null : reasonOf(exit.stderrTail, bench.workDir);
 }
 
@@ -57,6 +61,12 @@ async function mapBounded<In, Out>(items: readonly In[], work: (item: In) => Pro
   return [...results.entries()].sort(([a], [b]) => a - b).map(([, result]) => result);
 }
 
+async function mapInTurn<In, Out>(items: readonly In[], work: (item: In) => Promise<Out>): Promise<Out[]> {
+  const results: Out[] = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}
+
 export type Abilities = Record<string, Ability>;
 
 /** Each try's ability by its name. `listed` are the names this FFmpeg knows: the others fail without a process. */
@@ -69,10 +79,16 @@ export async function exercise(
   const abilities: Abilities = {};
   const present = tries.filter((one) => listed.has(one.name));
   for (const { name } of tries) abilities[name] = { ok: false, reason: `this FFmpeg was built without ${name}` };
-  if (present.length === 0) return abilities;
-  const together = present.length > 1 ? await runTries(bench, head, present) : "alone";
-  const outcomes =
-    together === null ? present.map(() => null) : await mapBounded(present, (one) => runTries(bench, head, [one]));
+  const groups = Array.from({ length: Math.ceil(present.length / TOGETHER_MAX) }, (_, index) =>
+    present.slice(index * TOGETHER_MAX, (index + 1) * TOGETHER_MAX),
+  );
+  const outcomes = (
+    await mapBounded(groups, async (group): Promise<(string | null)[]> => {
+      const together = await runTries(bench, head, group);
+      if (together === null || group.length === 1) return group.map(() => together);
+      return await mapInTurn(group, (one) => runTries(bench, head, [one]));
+    })
+  ).flat();
   for (const [index, { name }] of present.entries()) {
     const reason = outcomes[index] ?? null;
     abilities[name] = reason === null ? OK : { ok: false, reason };
