@@ -145,6 +145,21 @@ describe("an attempt", () => {
     expect(await work()).toEqual([]);
   });
 
+  test("its processors are free before its end is told: who sends the next job then means it to have them all", async () => {
+    const processors = makeProcessors(8, "auto");
+    const next: number[] = [];
+    const terminal = makeTerminalRecorder(() => {});
+    const complete: Recorder["complete"] = async (...args) => {
+      const one = processors.enter("normal");
+      next.push(processors.threadsFor("normal"));
+      one.release();
+      return terminal.complete(...args);
+    };
+    const { run } = await prepare({ ports: { processors }, recorder: { complete } });
+    expect(await run()).toMatchObject({ outcome: "completed" });
+    expect(next).toEqual([8]);
+  });
+
   test("an input that is known is not probed again, one that was replaced is", async () => {
     const asked: string[] = [];
     const known = new Set<string>();

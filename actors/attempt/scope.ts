@@ -12,6 +12,8 @@ export interface AttemptScope {
   workDir: string | null;
   readonly running: Set<Promise<unknown>>;
   readonly reservations: Reservation[];
+  /** Its share of the processors, from `downloading` on until nothing of it needs one. */
+  processors: Reservation | null;
   /** Staged by this attempt and not named by a manifest. */
   staged: readonly StagedObject[];
   /** Aborted when the attempt ends without its outputs: transfers go on from stage to stage, and end by this. */
@@ -24,6 +26,7 @@ export const makeScope = (): AttemptScope => ({
   workDir: null,
   running: new Set(),
   reservations: [],
+  processors: null,
   staged: [],
   unwanted: new AbortController(),
   ended: false,
@@ -42,7 +45,13 @@ export async function settled(scope: AttemptScope): Promise<void> {
   while (scope.running.size > 0) await Promise.allSettled([...scope.running]);
 }
 
+export function releaseProcessors(scope: AttemptScope): void {
+  scope.processors?.release();
+  scope.processors = null;
+}
+
 export function releaseReservations(scope: AttemptScope): void {
+  releaseProcessors(scope);
   for (const reservation of scope.reservations.splice(0)) reservation.release();
 }
 

@@ -40,7 +40,7 @@ export async function download(
   signal: AbortSignal,
 ): Promise<Held<readonly PreparedInput[]>> {
   const { inputs } = runnableOf(claim.job, ports.storage);
-  scope.reservations.push(ports.processors.enter(claim.job.priority));
+  scope.processors = ports.processors.enter(claim.job.priority);
   // What waits for a disk or a store waits together.
   const creating = ports.workFolders.create(claim.lease);
   const looking = fewAtOnce(inputs, LOOKS_AT_ONCE, (ref) => lookAt(ports, ref, signal));

@@ -8,6 +8,7 @@ import type { PublishedOutput, PublishManifest, PublishStep } from "../../../src
 import type { AttemptContext, PublishOutcome } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import type { Recorder } from "../recorder.ts";
+import { releaseProcessors } from "../scope.ts";
 import { cleanLocal } from "./clean-up.ts";
 
 type StepResult = { readonly published: PublishedOutput } | { readonly problem: RendiffError };
@@ -19,6 +20,8 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<PublishOutcome> {
   const manifest = context.manifest as PublishManifest;
+  // Before the end is told: who waits for it to send the next job means that job to have the whole machine.
+  releaseProcessors(context.scope);
   recorder.progress({ stage: "publishing", progress: 99, fps: null, speed: null, etaSeconds: null });
   const results: StepResult[] = [];
   // In order: playlists and manifests come last.
