@@ -31,7 +31,7 @@ export const LOCAL_PRINCIPAL: Principal = {
 
 export interface BootstrapConfig {
   readonly keys: { readonly enabled: boolean; readonly adminKeys: readonly string[] };
-  readonly process: { readonly dataDir: string };
+  readonly process: { readonly dataDir: string; readonly role: "api" | "worker" | "combined" };
 }
 
 export interface BootstrapResult {
@@ -42,8 +42,12 @@ export interface BootstrapResult {
 const HAS_ADMIN = `SELECT EXISTS (SELECT FROM api_keys
   WHERE role = 'admin' AND name <> 'local' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS found`;
 
-/** Idempotent; every start calls it after the migrations. */
+/**
+ * Idempotent; every start calls it after the migrations. A worker has no part in it: it is not given the operator's keys, whose
+ * absence would revoke them, and a key that it made would lie where nobody looks for it.
+ */
 export async function ensureBootstrap(sql: Sql, config: BootstrapConfig): Promise<BootstrapResult> {
+  if (config.process.role === "worker") return { adminKeyPath: null };
   if (!config.keys.enabled) {
     await ensureLocalKey(sql);
     return { adminKeyPath: null };

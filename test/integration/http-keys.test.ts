@@ -14,8 +14,8 @@ import { fakeCoordination, makeTestHttp } from "./http-harness.ts";
 
 describe.each([...ENGINES])("first keys on %s", async (engine) => {
   const { sql } = await openTestDatabase(engine);
-  const bootstrap = (dataDir: string, adminKeys: string[] = [], enabled = true) =>
-    ensureBootstrap(sql, { keys: { enabled, adminKeys }, process: { dataDir } });
+  const bootstrap = (dataDir: string, adminKeys: string[] = [], enabled = true, role: "api" | "worker" = "api") =>
+    ensureBootstrap(sql, { keys: { enabled, adminKeys }, process: { dataDir, role } });
   const roleOf = async (key: string) => (await findByDigest(sql, sha256(key)))?.role ?? null;
 
   test("the first start makes one key, keeps only its digest, and writes it where only the operator reads", async () => {
@@ -52,6 +52,19 @@ describe.each([...ENGINES])("first keys on %s", async (engine) => {
     await bootstrap(dataDir, [one, two]);
     expect(await roleOf(one)).toBe("admin");
     expect(await Bun.file(join(dataDir, "admin-key")).exists()).toBe(false);
+  });
+
+  test("a worker makes no key where nobody looks for it, and does not revoke those that it is not given", async () => {
+    const given = "a given admin key 3";
+    await bootstrap(await makeTempDir("keys"), [given]);
+    await bootstrap(await makeTempDir("keys"), [], true, "worker");
+    expect(await roleOf(given)).toBe("admin");
+    await sql.query("UPDATE api_keys SET revoked_at = now()");
+    const workers = await makeTempDir("keys");
+    expect(await bootstrap(workers, [], true, "worker")).toEqual({ adminKeyPath: null });
+    expect(await Bun.file(join(workers, "admin-key")).exists()).toBe(false);
+    const { adminKeyPath } = await bootstrap(await makeTempDir("keys"));
+    expect(adminKeyPath).not.toBe(null);
   });
 
   test("with keys off there is a local owner of jobs that no key opens", async () => {
