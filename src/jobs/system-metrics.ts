@@ -3,18 +3,13 @@
  * administrator can look back at without a Prometheus; a replica that was away simply has none.
  */
 import type { SqlRunner } from "../database/sql.ts";
+import type { Figures } from "../telemetry/figures.ts";
 import type { FleetGauges } from "./gauges.ts";
 import type { Priority } from "./types.ts";
 
 /** What a replica did since its last sample; slots are what it has and uses now. */
-export interface ReplicaFigures {
+export interface ReplicaFigures extends Figures {
   readonly slots: number;
-  readonly slotsInUse: number;
-  readonly jobsCompleted: number;
-  readonly jobsFailed: number;
-  readonly requests: number;
-  readonly requestsFailed: number;
-  readonly ffmpegSpeedRatio: number | null;
 }
 
 export interface SystemSample extends ReplicaFigures {

@@ -6,6 +6,14 @@ import { isAlive, listProcesses, untilDead } from "../support/processes.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { until } from "../support/until.ts";
 
+/** It lives on, and is ended as what was left in `folder`. */
+async function expectStray(pid: number, folder: string): Promise<void> {
+  expect(isAlive(pid)).toBe(true);
+  expect(await killStrays(`${folder}-other`)).toEqual([]);
+  expect(await killStrays(folder)).toEqual([pid]);
+  await untilDead(pid);
+}
+
 test("ends the inner process whose bubblewrap died before it was set up, and no other", async () => {
   const folder = await makeTempDir("strays");
   const pipe = join(folder, "pipe");
@@ -24,10 +32,7 @@ test("ends the inner process whose bubblewrap died before it was set up, and no 
     expect(await killStrays(folder)).toEqual([]);
     outer.kill("SIGKILL");
     await outer.exited;
-    expect(isAlive(inner.pid)).toBe(true);
-    expect(await killStrays(`${folder}-other`)).toEqual([]);
-    expect(await killStrays(folder)).toEqual([inner.pid]);
-    await untilDead(inner.pid);
+    await expectStray(inner.pid, folder);
   } finally {
     outer.kill("SIGKILL");
     await killStrays(folder);
@@ -54,10 +59,7 @@ test("ends the program whose bubblewrap died before the program was bound to it,
     outer.kill("SIGKILL");
     await outer.exited;
     await rm(workDir, { recursive: true });
-    expect(isAlive(inner.pid)).toBe(true);
-    expect(await killStrays(`${folder}-other`)).toEqual([]);
-    expect(await killStrays(folder)).toEqual([inner.pid]);
-    await untilDead(inner.pid);
+    await expectStray(inner.pid, folder);
   } finally {
     outer.kill("SIGKILL");
     await killStrays(folder);

@@ -37,31 +37,31 @@ function findTraefik(): string {
   return program;
 }
 
-export async function startTraefik(validDays: number): Promise<Traefik> {
+/** With what `folder/dynamic.yml` says; until the file's tests have ended. */
+async function serveTraefik(folder: string, entrances: (port: number) => string[]): Promise<TestServer> {
   const program = findTraefik();
-  const folder = await makeTempDir("traefik");
-  makeCertificate(folder, validDays);
-  const files = { certFile: join(folder, "cert.pem"), keyFile: join(folder, "key.pem") };
-  await Bun.write(join(folder, "dynamic.yml"), JSON.stringify({ tls: { certificates: [files] } }));
-  const server: TestServer = await serve({
+  const always = ["--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO"];
+  const provider = `--providers.file.filename=${join(folder, "dynamic.yml")}`;
+  const server = await serve({
     name: "Traefik",
-    argv: (port) =>
-      wrapped(
-        [
-          ...[program, `--entrypoints.traefik.address=127.0.0.1:${port}`, "--metrics.prometheus=true"],
-          ...[
-            "--entrypoints.websecure.address=127.0.0.1:0",
-            `--providers.file.filename=${join(folder, "dynamic.yml")}`,
-          ],
-          ...["--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO"],
-        ],
-        false,
-      ),
+    argv: (port) => wrapped([program, ...entrances(port), provider, ...always], false),
     url: (port) => `http://127.0.0.1:${port}`,
     readyLine: "Starting provider *file.Provider",
     stopSignal: "SIGTERM",
   });
   afterFile(() => server.stop());
+  return server;
+}
+
+export async function startTraefik(validDays: number): Promise<Traefik> {
+  const folder = await makeTempDir("traefik");
+  makeCertificate(folder, validDays);
+  const files = { certFile: join(folder, "cert.pem"), keyFile: join(folder, "key.pem") };
+  await Bun.write(join(folder, "dynamic.yml"), JSON.stringify({ tls: { certificates: [files] } }));
+  const server = await serveTraefik(folder, (port) => [
+    ...[`--entrypoints.traefik.address=127.0.0.1:${port}`, "--metrics.prometheus=true"],
+    "--entrypoints.websecure.address=127.0.0.1:0",
+  ]);
   return {
     address: new URL(server.url).host,
     async renew(days) {
@@ -74,7 +74,6 @@ export async function startTraefik(validDays: number): Promise<Traefik> {
 
 /** What `deploy/traefik/dynamic.yml` does, with these in the place of its replicas. Resolves to where it listens. */
 export async function startProxy(replicas: readonly [string, string]): Promise<string> {
-  const program = findTraefik();
   const folder = await makeTempDir("proxy");
   makeCertificate(folder, 1);
   const given = await Bun.file(DYNAMIC).text();
@@ -84,24 +83,11 @@ export async function startProxy(replicas: readonly [string, string]): Promise<s
     .replace('(env "ALLOW_LIST")', '"127.0.0.0/8"')
     .replace("/run/secrets/tls_certificate", join(folder, "cert.pem"))
     .replace("/run/secrets/tls_key", join(folder, "key.pem"));
-  const path = join(folder, "dynamic.yml");
-  await Bun.write(path, text);
+  await Bun.write(join(folder, "dynamic.yml"), text);
   const entrance = freePort();
-  const server = await serve({
-    name: "Traefik",
-    argv: (port) =>
-      wrapped(
-        [
-          ...[program, `--entrypoints.ping.address=127.0.0.1:${port}`, "--ping=true", "--ping.entrypoint=ping"],
-          ...[`--entrypoints.websecure.address=127.0.0.1:${entrance}`, `--providers.file.filename=${path}`],
-          ...["--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO"],
-        ],
-        false,
-      ),
-    url: (port) => `http://127.0.0.1:${port}`,
-    readyLine: "Starting provider *file.Provider",
-    stopSignal: "SIGTERM",
-  });
-  afterFile(() => server.stop());
+  await serveTraefik(folder, (port) => [
+    ...[`--entrypoints.ping.address=127.0.0.1:${port}`, "--ping=true", "--ping.entrypoint=ping"],
+    `--entrypoints.websecure.address=127.0.0.1:${entrance}`,
+  ]);
   return `https://127.0.0.1:${entrance}`;
 }
