@@ -19,6 +19,12 @@ const co64 = (place: bigint): Buffer => {
   return box("co64", uint32(0, 1), bytes);
 };
 
+/** Each in the one before. */
+const nested = (type: string, depth: number): Buffer =>
+  Buffer.concat(
+    Array.from({ length: depth }, (_, n) => Buffer.concat([uint32((depth - n) * 8), Buffer.from(type, "latin1")])),
+  );
+
 const front = box("ftyp", Buffer.from("isom"));
 const media = box("mdat", Buffer.from("one chunk, another chunk"));
 const mediaAt = front.length;
@@ -65,6 +71,7 @@ describe("an index behind the media", () => {
     ["a table that is cut off", index(box("stco", uint32(0, 9, 1)))],
     ["a box that is longer than what it is in", index(uint32(1_000, 0x7374_636f))],
     ["a box of no length", Buffer.concat([uint32(0), Buffer.from("moov")])],
+    ["boxes in boxes without end", box("moov", nested("trak", 200_000))],
     ["a box's half", index(stco(30)).subarray(0, 20)],
   ])("that is %s is not understood", (_, rest) => {
     expect(moveIndex({ mediaAt, rest, restAt })).toBeNull();

@@ -55,7 +55,7 @@ function boxesOf(bytes: Uint8Array, from: number, to: number): Box[] | null {
 }
 
 /** On the way from the index to the tables of chunks. */
-const PARENTS = new Set(["trak", "mdia", "minf", "stbl"]);
+const PARENTS = ["trak", "mdia", "minf", "stbl"];
 /** Compressed, fragmented, or with places of its own that would have to be moved too. */
 const NOT_UNDERSTOOD = new Set(["cmov", "mvex", "saio"]);
 const PADDING = new Set(["free", "skip", "wide"]);
@@ -79,13 +79,15 @@ function moveChunks(view: DataView, { type, bodyAt, end }: Box, by: number): boo
   return true;
 }
 
-/** Changes `index`; false when something in it is not understood. */
-function moveAll(index: Uint8Array, from: number, to: number, by: number): boolean {
+/** Changes `index`; false when something in it is not understood. `parents` may lie below: no box is ever in one like itself. */
+function moveAll(index: Uint8Array, from: number, to: number, by: number, parents = PARENTS): boolean {
   const boxes = boxesOf(index, from, to);
   if (boxes === null) return false;
   return boxes.every((box) => {
     if (NOT_UNDERSTOOD.has(box.type)) return false;
-    if (PARENTS.has(box.type)) return moveAll(index, box.bodyAt, box.end, by);
+    const level = parents.indexOf(box.type);
+    if (level >= 0) return moveAll(index, box.bodyAt, box.end, by, parents.slice(level + 1));
+    if (PARENTS.includes(box.type)) return false;
     return (box.type !== "stco" && box.type !== "co64") || moveChunks(viewOf(index), box, by);
   });
 }
