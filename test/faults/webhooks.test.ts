@@ -59,7 +59,7 @@ test(
         );
         return row?.left === 0;
       },
-      { timeoutMs: testEnv().long ? 880_000 : 50_000, what: "all deliveries" },
+      { timeoutMs: testEnv().long ? 300_000 : 50_000, what: "all deliveries" },
     );
     const rows = await sql.query<{ id: string }>("SELECT id FROM webhook_deliveries");
     expect(rows.length).toBe(JOBS * 2);
@@ -77,5 +77,5 @@ test(
     expect(kills).toBeGreaterThanOrEqual(5);
     console.log(`${rows.length} deliveries, ${received.length} requests, ${kills} couriers killed`);
   },
-  testEnv().long ? 900_000 : 60_000,
+  testEnv().long ? 320_000 : 60_000,
 );
