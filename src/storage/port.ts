@@ -160,8 +160,8 @@ export interface AheadOptions {
 /** The parts that a store has of a file, and what they hold. */
 export interface SentAhead {
   readonly partBytes: number;
-  /** By number, from 2 on: the MD5 of the bytes that were sent. */
-  readonly sums: ReadonlyMap<number, string>;
+  /** By number, from 2 on: the XXH3 of the bytes that were sent. */
+  readonly sums: ReadonlyMap<number, bigint>;
   /** Why no more were sent; null where nothing went wrong. */
   readonly problem: unknown;
 }

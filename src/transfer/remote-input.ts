@@ -9,6 +9,7 @@ import { findLayout, type Layout } from "../media/layout.ts";
 import { type MovedIndex, moveIndex, withMovedIndex } from "../media/move-index.ts";
 import type { ObjectStat, StorageBackend } from "../storage/port.ts";
 import { type Download, download } from "./download.ts";
+import { readAhead } from "./read-ahead.ts";
 import { readParts } from "./read-parts.ts";
 
 export interface RemoteInput {
@@ -24,7 +25,7 @@ export interface RemoteInput {
   complete(signal: AbortSignal, onBytes?: (total: number) => void): Promise<void>;
   /**
    * All bytes in order, but for an index at the end that is moved to the front; what is there already from the file. Ends with `storage.corrupt` when they are not what the store says.
-   * Nothing more is written to the file.
+   * Nothing more is written to the file. Fetching begins at once, and goes on until the signal aborts when nobody reads.
    */
   read(signal: AbortSignal): AsyncGenerator<Uint8Array>;
 }
@@ -54,6 +55,8 @@ const MEASURED = new Set(["ts", "mkv", "webm"]);
 const TAIL_BYTES = MIB;
 const WITH_TAIL = new Set(["ts", "mp3"]);
 const CHUNK_BYTES = 256 * 1024;
+/** What a fast line brings while FFmpeg starts. */
+const AHEAD_BYTES = 8 * MIB;
 
 const damaged = (): RendiffError =>
   new RendiffError({
@@ -202,12 +205,17 @@ class Remote implements RemoteInput {
     if (this.isWhole()) await requireSum(this.#from.path, this.stat, this.#from.signal);
   }
 
-  async *#inOrder(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  #inOrder(signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { path, backend, key } = this.#from;
+    const { sizeBytes } = this.stat;
     const { head, tail } = this.#extent;
-    yield* fileParts(path, 0, head);
-    if (head < tail) yield* readParts({ backend, key, stat: this.stat, startByte: head, endByte: tail, signal });
-    yield* fileParts(path, Math.max(head, tail), this.stat.sizeBytes);
+    const missing = readParts({ backend, key, stat: this.stat, startByte: head, endByte: tail, signal });
+    const ahead = readAhead(missing, AHEAD_BYTES, signal);
+    return (async function* () {
+      yield* fileParts(path, 0, head);
+      yield* ahead;
+      yield* fileParts(path, Math.max(head, tail), sizeBytes);
+    })();
   }
 }
 

@@ -6,6 +6,7 @@ import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import { openHttpBackend } from "../../src/storage/http/http-backend.ts";
 import { openRemote } from "../../src/transfer/remote-input.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
+import { until } from "../support/until.ts";
 import { startWebServer, type WebServer } from "../support/web-server.ts";
 
 const MIB = 1024 * 1024;
@@ -61,4 +62,14 @@ describe("room for a remote input", () => {
       expect(asked).toBe(noRanges ? bytes.length : MIB);
     },
   );
+});
+
+test("what is read in order is on its way before its reader asks for it", async () => {
+  web.put("/ahead.ts", { bytes });
+  const remote = await openRemote(await remoteOf("ahead.ts", async () => {}));
+  const before = web.requests.length;
+  const parts = remote.read(new AbortController().signal);
+  await until(() => (web.requests[before]?.sentBytes ?? 0) > MIB);
+  expect(Buffer.compare(Buffer.concat(await Array.fromAsync(parts)), bytes)).toBe(0);
+  expect(web.requests.length).toBe(before + 1);
 });

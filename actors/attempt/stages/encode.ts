@@ -101,7 +101,6 @@ async function runAll(
     const step = search === null ? resolved : withCrf(resolved, search.best.crf);
     ahead.begin(step);
     const report = await runFed(ports, recorder, context, { step, contentKey }, signal, (progress) => {
-      ahead.moved();
       recorder.progress({
         stage: "encoding",
         progress: overall("encoding", done * 100 + step.weight * progress.percent),

@@ -2,6 +2,7 @@
 import { toRendiffError } from "../../../src/errors.ts";
 import { fromFile } from "../../../src/media/transfers.ts";
 import type { EncodeProgress, PlanStep } from "../../../src/media/types.ts";
+import type { RemoteInput } from "../../../src/transfer/remote-input.ts";
 import type { AttemptContext, ContentKey, PreparedInput } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { overall } from "../progress.ts";
@@ -31,7 +32,7 @@ export async function runFed(
   }
   const missing = remote.stat.sizeBytes - remote.fetchedBytes();
   try {
-    const report = await runStep(ports, context, { step, contentKey }, signal, onProgress, remote.read(signal));
+    const report = await runStep(ports, context, { step, contentKey }, signal, onProgress, remote);
     ports.metrics.storageTransferred({ backend: fed.ref.backend, direction: "download", bytes: missing });
     return report;
   } catch (error) {
@@ -79,9 +80,10 @@ export async function runStep(
   { step, contentKey }: StepRun,
   signal: AbortSignal,
   onProgress: (progress: EncodeProgress) => void,
-  input?: AsyncGenerator<Uint8Array>,
+  remote?: RemoteInput,
 ): Promise<StepReport> {
   const share = await memory(step.memoryBytesMax, signal);
+  const reading = new AbortController();
   try {
     return await tools.run({
       ...{ step, contentKey },
@@ -90,9 +92,10 @@ export async function runStep(
       niceness: NICENESS[claim.job.priority],
       signal,
       onProgress,
-      ...(input === undefined ? {} : { input }),
+      ...(remote === undefined ? {} : { input: remote.read(AbortSignal.any([signal, reading.signal])) }),
     });
   } finally {
+    reading.abort();
     share.release();
   }
 }

@@ -18,8 +18,6 @@ import { makeSegments } from "./send-segments.ts";
 export interface Ahead {
   /** The step is about to write its files. */
   begin(step: PlanStep): void;
-  /** They may have grown. */
-  moved(): void;
   /** They are whole. */
   end(): void;
   /** What is being sent, by the output's file; known as soon as the files are whole. */
@@ -27,6 +25,9 @@ export interface Ahead {
   /** The files are of no use. The scope knows when nothing is under way any more. */
   stop(): Promise<void>;
 }
+
+/** Between two looks at what FFmpeg has written: for as long at most the line is idle though a part is there. */
+const LOOK_MS = 100;
 
 class Growth implements Growing {
   #next = Promise.withResolvers<void>();
@@ -129,9 +130,14 @@ export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: Atte
   const sending = new Map<string, Promise<AheadOutput | null>>();
   const send = makeSend(ports, recorder, context, signal);
   const segments = makeSegments(ports, recorder, context, signal);
+  let looking: Timer | undefined;
   return {
     begin(step) {
       growths.length = 0;
+      clearInterval(looking);
+      looking = setInterval(() => {
+        for (const growth of growths) growth.moved();
+      }, LOOK_MS);
       segments.begin(step);
       for (const output of plan?.outputs ?? []) {
         const isLast = plan?.steps.findLast(({ writes }) => writes.includes(output.file))?.id === step.id;
@@ -141,10 +147,8 @@ export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: Atte
         sending.set(output.file, track(scope, send(output, step, growth)));
       }
     },
-    moved() {
-      for (const growth of growths) growth.moved();
-    },
     end() {
+      clearInterval(looking);
       segments.end();
       for (const growth of growths) growth.end();
     },
@@ -158,6 +162,7 @@ export function makeAhead(ports: AttemptPorts, recorder: Recorder, context: Atte
       return found;
     },
     async stop() {
+      clearInterval(looking);
       useless.abort();
       await Promise.allSettled(sending.values());
       await segments.settle().catch(() => {});

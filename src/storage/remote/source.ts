@@ -5,6 +5,8 @@ import { openSource } from "../local/transfer.ts";
 const MEBIBYTE = 1024 * 1024;
 /** S3 takes no smaller ones, but for the last. */
 const PART_BYTES_MIN = 5 * MEBIBYTE;
+/** Read and summed at once: parts that are being sent, and everything else, have their turn in between. */
+const SLICE_BYTES = MEBIBYTE;
 /** S3 takes 10,000; one is kept for the owner's mark. */
 const PARTS_MAX = 9_000;
 
@@ -66,9 +68,12 @@ export async function openParts(path: string, cut: Cut | null = null): Promise<S
           0,
           length,
         );
-        await readFully(handle, bytes, start);
-        sha256.update(bytes);
-        md5.update(bytes);
+        for (let at = 0; at < length; at += SLICE_BYTES) {
+          const slice = bytes.subarray(at, at + SLICE_BYTES);
+          await readFully(handle, slice, start + at);
+          sha256.update(slice);
+          md5.update(slice);
+        }
         yield { number, startByte: start, bytes };
       }
     },
