@@ -4,6 +4,7 @@ import { migrate } from "../src/database/migrate.ts";
 import { openPostgres } from "../src/database/postgres/open-postgres.ts";
 import { json, type Sql } from "../src/database/sql.ts";
 import { claimJob } from "../src/jobs/claim.ts";
+import { ClaimMemory } from "../src/jobs/claim-memory.ts";
 import { registerWorker } from "../src/jobs/liveness.ts";
 import { insertJob } from "../src/jobs/store.ts";
 import type { JobId, KeyId, WorkerId } from "../src/jobs/types.ts";
@@ -61,6 +62,8 @@ async function makeQueue(serverUrl: string, name: string, length: number, finish
     ...{ workerId, role: "worker", version: "0.0.0", slots: 1, jobTypes: ["convert"], priorities: ["normal"] },
     capabilities: {} as Capabilities,
   });
+  // As a worker has one.
+  const memory = new ClaimMemory();
   return {
     sql,
     url: url.href,
@@ -68,7 +71,7 @@ async function makeQueue(serverUrl: string, name: string, length: number, finish
       const latenciesMs: number[] = [];
       for (let index = 0; index < count; index++) {
         const startedAt = performance.now();
-        const claim = await claimJob(sql, { workerId, jobTypes: ["convert"], priorities: ["normal"] });
+        const claim = await claimJob(sql, { workerId, jobTypes: ["convert"], priorities: ["normal"] }, memory);
         latenciesMs.push(performance.now() - startedAt);
         if (claim === null) throw new Error("The queue was empty.");
         const id = Bun.randomUUIDv7() as JobId;

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Coordination, channels, names, type ReadyHint } from "../../src/coordination/ports.ts";
 import type { Sql } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
+import { ClaimMemory } from "../../src/jobs/claim-memory.ts";
 import type { ConvertSpec } from "../../src/jobs/convert.schema.ts";
 import { giveBack, passOn } from "../../src/jobs/finish.ts";
 import { type Kind, kindOf, unfitKinds } from "../../src/jobs/kinds.ts";
@@ -45,6 +46,7 @@ class Dispatch {
   readonly #stopping = new AbortController();
   readonly #kind: string;
   readonly #servesEverything: boolean;
+  readonly #memory = new ClaimMemory();
   #free: number;
   /** Ends the wait for a slot or for a hint. */
   #wake = (): void => {};
@@ -203,7 +205,7 @@ class Dispatch {
     const takesHints = this.#takesHints;
     const request = { workerId, jobTypes, priorities, kind: this.#kind, routed: !takesHints };
     if (hint === null) {
-      const claimed = await claimJob(sql, request);
+      const claimed = await claimJob(sql, request, this.#memory);
       // Nobody else takes it away, where nobody takes hints.
       if (claimed !== null && !takesHints) coordination.readyQueue.remove(claimed.job.id).catch(() => {});
       return claimed;
