@@ -5,6 +5,7 @@ import { FILTER_NAMES } from "../../src/media/operations/filter.schema.ts";
 import { optionsSchema } from "../../src/media/operations/options.schema.ts";
 import { operationSchemas, parseOperations, tryParseOperations } from "../../src/media/operations/parse.ts";
 import { referencesOf } from "../../src/media/operations/references.ts";
+import { streamFields } from "../../src/media/operations/stream.schema.ts";
 import type { MediaInfo } from "../../src/media/types.ts";
 import { sampleCapabilities, sampleLimits } from "../support/capabilities.ts";
 import { makeClip } from "../support/media.ts";
@@ -65,6 +66,12 @@ test("no parameter is missing here", () => {
     const names = Object.keys(schema.shape).filter((name) => name !== "type");
     missing.push(...names.map((name) => `${type}.${name}`).filter((name) => !covered.has(name)));
   }
+  for (const list of ["variants", "audio", "captions"] as const)
+    missing.push(
+      ...Object.keys(streamFields[list].unwrap().element.shape)
+        .map((name) => `stream.${list}.${name}`)
+        .filter((name) => !covered.has(name)),
+    );
   const { type: _, name: __, ...ofFilters } = operationSchemas.filter.shape;
   for (const name of FILTER_NAMES) {
     const takes = Object.keys(ofFilters).filter((parameter) => {

@@ -186,6 +186,12 @@ describe("POST /stream", () => {
       400,
       "variants[0].codec",
     ],
+    [
+      "a preset of another encoder",
+      { output_path: "o", variants: [{ height: 60, codec: "vp9", preset: "veryfast" }] },
+      400,
+      "variants[0].preset",
+    ],
     ["a key URI with a quote", { output_path: "o", encryption: "cbcs", key_uri: 'https://x/"y' }, 400, "key_uri"],
     ["a key for nothing", { output_path: "o", key_uri: "https://x/y" }, 400, "key_uri"],
     ["too long segments", { output_path: "o", segment_duration: 60 }, 400, "segment_duration"],

@@ -5,13 +5,15 @@
 import type { ClipSpec } from "./media.ts";
 
 export interface ParameterCase {
-  /** `scale.width`; of filters `filter.blur.radius`; of options `options.format`. */
+  /** `scale.width`; of filters `filter.blur.radius`; of what a list holds `stream.variants.fps`; of options `options.format`. */
   readonly parameter: string;
   readonly value: unknown;
   /** Instead of nothing, where the parameter has to be there. */
   readonly other?: unknown;
   /** The rest of its operation. */
   readonly rest?: object;
+  /** The rest of the list's one element. */
+  readonly element?: object;
   readonly before?: readonly object[];
   readonly after?: readonly object[];
   readonly output?: string;
@@ -164,12 +166,18 @@ const RAW = [
 
 const folder = { output: "package" };
 const ts = { container: "ts", format: "hls" };
+const variant = { ...folder, element: { height: 60 } };
 const PACKAGES = [
   ...of("stream", folder, {
     ...{ format: "dash", segment_duration: 1, variants: [{ height: 60 }], audio: [{ bitrate: "96k", language: "en" }] },
     ...{ container: "ts", encryption: "cbcs", captions: [{ path: "lines.srt", language: "en" }], thumbnails: true },
   }),
   one("stream.key_uri", "https://example.org/key", { ...folder, rest: { ...ts, encryption: "aes-128" } }),
+  one("stream.variants.height", 60, { ...folder, other: 90, element: {} }),
+  ...of("stream.variants", variant, { width: 100, bitrate: "200k", codec: "h265", fps: 5, preset: "veryfast" }),
+  ...of("stream.audio", folder, { bitrate: "96k", language: "en", codec: "opus" }),
+  one("stream.captions.path", "lines.srt", { ...folder, other: "other.srt", element: { language: "en" } }),
+  one("stream.captions.language", "en", { ...folder, other: "de", element: { path: "lines.srt" } }),
   one("stream.key_base", "https://example.org/keys", { ...folder, rest: { ...ts, encryption: "aes-128" } }),
 ];
 
@@ -202,7 +210,9 @@ export function requestOf(one: ParameterCase, given: boolean) {
   const value = given ? one.value : one.other;
   const set = value === undefined ? {} : { [name]: value };
   const own = type === "filter" && path.length === 2 && name !== "name" ? { name: path[0] } : {};
-  const operation = type === "options" ? [] : [{ type, ...own, ...one.rest, ...set }];
+  const inList = type !== "filter" && path.length === 2;
+  const whole = inList ? { [path[0] ?? ""]: [{ ...one.element, ...set }] } : set;
+  const operation = type === "options" ? [] : [{ type, ...own, ...one.rest, ...whole }];
   return {
     operations: [...(one.before ?? []), ...operation, ...(one.after ?? [])],
     options: type === "options" ? set : {},

@@ -97,16 +97,14 @@ function checkName(
 ): void {
   const value = check.transcode[field];
   if (value === undefined || names.includes(value)) return;
-  const label = field.replaceAll("_", " ");
-  if (names.length === 0) {
-    check.at(field, `is not a parameter of ${codec}`);
-    return;
-  }
+  check.at(field, names.length === 0 ? `is not a parameter of ${codec}` : noSuchName(value, field, names, codec));
+}
+
+/** The message about a name that is none of `names`. */
+export function noSuchName(value: string, field: string, names: readonly string[], codec: string): string {
   const near = nearestName(value, names);
-  check.at(
-    field,
-    `is ${quoteForMessage(value)}, which is no ${label} of ${codec}; ${near === null ? `use one of ${names.join(", ")}` : `did you mean ${near}?`}`,
-  );
+  const use = near === null ? `use one of ${names.join(", ")}` : `did you mean ${near}?`;
+  return `is ${quoteForMessage(value)}, which is no ${field.replaceAll("_", " ")} of ${codec}; ${use}`;
 }
 
 function checkCrf({ transcode, at }: TranscodeCheck, encoder: VideoEncoder): void {

@@ -1,6 +1,7 @@
 /** `stream`: a package for adaptive players; the body of `POST /stream` beside its places. */
 import { z } from "zod";
 import { bitrate, frameRate, pixels, reference } from "./scalars.ts";
+import { transcodeSchema } from "./transcode.schema.ts";
 
 export const STREAM_FORMATS = ["hls", "dash", "both"] as const;
 export const STREAM_CONTAINERS = ["cmaf", "ts"] as const;
@@ -30,6 +31,7 @@ const variantSchema = z.strictObject({
     .transform((name): StreamVideoCodec => (name === "hevc" ? "h265" : name))
     .optional(),
   fps: frameRate.optional(),
+  preset: transcodeSchema.shape.preset.describe("The encoder's own, by name or number; default: as in transcode."),
 });
 
 const audioRenditionSchema = z.strictObject({

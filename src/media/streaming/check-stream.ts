@@ -1,6 +1,7 @@
 /** What can be judged of a package before its input is looked at. */
 import type { ErrorDetail } from "../../errors.ts";
 import { audioEncoder, chooseEncoder, videoEncoder } from "../encoders/registry.ts";
+import { noSuchName } from "../operations/check-codec.ts";
 import type { ConvertOptions } from "../operations/options.schema.ts";
 import type { Operation } from "../operations/parse.ts";
 import type { StreamOperation } from "../operations/stream.schema.ts";
@@ -110,9 +111,13 @@ export function checkStreamPlan(check: StreamCheck, operation: StreamOperation):
   const found: Problems = { invalid: [], unsupported: [] };
   checkOthers(check, found);
   checkTogether(operation, found);
-  (operation.variants ?? []).forEach(({ bitrate }, index) => {
+  (operation.variants ?? []).forEach(({ bitrate, codec = "h264", preset }, index) => {
+    const at = (field: string, message: string): void =>
+      void found.invalid.push({ path: `variants[${index}].${field}`, message });
     if (bitrate !== undefined && bitrate > check.limits.maxBitrate)
-      found.invalid.push({ path: `variants[${index}].bitrate`, message: `must be at most ${check.limits.maxBitrate}` });
+      at("bitrate", `must be at most ${check.limits.maxBitrate}`);
+    const { presets } = videoEncoder(codec);
+    if (preset !== undefined && !presets.includes(preset)) at("preset", noSuchName(preset, "preset", presets, codec));
   });
   if (check.capabilities !== null) checkAbilities(operation, check.capabilities, found.unsupported);
   return found;

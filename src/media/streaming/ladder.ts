@@ -23,6 +23,8 @@ export interface Rung {
   readonly fps: Fraction;
   readonly bitrate: number;
   readonly codec: StreamVideoCodec;
+  /** Undefined: the encoder's usual one. */
+  readonly preset: string | undefined;
 }
 
 /** Shorter side and bits per second at 30 frames a second. */
@@ -94,7 +96,7 @@ export function ladderOf(source: LadderSource): readonly Rung[] {
     const bitrate = Math.max(BITRATE_MIN, Math.min(wanted, source.bitrate ?? wanted));
     const above = rungs.at(-1);
     if (above !== undefined && bitrate > above.bitrate * STEP_MAX) continue;
-    rungs.push({ width, height, fps, bitrate, codec: "h264" });
+    rungs.push({ width, height, fps, bitrate, codec: "h264", preset: undefined });
   }
   return rungs.slice(0, DEFAULT_RUNGS_MAX);
 }
@@ -118,5 +120,6 @@ export function rungOf(variant: StreamVariant, source: LadderSource): Rung | str
   }
   const codec = variant.codec ?? "h264";
   const natural = bitrateFor(width * height, rateOf(fps), codec);
-  return { width, height, fps, codec, bitrate: variant.bitrate ?? Math.min(natural, source.bitrate ?? natural) };
+  const bitrate = variant.bitrate ?? Math.min(natural, source.bitrate ?? natural);
+  return { width, height, fps, codec, bitrate, preset: variant.preset };
 }

@@ -119,6 +119,7 @@ export function picturesOf(
     const transcode = transcodeSchema.parse({
       type: "transcode",
       video_codec: rung.codec,
+      preset: rung.preset,
       video_bitrate: rung.bitrate,
       // Some encoders keep a rate by themselves and refuse to be told its peak.
       ...(videoEncoder(rung.codec).takesMaxBitrate
