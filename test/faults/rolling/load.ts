@@ -15,8 +15,8 @@ export interface LoadResult {
 }
 
 const EVERY_MS = 20;
-/** One request of so many is a new job. */
-const JOB_EVERY = 10;
+/** One request of so many is a new job: no more than one worker does while the other is replaced. */
+const JOB_EVERY = 25;
 
 /** Fifty requests a second, however long each takes. */
 export function startLoad(api: Api): Load {
