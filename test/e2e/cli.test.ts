@@ -130,15 +130,18 @@ describe("rendiff", () => {
   });
 
   test("keys create, list and revoke", async () => {
-    const create = await rendiff("keys", "create", "--json", "--role", "readonly", "--rate-limit", "5");
+    const shares = ["--rate-limit", "5", "--weight", "0.5", "--max-concurrent-jobs", "3"];
+    const create = await rendiff("keys", "create", "--json", "--role", "readonly", ...shares);
     const { id, key } = JSON.parse(create.stdout) as { id: string; key: string };
     expect(key).toStartWith("rnd_");
     const list = await rendiff("keys", "list", "--json");
-    expect(list.stdout).toContain(id);
+    const kept = (JSON.parse(list.stdout) as { id: string }[]).find((one) => one.id === id);
+    expect(kept).toMatchObject({ rateLimitPerMinute: 5, weight: 0.5, maxConcurrentJobs: 3 });
     expect(list.stdout).not.toContain(key);
     expect((await rendiff("keys", "revoke", id)).exitCode).toBe(0);
     expect((await rendiff("keys", "list")).stdout).toContain("revoked");
     expect((await rendiff("keys", "create", "--role", "emperor")).exitCode).toBe(1);
+    expect((await rendiff("keys", "create", "--weight", "0")).exitCode).toBe(1);
   });
 });
 

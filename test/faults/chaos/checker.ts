@@ -52,7 +52,9 @@ async function judgeRows(world: World, submitted: readonly Submitted[]): Promise
   return found;
 }
 
-function probes(path: string): boolean {
+async function probes({ site }: World, bytes: Uint8Array): Promise<boolean> {
+  const path = join(site.folder, "judged.mp4");
+  await Bun.write(path, bytes);
   const { exitCode, stdout } = Bun.spawnSync([
     ...[testEnv().ffprobeStatic, "-v", "error", "-count_packets", "-select_streams", "v", "-show_entries"],
     ...["stream=codec_name,nb_read_packets", "-of", "csv=p=0", path],
@@ -67,17 +69,16 @@ async function judgeOutputs(world: World, submitted: readonly Submitted[]): Prom
     FROM job_outputs p WHERE ordinal = 0`;
   const stated = new Map(rows.map((row) => [row.job_id, row]));
   for (const { id, output } of submitted) {
-    const path = join(world.site.storage, output);
     const row = stated.get(id);
     if (row === undefined || row.key !== output) {
       found.push(`the row of ${output} names no such output`);
       continue;
     }
-    const file = Bun.file(path);
-    if (!(await file.exists())) found.push(`${output} is not in the storage`);
-    else if (new Bun.CryptoHasher("sha256").update(await file.bytes()).digest("hex") !== row.sha256)
+    const bytes = await world.stored.read(output);
+    if (bytes === null) found.push(`${output} is not in the storage`);
+    else if (new Bun.CryptoHasher("sha256").update(bytes).digest("hex") !== row.sha256)
       found.push(`${output} is not what its winner published`);
-    else if (!probes(path)) found.push(`${output} does not pass its probe`);
+    else if (!(await probes(world, bytes))) found.push(`${output} does not pass its probe`);
   }
   return found;
 }
@@ -86,7 +87,6 @@ async function judgeOutputs(world: World, submitted: readonly Submitted[]): Prom
 export async function judgeLeftovers(world: World): Promise<string[]> {
   const { site, replicas } = world;
   const sql = world.rows();
-  const stored = await readdir(site.storage, { recursive: true });
   const folders = await Promise.all(
     replicas.map(async ({ tempDir }) => (await readdir(tempDir).catch(() => [])).map((name) => join(tempDir, name))),
   );
@@ -95,7 +95,7 @@ export async function judgeLeftovers(world: World): Promise<string[]> {
       (SELECT count(*)::int FROM jobs WHERE worker_id IS NOT NULL) AS held`;
   const locks = Bun.spawnSync(["redis-cli", "-p", `${world.redis.port}`, "--raw", "KEYS", "*lock:job:*"]);
   return [
-    ...stored.filter((name) => /(^|\/)\.rendiff-/.test(name)).map((name) => `staged bytes are left: ${name}`),
+    ...(await world.stored.begun()),
     ...folders.flat().map((path) => `a work folder is left: ${path}`),
     ...mediaOf(site).map(({ pid, commandLine }) => `a process is left: ${pid} ${commandLine}`),
     ...(rows?.staging ? [`${rows.staging} rows of staging are left`] : []),

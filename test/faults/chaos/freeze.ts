@@ -2,7 +2,6 @@
  * Freezes the worker that holds a job past its lease, lets another end the job, and lets the frozen one go on: what it
  * writes then must change nothing.
  */
-import { join } from "node:path";
 import { until } from "../../support/until.ts";
 import type { Submitted } from "./generator.ts";
 import { makeRandom } from "./random.ts";
@@ -37,8 +36,8 @@ async function holderAt(world: World, id: string, stage: string): Promise<Holder
   ).then((found) => ("gone" in found ? null : found));
 }
 
-const sha256 = async (path: string): Promise<string> =>
-  new Bun.CryptoHasher("sha256").update(await Bun.file(path).bytes()).digest("hex");
+const sha256 = async ({ stored }: World, output: string): Promise<string> =>
+  new Bun.CryptoHasher("sha256").update((await stored.read(output)) ?? "").digest("hex");
 
 interface Cycle {
   readonly submitted: Submitted;
@@ -49,14 +48,17 @@ interface Cycle {
 
 async function cycle(world: World, number: number, stage: string): Promise<Cycle> {
   const output = `frozen-${number}.mp4`;
-  const body = { input: INPUT, output, operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }] };
+  const body = {
+    ...{ input: INPUT, output: world.stored.uri(output) },
+    operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
+  };
   const api = world.api(number);
   const { id } = await api.convert(body);
   const holder = await holderAt(world, id, stage);
   if (holder !== null) process.kill(holder.pid, "SIGSTOP");
   try {
     const { attempt } = await api.ended(id, END_MS);
-    const before = await sha256(join(world.site.storage, output));
+    const before = await sha256(world, output);
     const [row] = await world.rows()<{ updated_at: string; log_seq: string }[]>`
       SELECT updated_at::text, log_seq FROM jobs WHERE id = ${id}`;
     if (holder !== null) process.kill(holder.pid, "SIGCONT");
@@ -65,7 +67,7 @@ async function cycle(world: World, number: number, stage: string): Promise<Cycle
     const [after] = await world.rows()<{ updated_at: string; log_seq: string }[]>`
       SELECT updated_at::text, log_seq FROM jobs WHERE id = ${id}`;
     const same = row?.updated_at === after?.updated_at && row?.log_seq === after?.log_seq;
-    const changed = !same || (await sha256(join(world.site.storage, output))) !== before;
+    const changed = !same || (await sha256(world, output)) !== before;
     return { submitted: { id, output }, overtaken: holder !== null && attempt > holder.attempt, changed };
   } finally {
     if (holder !== null) process.kill(holder.pid, "SIGCONT");

@@ -14,7 +14,7 @@ const PATIENCE_MS = 120_000;
 async function submitOne(world: World, number: number): Promise<Submitted> {
   const output = `out-${String(number).padStart(5, "0")}.mp4`;
   const body = {
-    ...{ input: INPUT, output, priority: PRIORITIES[number % PRIORITIES.length] },
+    ...{ input: INPUT, output: world.stored.uri(output), priority: PRIORITIES[number % PRIORITIES.length] },
     operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
   };
   let tries = 0;

@@ -1,4 +1,4 @@
-/** `./dev chaos [--minutes N] [--seed S] [--real]`: runs the harness for as long as one likes and prints what it found. */
+/** `./dev chaos [--minutes N] [--seed S] [--real] [--s3]`: runs the harness for as long as one likes and prints what it found. */
 import { parseArgs } from "node:util";
 import { cleanUp } from "../../support/cleanup.ts";
 import { makeTempDir } from "../../support/temp-dir.ts";
@@ -16,7 +16,12 @@ function wholeNumber(text: string | undefined, otherwise: number): number {
 }
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string" }, seed: { type: "string" }, real: { type: "boolean", default: false } },
+  options: {
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    real: { type: "boolean", default: false },
+    s3: { type: "boolean", default: false },
+  },
 });
 const minutes = wholeNumber(values.minutes, 2);
 const seed = wholeNumber(values.seed, 1 + Math.floor(Math.random() * 1_000_000));
@@ -30,6 +35,7 @@ async function main(): Promise<boolean> {
     ...{ folder: await makeTempDir("chaos"), workers: 3, apis: 2, leaseTtlMs: 1_500 },
     outageMs: OUTAGE_MS,
     encodeMsMax: values.real ? null : 400,
+    store: values.s3 ? "s3" : "folder",
   });
   const result = await run(world, { seed, jobs, everyMs: EVERY_MS, pauseMs: 1_000, atLeastMs: minutes * 60_000 });
   const counts = Map.groupBy(result.fired, ({ fault }) => fault);

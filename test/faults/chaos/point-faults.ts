@@ -45,7 +45,7 @@ const killBeforeHint: Fault = async (world, random) => {
   const victim = random.pick(ofRole(world, "api"));
   const marker = Bun.randomUUIDv7();
   const body = {
-    ...{ input: INPUT, output: `unheard/${marker}.mp4`, metadata: { marker } },
+    ...{ input: INPUT, output: world.stored.uri(`unheard/${marker}.mp4`), metadata: { marker } },
     operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast" }],
   };
   process.kill(world.redis.pid, "SIGSTOP");

@@ -13,6 +13,7 @@ import { type Relay, startRelay } from "../../support/relay.ts";
 import { makeKey, type RunningServer, type Site, startServer } from "../../support/server.ts";
 import { startPostgres, startRedis, type TestServer } from "../../support/servers.ts";
 import { until } from "../../support/until.ts";
+import { makeFolderStored, type Stored, startS3Stored } from "./stored.ts";
 
 export interface WorldOptions {
   /** Exists; an absolute path. */
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly encodeMsMax: number | null;
   /** How long Postgres is away when it is away for long; default 4 s. */
   readonly outageMs?: number;
+  /** Where the outputs go; default: the shared folder, where the input is. */
+  readonly store?: "folder" | "s3";
   /** Settings of all replicas, over those that chaos has. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -51,6 +54,7 @@ export interface Replica {
 export interface World extends AsyncDisposable {
   readonly site: Site;
   readonly key: string;
+  readonly stored: Stored;
   readonly database: TestServer;
   readonly redis: TestServer;
   /** Between Redis and every other replica of a role. */
@@ -165,7 +169,10 @@ export async function makeWorld(options: WorldOptions): Promise<World> {
     startPostgres(join(folder, "postgres"), { ...DURABLE, max_connections: "60" }),
     startRedis(join(folder, "redis")),
   ]);
-  const site = await makeChaosSite(options, database.url, redis.url);
+  const { stored, env } =
+    options.store === "s3" ? await startS3Stored(folder) : makeFolderStored(join(folder, "storage"));
+  const made = await makeChaosSite(options, database.url, redis.url);
+  const site = { ...made, env: { ...made.env, ...env } };
   const key = await makeKey(site);
   const relay = startRelay(redis.port);
   const replicas = [
@@ -176,7 +183,7 @@ export async function makeWorld(options: WorldOptions): Promise<World> {
   const rows = postgres(database.url, { max: 2, onnotice: () => {}, connect_timeout: 5 });
   const apis = replicas.filter(({ role }) => role === "api");
   return {
-    ...{ site, key, database, redis, relay, replicas, leaseTtlMs, outageMs },
+    ...{ site, key, stored, database, redis, relay, replicas, leaseTtlMs, outageMs },
     api: (number) => makeApi(apis[number % apis.length]?.server?.url ?? "http://127.0.0.1:9", key),
     rows: () => rows,
     async [Symbol.asyncDispose]() {
