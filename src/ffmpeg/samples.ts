@@ -13,15 +13,27 @@ const PICTURE_SLACK_FRAMES = 3;
 /** What is shown of each decoded frame; 5.1 and later name the time alike, the best guess is for streams without one. */
 export const FRAME_ENTRIES = "frame=stream_index,pts_time,best_effort_timestamp_time,nb_samples";
 
+/** From where to where a film goes, as far as it is known. */
+export type SampledSpan = Pick<MediaInfo, "startSeconds" | "durationSeconds">;
+
 /** ffprobe's arguments: the frames of the start, of the middle, and of the end. Each window begins at a keyframe before. */
-export function sampleWindows(media: MediaInfo): readonly string[] {
+export function sampleWindows(film: SampledSpan): readonly string[] {
   const intervals = [`%+${WINDOW_SECONDS}`];
-  if (media.durationSeconds !== null) {
-    const middle = media.startSeconds + media.durationSeconds / 2;
-    const end = media.startSeconds + Math.max(0, media.durationSeconds - END_SECONDS);
+  if (film.durationSeconds !== null) {
+    const middle = film.startSeconds + film.durationSeconds / 2;
+    const end = film.startSeconds + Math.max(0, film.durationSeconds - END_SECONDS);
     intervals.push(`${middle.toFixed(3)}%+${WINDOW_SECONDS}`, `${end.toFixed(3)}%`);
   }
   return ["-read_intervals", intervals.join(","), "-show_entries", FRAME_ENTRIES];
+}
+
+/** MPEG-TS begins its clock at 1.4 s. */
+const LATE_START_SECONDS = 2;
+
+/** Whether the windows of a film from 0 to `plannedSeconds` are at the start, in the middle and at the end of this one. */
+export function isSampledBy({ startSeconds, durationSeconds }: SampledSpan, plannedSeconds: number | null): boolean {
+  if (durationSeconds === null || plannedSeconds === null || Math.abs(startSeconds) > LATE_START_SECONDS) return false;
+  return Math.abs(durationSeconds - plannedSeconds) <= END_SECONDS / 2;
 }
 
 type Played = Exclude<MediaStream, { kind: "subtitle" | "other" }>;
