@@ -6,7 +6,7 @@ import type { Findings } from "../../src/ffmpeg/findings.ts";
 import type { Claim, JobId, PublishManifest } from "../../src/jobs/types.ts";
 import type { LoudnessResult } from "../../src/media/measured.ts";
 import type { MediaInfo, Plan, PlannedOutput } from "../../src/media/types.ts";
-import type { StagedBytes, StagedObject } from "../../src/storage/port.ts";
+import type { PreparedFile, StagedBytes, StagedObject } from "../../src/storage/port.ts";
 import type { RemoteInput } from "../../src/transfer/remote-input.ts";
 import type { AttemptScope } from "./scope.ts";
 import type { InputRef } from "./spec.ts";
@@ -28,6 +28,8 @@ export interface PreparedInput {
 export interface VerifiedOutput {
   readonly output: Pick<PlannedOutput, "role" | "file" | "name" | "mediaType">;
   readonly media: MediaInfo;
+  /** What its storage found out of the file meanwhile; null where there was nothing to. */
+  readonly prepared?: PreparedFile | null;
 }
 
 /**

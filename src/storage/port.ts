@@ -96,6 +96,12 @@ export interface StorageBackend {
     mediaType?: string,
   ): Promise<StagedObject>;
   /**
+   * Reads a local file that nobody writes any more, and brings it to the disk: what takes the time of a `fill` that takes the
+   * file itself, and can be done while the file is verified. Null where `fill` would copy the file; absent where its bytes
+   * are sent in any case.
+   */
+  prepare?(filePath: string, signal?: AbortSignal): Promise<PreparedFile | null>;
+  /**
    * Streams a local file's bytes into the staging, in bounded memory, and verifies what was stored against what was
    * sent. Called once per staged object. A backend that can may take the file itself (a link or rename on one disk);
    * the caller does not use the file afterwards. When it rejects, no bytes stay behind; the staging is aborted as ever.
@@ -166,9 +172,19 @@ export interface SentAhead {
   readonly problem: unknown;
 }
 
+/** A file as `prepare` has found it. */
+export interface PreparedFile {
+  /** Changes with its bytes. */
+  readonly identity: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
 export interface FillOptions {
   readonly mediaType: string;
   readonly ahead?: SentAhead;
+  /** Believed of the very file only: one that was written since is read again. */
+  readonly prepared?: PreparedFile;
   readonly signal?: AbortSignal;
   onBytes?(totalBytes: number): void;
 }

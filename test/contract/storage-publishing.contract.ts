@@ -70,6 +70,21 @@ export function publishingContract(properties: BackendProperties, current: () =>
       await expect(backend.stage(KEY, newOwner(), controller.signal)).rejects.toThrow("cancelled");
     });
 
+    test("what was found of a file before is believed of that very file only", async () => {
+      const { backend } = current();
+      const file = await makeFile(current(), someBytes(100_000));
+      const prepared = (await backend.prepare?.(file)) ?? null;
+      if (prepared === null) return;
+      expect(prepared).toMatchObject({ sizeBytes: 100_000, sha256: sha256Of(someBytes(100_000)) });
+      const claimed = { ...prepared, sha256: "0".repeat(64) };
+      const fill = async (path: string, key: string) =>
+        (await backend.fill(await backend.stage(key, newOwner()), path, { mediaType: "video/mp4", prepared: claimed }))
+          .sha256;
+      expect(await fill(file, KEY)).toBe(claimed.sha256);
+      const other = await makeFile(current(), someBytes(50_000));
+      expect(await fill(other, KEY)).toBe(sha256Of(someBytes(50_000)));
+    });
+
     test("a file that is not there is no output", async () => {
       const { backend, workDir } = current();
       const staged = await backend.stage(KEY, newOwner());

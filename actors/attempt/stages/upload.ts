@@ -76,15 +76,13 @@ async function fill(
 ): Promise<PublishStep> {
   const one = verified[ordinal];
   if (one === undefined) throw new Error("An output was staged that was never verified.");
-  const { output, media } = one;
+  const { output, media, prepared } = one;
   const send = async (): Promise<StagedBytes> => {
     const early = encode?.ahead?.get(output.file);
     const path = join(workDirOf(scope), output.file);
-    const { mediaType } = output;
+    const options = { mediaType: output.mediaType, signal, ...(prepared == null ? {} : { prepared }) };
     const backend = ports.storage.backend(object.backend);
-    const bytes = await (early === undefined
-      ? backend.fill(object, path, { mediaType, signal })
-      : takeEarly(early, path));
+    const bytes = await (early === undefined ? backend.fill(object, path, options) : takeEarly(early, path));
     ports.metrics.storageTransferred({ backend: object.backend, direction: "upload", bytes: bytes.sizeBytes });
     return bytes;
   };

@@ -1,4 +1,5 @@
 /** FFmpeg's exit code proves nothing: every output is read and held against the plan before anyone can see it. */
+import { join } from "node:path";
 import { RendiffError } from "../../../src/errors.ts";
 import { missesOf } from "../../../src/media/measure/policy.ts";
 import type { Plan } from "../../../src/media/types.ts";
@@ -7,6 +8,7 @@ import { type AttemptContext, type Held, held, type VerifiedOutput } from "../at
 import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
 import { workDirOf } from "../scope.ts";
+import { outputPlace, runnableOf } from "../spec.ts";
 import { NICENESS } from "./run-step.ts";
 
 /** Throws `output.invalid` with the numbers that `options.verify` does not allow. */
@@ -36,13 +38,16 @@ export async function verify(
   const comparing = fewAtOnce(inputs, INPUTS_AT_ONCE, ({ ref, identity }) =>
     requireUnchanged(ports.storage.backend(ref.backend), ref.key, identity, signal),
   );
+  const spec = runnableOf(claim.job, ports.storage);
   const reading = fewAtOnce(outputs, OUTPUTS_AT_ONCE, async (output): Promise<VerifiedOutput> => {
     const { content } = output;
-    const media =
-      content === undefined
-        ? await ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal })
-        : await ports.tools.writeContent(output, content, workDir);
-    return { output, media };
+    if (content !== undefined) return { output, media: await ports.tools.writeContent(output, content, workDir) };
+    const backend = ports.storage.backend(outputPlace(spec.output, output.name).backend);
+    // Not needed to tell whether it is good, and done by the time that is told.
+    const preparing = backend.prepare?.(join(workDir, output.file), signal);
+    const verifying = ports.tools.verify(output, { workDir, copied: copiesOnly, niceness, signal });
+    await Promise.allSettled([preparing, verifying]);
+    return { output, media: await verifying, prepared: (await preparing) ?? null };
   });
   await Promise.allSettled([comparing, reading]);
   // An input that changed says why an output is not as planned.

@@ -32,6 +32,12 @@ const aheadOf =
   (staged, path, options) =>
     backend.sendAhead?.(staged, path, options) ?? Promise.reject(new Error("Nothing can be sent ahead."));
 
+/** As `fill` without a deadline of its own; what fails fails the attempt, as there. */
+const prepareOf =
+  (backend: StorageBackend): NonNullable<StorageBackend["prepare"]> =>
+  (path, signal) =>
+    backend.prepare?.(path, signal) ?? Promise.resolve(null);
+
 const fillFromOf =
   (backend: StorageBackend, around: Around): NonNullable<StorageBackend["fillFrom"]> =>
   (staged, source, options) =>
@@ -52,6 +58,7 @@ export function aroundCalls(backend: StorageBackend, around: Around): StorageBac
     localPath: (key) => around("localPath", undefined, () => backend.localPath(key)),
     stage: (key, owner, signal, mediaType) =>
       around("stage", signal, (own) => backend.stage(key, owner, own, mediaType)),
+    ...(backend.prepare === undefined ? {} : { prepare: prepareOf(backend) }),
     ...(backend.sendAhead === undefined ? {} : { sendAhead: aheadOf(backend) }),
     ...(backend.fillFrom === undefined ? {} : { fillFrom: fillFromOf(backend, around) }),
     fill: (staged, path, options) =>

@@ -17,6 +17,7 @@ import type {
   FillOptions,
   ObjectStat,
   OpenOptions,
+  PreparedFile,
   PublishOutcome,
   SettledState,
   StagedBytes,
@@ -29,7 +30,7 @@ import { openPlaces, type Places, syncFolder } from "./places.ts";
 import { changed, streamOf } from "./read.ts";
 import { createStaging, fromHandle, type Owner, stagingPath, toHandle } from "./staging.ts";
 import { identityOf, toObjectStat } from "./stat.ts";
-import { duplicateFile, transferFile } from "./transfer.ts";
+import { duplicateFile, prepareFile, transferFile } from "./transfer.ts";
 
 export interface LocalBackendOptions {
   readonly name: string;
@@ -111,12 +112,16 @@ class LocalBackend implements StorageBackend {
     });
   }
 
+  prepare(filePath: string, signal?: AbortSignal): Promise<PreparedFile | null> {
+    return translated(basename(filePath), () => prepareFile(filePath, this.#places.root, signal));
+  }
+
   fill(staged: StagedObject, filePath: string, options: FillOptions): Promise<StagedBytes> {
     return translated(staged.key, async () => {
       const stand = await this.#stand(staged);
       if (stand === null) throw absent(staged.key);
-      const { signal, onBytes = () => {} } = options;
-      const result = await transferFile({ from: filePath, to: stand.staged, signal, onBytes });
+      const { signal, prepared, onBytes = () => {} } = options;
+      const result = await transferFile({ from: filePath, to: stand.staged, signal, prepared, onBytes });
       const stat = await lstat(stand.staged, { bigint: true });
       return { ...staged, ...result, fingerprint: identityOf(stat) };
     });

@@ -1,9 +1,11 @@
 /** The bytes of a work file into a staged one: taken over where both lie on one file system, copied otherwise. */
-import { constants, copyFile, type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, lstat, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { RendiffError } from "../../errors.ts";
+import type { PreparedFile } from "../port.ts";
 import { codeOf, unlessAbsent } from "./errors.ts";
 import { syncFolder } from "./places.ts";
+import { identityOf } from "./stat.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -12,6 +14,7 @@ export interface Transfer {
   readonly from: string;
   readonly to: string;
   readonly signal: AbortSignal | undefined;
+  readonly prepared: PreparedFile | undefined;
   onBytes(totalBytes: number): void;
 }
 
@@ -144,6 +147,37 @@ export async function openSource(path: string): Promise<FileHandle> {
   throw noFile();
 }
 
+/**
+ * Hashed and on the disk when it resolves, as far as `transferFile` has to do that for a file that it takes over; null for one
+ * that it would copy to a folder like `root`.
+ */
+export async function prepareFile(path: string, root: string, signal?: AbortSignal): Promise<PreparedFile | null> {
+  const from = await openSource(path);
+  try {
+    const { dev } = await lstat(root, { bigint: true });
+    const stat = await from.stat({ bigint: true });
+    if (stat.nlink !== 1n || stat.dev !== dev) return null;
+    const [hashed] = await Promise.all([pump(from, null, { signal, onBytes: () => {} }), from.sync()]);
+    return { ...hashed, identity: identityOf(stat) };
+  } finally {
+    await from.close();
+  }
+}
+
+/** What is known of the very bytes in `from`; a rename has kept its identity. */
+async function knownOf(from: FileHandle, { prepared }: Transfer): Promise<PreparedFile | null> {
+  if (prepared === undefined) return null;
+  return identityOf(await from.stat({ bigint: true })) === prepared.identity ? prepared : null;
+}
+
+async function hashOnce(from: FileHandle, transfer: Transfer): Promise<Transferred> {
+  const known = await knownOf(from, transfer);
+  if (known === null) return await pump(from, null, transfer);
+  const { sizeBytes, sha256 } = known;
+  transfer.onBytes(sizeBytes);
+  return { sizeBytes, sha256 };
+}
+
 /** Complete, hashed and on the disk when it resolves; when it rejects, nothing is left at `to`. */
 export async function transferFile(transfer: Transfer): Promise<Transferred> {
   const from = await openSource(transfer.from);
@@ -153,7 +187,7 @@ export async function transferFile(transfer: Transfer): Promise<Transferred> {
     if (await takeOver(from, transfer)) {
       const synced = from.sync();
       // Both read the same pages: neither waits for the other.
-      const [, hashed] = await Promise.all([synced, pump(from, null, transfer)]);
+      const [, hashed] = await Promise.all([synced, hashOnce(from, transfer)]);
       result = hashed;
     } else {
       result = await copy(from, transfer);
