@@ -1,7 +1,7 @@
 /** Commands and signals: the first line that runs, and the only place that listens to the process. */
 import { CommanderError } from "commander";
 import { type CommandContext, CommandFailed, EXIT_FAILED } from "./cli/context.ts";
-import { describeFailure } from "./cli/convert.ts";
+import { describeFailure } from "./cli/describe-failure.ts";
 import { makeProgram } from "./cli/program.ts";
 import { CONFIG_EXIT_CODE, ConfigError } from "./config/config-error.ts";
 import { toRendiffError } from "./errors.ts";

@@ -17,6 +17,8 @@ export interface FleetWatch {
   stop(): Promise<void>;
 }
 
+export type FleetView = Omit<FleetWatch, "stop">;
+
 /** Resolves when the rows were read once; rejects when they cannot be. */
 export async function watchFleet(sql: Sql, ticks: number, logger: Logger): Promise<FleetWatch> {
   const readFleet = makeFleetReader(sql, ticks);

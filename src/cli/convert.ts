@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { convertOnce } from "../boot/convert-once.ts";
 import { RendiffError } from "../errors.ts";
 import { parseConvertBody } from "../jobs/convert.schema.ts";
-import { toFailure } from "../jobs/failure.ts";
 import type { PublishManifest } from "../jobs/types.ts";
 import { parseOperations } from "../media/operations/parse.ts";
 import { referencesOf } from "../media/operations/references.ts";
@@ -125,17 +124,4 @@ export async function convertCommand(
   }
   if (options.json === true) context.out(JSON.stringify(manifest));
   else printDone(context, output, manifest);
-}
-
-/** A failed job as a terminal shows it. */
-export function describeFailure(error: RendiffError): string {
-  const { message, evidence, hint } = toFailure(error);
-  return [
-    // Its own kind: a job has none for what the command line itself meets.
-    `error: ${message} [${error.kind}]`,
-    evidence === null ? null : `  ${evidence}`,
-    hint === null ? null : `  hint: ${hint}`,
-  ]
-    .filter((line) => line !== null)
-    .join("\n");
 }

@@ -51,7 +51,8 @@ function readBackends(values: SettingValues, cwd: string, env: Readonly<Record<s
 
 /** Complete: a setting that does not parse has its default here, and its problem beside it. */
 function parseSettings(texts: Partial<Record<SettingName, string>>, problems: ConfigProblem[]): SettingValues {
-  const first = configSchema.safeParse(texts);
+  // Parsed once: compiling a parser for it would take longer than that.
+  const first = configSchema.safeParse(texts, { jitless: true });
   if (first.success) return first.data;
   const wrong = new Set<string>();
   for (const issue of first.error.issues) {
@@ -60,5 +61,5 @@ function parseSettings(texts: Partial<Record<SettingName, string>>, problems: Co
     problems.push({ name, message: issue.message });
   }
   const sound = Object.fromEntries(Object.entries(texts).filter(([name]) => !wrong.has(name)));
-  return configSchema.parse(sound);
+  return configSchema.parse(sound, { jitless: true });
 }

@@ -2,10 +2,11 @@
  * What this process counts of jobs. Every series is there from the start, at zero: of one that appears with its first event
  * Prometheus sees no increase, and no alert would fire for the first job that fails.
  */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
 import { JOB_TYPES, PRIORITIES } from "../jobs/types.ts";
 import { ALL_FAILURES, failureLabels } from "./faults.ts";
 import type { FinalStatus, Metrics } from "./metrics.ts";
+import { Counter, Gauge, Histogram, type Registry } from "./prom-client.ts";
 
 const STATUSES: readonly FinalStatus[] = ["completed", "failed", "cancelled"];
 const JOB_SECONDS = [0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1_800, 3_600, 7_200, 21_600, 86_400];

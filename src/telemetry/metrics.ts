@@ -2,12 +2,13 @@
  * Metrics: one function per business event, so that names and labels are decided here and nowhere else. No label holds
  * an id, a path, or anything a client can choose freely; each has a handful of values.
  */
-import { Gauge, Registry } from "prom-client";
+
 import type { ErrorKind, JobErrorKind } from "../errors.ts";
 import type { FleetGauges } from "../jobs/gauges.ts";
 import type { JobStatus, JobType, Priority } from "../jobs/types.ts";
 import { makeJobMetrics } from "./job-metrics.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
+import { Gauge, Registry } from "./prom-client.ts";
 import { addSampledMetrics } from "./sampled-metrics.ts";
 import { makeTrafficMetrics } from "./traffic-metrics.ts";
 

@@ -5,7 +5,7 @@
  * histogram is a timer a hundred times a second that nothing can stop.
  */
 import { readdirSync } from "node:fs";
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
 export function addProcessMetrics(registry: Registry): void {
   const registers = [registry];

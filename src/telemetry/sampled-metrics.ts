@@ -1,7 +1,8 @@
 /** Gauges of what is looked at for a scrape: the fleet, what this process depends on, and the disks it fills. */
-import { Gauge, type Registry } from "prom-client";
+
 import { PRIORITIES } from "../jobs/types.ts";
 import type { FleetState, SampledState } from "./metrics.ts";
+import { Gauge, type Registry } from "./prom-client.ts";
 
 /** What is added shows a state from then on. What is not known is absent, which is honest; the last known figure is not. */
 export function addSampledMetrics(registry: Registry): (state: SampledState) => void {

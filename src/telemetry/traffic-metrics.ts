@@ -1,6 +1,7 @@
 /** What this process counts of requests, of storage and of webhooks. */
-import { Counter, Histogram, type Registry } from "prom-client";
+
 import type { Metrics } from "./metrics.ts";
+import { Counter, Histogram, type Registry } from "./prom-client.ts";
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

@@ -2,7 +2,8 @@
  * Fixed windows by rate-limiter-flexible. One counter for each window length, without a limit of its own: the limit comes
  * with each request, so that a key whose limit changes keeps its count.
  */
-import { RateLimiterMemory } from "rate-limiter-flexible";
+// The whole has a client for each of a dozen stores.
+import RateLimiterMemory from "rate-limiter-flexible/lib/RateLimiterMemory.js";
 import type { Limiter } from "../ports.ts";
 
 /** Timers hold at most 2^31 − 1 ms, and each window has one. */

@@ -2,7 +2,8 @@
  * Fixed windows by rate-limiter-flexible, counted for all replicas together. While Redis does not answer each replica
  * counts for itself, so that neither everybody nor nobody is let through; what it let through before counts too.
  */
-import { RateLimiterRedis } from "rate-limiter-flexible";
+// The whole has a client for each of a dozen stores.
+import RateLimiterRedis from "rate-limiter-flexible/lib/RateLimiterRedis.js";
 import type { LimitDecision, Limiter } from "../ports.ts";
 import type { RedisClient } from "./connect.ts";
 import type { Link } from "./link.ts";

@@ -39,8 +39,8 @@ export interface Connection extends SqlRunner {
   transaction<T>(work: (tx: SqlRunner) => Promise<T>): Promise<T>;
   /** Several statements without parameters, in one transaction. */
   script(text: string): Promise<void>;
-  /** The process id the server told at start-up; a pooler makes one up. */
-  startupPid(): Promise<number>;
+  /** The process id that was announced at start-up, and the backend's own: a pooler makes the first one up. */
+  pids(): Promise<{ readonly announced: number; readonly backend: number }>;
   discard(): void;
 }
 
@@ -145,9 +145,10 @@ export function makeConnection(options: ConnectionOptions): Connection {
     },
     transaction: (work) => runTransaction(context, work),
     script: (text) => runTransaction(context, (tx) => tx.script(text)),
-    async startupPid() {
-      const result = await guarded(() => client.unsafe("SELECT 1"));
-      return (result as unknown as { state: { pid: number } }).state.pid;
+    async pids() {
+      const result = await guarded(() => client.unsafe<{ pid: number }[]>("SELECT pg_backend_pid() AS pid"));
+      const { pid } = (result as unknown as { state: { pid: number } }).state;
+      return { announced: pid, backend: Number(result[0]?.pid) };
     },
     discard,
   };

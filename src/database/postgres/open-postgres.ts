@@ -53,9 +53,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Sql> {
 async function firstContact(session: ConnectionOptions) {
   const direct = makeConnection(session);
   try {
-    const announced = await direct.startupPid();
-    const [row] = await direct.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-    if (row?.pid === announced) return { connectionOptions: session, first: direct };
+    const { announced, backend } = await direct.pids();
+    if (backend === announced) return { connectionOptions: session, first: direct };
     direct.discard();
   } catch (error) {
     direct.discard();
