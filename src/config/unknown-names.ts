@@ -32,13 +32,18 @@ function describe(name: string): string | null {
   if (base !== null && isSettingName(base)) {
     return `is not read: only secrets can be given as a file, and ${base} is none`;
   }
-  const near = nearestSetting(name);
   const ours = FAMILIES.some((family) => name.startsWith(family));
+  const near = nearestName(name, ours ? OUR_NAMES : OUR_NAMES.filter((known) => hasNearLength(name, known)));
   if (near !== null && (ours || isTypingError(name, near))) return `is no setting; did you mean ${near}?`;
   return ours ? "is no setting" : null;
 }
 
-const nearestSetting = (name: string): string | null => nearestName(name, [...SETTING_NAMES, ...SECRET_FILE_NAMES]);
+const OUR_NAMES = [...SETTING_NAMES, ...SECRET_FILE_NAMES];
+/** Of a typing error in a name that is not surely ours. */
+const SLIPS_MAX = 2;
+
+/** An environment has dozens of names of others: comparing each with each took a fifth of a start. */
+const hasNearLength = (name: string, known: string): boolean => Math.abs(name.length - known.length) <= SLIPS_MAX;
 
 /**
  * Stricter than "near", since most of an environment is not ours: the other case, or a dash, or one slip (two in long
@@ -47,5 +52,5 @@ const nearestSetting = (name: string): string | null => nearestName(name, [...SE
 function isTypingError(name: string, near: string): boolean {
   if (name.toUpperCase().replaceAll("-", "_") === near) return true;
   if (near.length < 7 || !/^[A-Z][A-Z0-9_-]*$/.test(name)) return false;
-  return distance(name, near) <= (near.length < 12 ? 1 : 2);
+  return distance(name, near) <= (near.length < 12 ? 1 : SLIPS_MAX);
 }

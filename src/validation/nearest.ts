@@ -25,10 +25,11 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   const wanted = name.toLowerCase().replaceAll(/[-\s]/g, "_");
   let best: { name: string; distance: number } | null = null;
   for (const candidate of known) {
+    const limit = Math.min(Math.max(1, Math.floor(candidate.length / 3)), (best?.distance ?? Infinity) - 1);
+    // Each unit that one has more than the other is a step: most names need no closer look.
+    if (Math.abs(wanted.length - candidate.length) > limit) continue;
     const apart = distance(wanted, candidate.toLowerCase());
-    if (apart <= Math.max(1, Math.floor(candidate.length / 3)) && (best === null || apart < best.distance)) {
-      best = { name: candidate, distance: apart };
-    }
+    if (apart <= limit) best = { name: candidate, distance: apart };
   }
   return best?.name ?? null;
 }
