@@ -21,11 +21,15 @@ export interface AttemptParts {
   readonly probes: AttemptPorts["probes"];
 }
 
+/** Ends what a killed server left half started. */
+export async function endStrays({ worker: { tempDir } }: Config, logger: Logger): Promise<void> {
+  const strays = await killStrays(tempDir);
+  if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
+}
+
 export async function makeAttemptPorts(parts: AttemptParts): Promise<AttemptPorts> {
   const { config, media, storage, logger, metrics, tracer, recorder, keepKey, probes } = parts;
   const { tempDir, tempLimitBytes } = config.worker;
-  const strays = await killStrays(tempDir);
-  if (strays.length > 0) logger.info({ strays }, "ended what a killed server had left half started");
   return {
     recorder,
     keepKey,

@@ -65,9 +65,9 @@ const noRoom = (): RendiffError =>
     publicMessage: "There is not enough free disk space to look at this input right now.",
   });
 
-async function tryTools({ worker, process }: Config, logger: Logger, scratchDir: string) {
+async function tryTools({ worker, process }: Config, logger: Logger, scratchDir: string, onWaiting: () => void) {
   const [runner, tools] = await Promise.all([
-    makeProcessRunner({ sandbox: worker.sandbox, scratchDir, logger }),
+    makeProcessRunner({ sandbox: worker.sandbox, scratchDir, logger, onTesting: onWaiting }),
     findTools({ ffmpegPath: worker.ffmpegPath, ffprobePath: worker.ffprobePath }),
   ]);
   const packager = findPackager(worker.packagerPath);
@@ -77,13 +77,14 @@ async function tryTools({ worker, process }: Config, logger: Logger, scratchDir:
   return { runner, tools, vmafTools, packager, capabilities };
 }
 
-export async function openMedia(config: Config, logger: Logger): Promise<Media> {
+/** `onWaiting`: the sandbox is being tried by another process, which leaves this one with nothing to do. */
+export async function openMedia(config: Config, logger: Logger, onWaiting: () => void = () => {}): Promise<Media> {
   const { worker, limits } = config;
   const space = makeSpace({ tempDir: worker.tempDir, limitBytes: worker.tempLimitBytes });
   const inScratch = makeScratch(worker.tempDir, space);
   // Tried where it will work: in a container every other folder may be read-only.
   const { runner, tools, vmafTools, packager, capabilities } = await inScratch((folder) =>
-    tryTools(config, logger, folder),
+    tryTools(config, logger, folder, onWaiting),
   );
   const sandboxed = runner.sandbox.mode === "bubblewrap";
   const packages = capabilities.packager?.ok === true;

@@ -34,12 +34,33 @@ export interface Parts {
   readonly replicaId: string;
 }
 
-/** Fails with the first of what cannot be opened; what was opened is closed with `opened`. */
-export async function openParts(config: Config, logger: Logger, opened: AsyncDisposableStack): Promise<Parts> {
+/** Without an FFmpeg of its own a replica waits for its connections alone, which are made within a turn. */
+async function openTools(config: Config, logger: Logger, onWaiting: () => void): Promise<Media | null> {
+  if (config.process.role === "api") {
+    setImmediate(onWaiting);
+    return null;
+  }
+  try {
+    return await (await import("./media-tools.ts")).openMedia(config, logger, onWaiting);
+  } finally {
+    onWaiting();
+  }
+}
+
+/**
+ * Fails with the first of what cannot be opened; what was opened is closed with `opened`. `onWaiting` is called when all that
+ * others do has been asked for, or later: there is time for something else.
+ */
+export async function openParts(
+  config: Config,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+  onWaiting: () => void,
+): Promise<Parts> {
   const [coordination, sql, media] = await Promise.allSettled([
     openCoordination(config, logger),
     openMigratedDatabase(config, logger),
-    config.process.role === "api" ? null : import("./media-tools.ts").then((tools) => tools.openMedia(config, logger)),
+    openTools(config, logger, onWaiting),
   ]);
   if (coordination.status === "fulfilled") opened.defer(() => coordination.value.close());
   if (sql.status === "fulfilled") opened.defer(() => sql.value.close());

@@ -43,13 +43,22 @@ async function openFleet(
   return fleet;
 }
 
-export async function serve(config: Config, logger: Logger): Promise<Server> {
-  await using opened = new AsyncDisposableStack();
-  const [parts, { openFront }, { recover, startActors }, worker] = await Promise.all([
-    openParts(config, logger, opened),
+/** What is needed once the parts are there. */
+async function loadRest({ process: { role } }: Config) {
+  const [{ openFront }, { recover, startActors }, worker] = await Promise.all([
     import("./front.ts"),
     import("./actors.ts"),
-    config.process.role === "api" ? null : import("./worker.ts"),
+    role === "api" ? null : import("./worker.ts"),
+  ]);
+  return { openFront, recover, startActors, worker };
+}
+
+export async function serve(config: Config, logger: Logger): Promise<Server> {
+  await using opened = new AsyncDisposableStack();
+  const waiting = Promise.withResolvers<void>();
+  const [parts, { openFront, recover, startActors, worker }] = await Promise.all([
+    openParts(config, logger, opened, waiting.resolve),
+    waiting.promise.then(() => loadRest(config)),
   ]);
   const alone = parts.coordination.kind === "memory";
   const sole = alone ? await claimSoleProcess(parts.sql, logger) : null;
@@ -61,7 +70,10 @@ export async function serve(config: Config, logger: Logger): Promise<Server> {
   const fleet = await openFleet(parts, opened);
   let running: RunningSystem | null = null;
   const describe = () => running?.describe() ?? { workerId: null, actors: [] };
-  const main = await openFront(parts, opened, { fleet, worker, state: () => state, describe });
+  const [main] = await Promise.all([
+    openFront(parts, opened, { fleet, worker, state: () => state, describe }),
+    worker?.endStrays(config, logger),
+  ]);
   const system = await startActors(parts, fleet, worker);
   running = system;
   opened.defer(() => system.drain());

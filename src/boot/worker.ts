@@ -18,6 +18,8 @@ import { makeMediaService } from "./media-service.ts";
 import type { Media } from "./media-tools.ts";
 import type { Parts } from "./parts.ts";
 
+export { endStrays } from "./attempt-ports.ts";
+
 export type WorkerHalf = typeof import("./worker.ts");
 
 export interface OwnParts extends Parts {

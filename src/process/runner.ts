@@ -17,18 +17,20 @@ export interface ProcessRunnerOptions {
   readonly scratchDir?: string;
   /** What the machine has; looked up when absent. */
   readonly tools?: HostTools;
+  /** The sandbox is being tried from now on, by another process. */
+  readonly onTesting?: () => void;
 }
 
 type Sandbox = ProcessRunner["sandbox"];
 
 async function chooseSandbox(
-  { sandbox: mode, scratchDir = tmpdir() }: ProcessRunnerOptions,
+  { sandbox: mode, scratchDir = tmpdir(), onTesting }: ProcessRunnerOptions,
   tools: HostTools,
 ): Promise<Sandbox> {
   if (mode === "off") return { mode: "none", reason: "SANDBOX is off" };
   if (process.platform !== "linux") return { mode: "none", reason: "bubblewrap exists for Linux only" };
   if (tools.bwrap === null) return { mode: "none", reason: "bubblewrap (bwrap) is not installed" };
-  const failure = await testSandbox({ tools, binds: systemBinds() }, scratchDir);
+  const failure = await testSandbox({ tools, binds: systemBinds() }, scratchDir, onTesting);
   if (failure === null) return { mode: "bubblewrap", reason: "a canary file and a canary listener were out of reach" };
   return { mode: "none", reason: failure };
 }

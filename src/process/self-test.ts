@@ -37,7 +37,15 @@ interface Findings {
   readonly network: boolean;
 }
 
-async function runProbe(box: Box, workDir: string, canary: string, port: number): Promise<Findings | string> {
+interface Probe {
+  readonly box: Box;
+  readonly workDir: string;
+  readonly canary: string;
+  readonly port: number;
+  onStarted(): void;
+}
+
+async function runProbe({ box, workDir, canary, port, onStarted }: Probe): Promise<Findings | string> {
   const lines: string[] = [];
   const own = ["--ro-bind", "/proc/self", "/proc/self", "--setenv", "BUN_BE_BUN", "1"];
   const binds = box.binds === null ? null : { ...box.binds, always: [...box.binds.always, ...own] };
@@ -53,6 +61,7 @@ async function runProbe(box: Box, workDir: string, canary: string, port: number)
     stderrBytesMax: 4096,
   } as const;
   const handle = startChild(makeCommand({ ...box, binds }, request), request);
+  onStarted();
   const timer = setTimeout(() => handle.kill(), TIMEOUT_MS);
   const exit = await handle.exited;
   clearTimeout(timer);
@@ -68,8 +77,15 @@ function judge(found: Findings | string, connections: number): string | null {
   return null;
 }
 
-/** Null when the sandbox held; otherwise why it did not, as the end of a sentence. What it needs lies in `scratchDir` meanwhile. */
-export async function testSandbox(box: Box, scratchDir: string): Promise<string | null> {
+/**
+ * Null when the sandbox held; otherwise why it did not, as the end of a sentence. What it needs lies in `scratchDir`
+ * meanwhile. `onStarted`: from now on it only waits for the probe.
+ */
+export async function testSandbox(
+  box: Box,
+  scratchDir: string,
+  onStarted: () => void = () => {},
+): Promise<string | null> {
   const folder = await mkdtemp(join(scratchDir, "rendiff-sandbox-"));
   let connections = 0;
   const server = createServer((socket) => {
@@ -84,7 +100,8 @@ export async function testSandbox(box: Box, scratchDir: string): Promise<string 
     await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
-    return judge(await runProbe(box, workDir, join(folder, "canary"), port), connections);
+    const probe = { box, workDir, canary: join(folder, "canary"), port, onStarted };
+    return judge(await runProbe(probe), connections);
   } finally {
     server.close();
     await rm(folder, { recursive: true, force: true });
