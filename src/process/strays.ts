@@ -3,11 +3,21 @@
  * the outer one late, after it has waited for its user map and made its mounts (bubblewrap 0.8, main()). When the outer one
  * dies before that, the inner one waits for ever, or goes on and becomes the program, which then works on for nobody.
  */
+import { readlinkSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 
 async function read(path: string): Promise<string> {
   // A process may end while it is looked at.
   return await readFile(path, "utf8").catch(() => "");
+}
+
+/** Null for one that may not be looked at, and where there are none. */
+function namespaceOf(pid: number | "self"): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return null;
+  }
 }
 
 /** Pid 1 of a namespace of its own, and its parent as this namespace counts. */
@@ -31,9 +41,12 @@ async function isBelow(pid: number, folder: string): Promise<boolean> {
  */
 export async function killStrays(folder: string): Promise<readonly number[]> {
   const killed: number[] = [];
+  const here = namespaceOf("self");
   for (const name of await readdir("/proc").catch(() => [])) {
     if (!/^\d+$/.test(name)) continue;
     const pid = Number(name);
+    // Nearly all of a machine's processes: a link says so at a quarter of what their files cost.
+    if (here !== null && namespaceOf(pid) === here) continue;
     const { inner, parent } = await lookAt(pid);
     if (!inner) continue;
     if (!(await isBelow(pid, folder))) continue;
