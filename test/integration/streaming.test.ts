@@ -77,12 +77,12 @@ VERSIONS.forEach(({ name }, index) => {
       expect((await sound.finish()).at(-1)?.media.streams).toMatchObject([{ kind: "audio", channels: 2 }]);
     }, 30_000);
 
-    test("aligns the key frames of every codec, and offers each sound beside each picture", async () => {
+    test("aligns the key frames of every codec at a preset, and offers each sound beside each picture", async () => {
       const variants = [
-        { height: 120, codec: "h265" },
-        { height: 120, codec: "vp9" },
-        { height: 90, codec: "av1" },
-        { height: 60, fps: 12.5 },
+        { height: 120, codec: "h265", preset: "ultrafast" },
+        { height: 120, codec: "vp9", preset: 8 },
+        { height: 90, codec: "av1", preset: 12 },
+        { height: 60, fps: 12.5, preset: "veryfast" },
       ];
       const audio = [{ codec: "opus" }, { codec: "eac3" }, { bitrate: "64k", language: "pt-BR" }];
       const made = await make({ variants, audio });
