@@ -1,8 +1,11 @@
 /** What every storage backend does that copies its own objects (`fillFrom`). */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { open as openFile } from "node:fs/promises";
+import { longTest } from "../support/gated.ts";
 import {
   keysOf,
   kindOf,
+  makeLargeFile,
   newOwner,
   publish,
   put,
@@ -15,8 +18,24 @@ import {
 const KEY = "folder/a.mp4";
 const SOURCE = "folder/source.mp4";
 
-/** `open` gives an empty storage of its own at each call. */
-export function copyingContract(name: string, open: () => Promise<StorageSubject>): void {
+/** Beyond what S3 copies in one request. */
+const LARGE_BYTES = 5.2 * 1024 ** 3;
+const LARGE_TIMEOUT_MS = 3_600_000;
+
+/** Of its own at the beginning, in the middle and at the end. */
+async function makeSparseFile(subject: StorageSubject, sizeBytes: number, marks: readonly number[]): Promise<string> {
+  const path = await makeLargeFile(subject, sizeBytes);
+  const handle = await openFile(path, "r+");
+  for (const at of marks) await handle.write(markAt(at), at);
+  await handle.close();
+  return path;
+}
+
+const markAt = (at: number): string => `mark at ${at}`.padEnd(MARK_BYTES);
+const MARK_BYTES = 24;
+
+/** `open` gives an empty storage of its own at each call; `holdsLarge`: one that does not keep its objects in memory. */
+export function copyingContract(name: string, open: () => Promise<StorageSubject>, holdsLarge = true): void {
   let subject: StorageSubject;
   const current = (): StorageSubject => subject;
   beforeEach(async () => {
@@ -62,5 +81,24 @@ export function copyingContract(name: string, open: () => Promise<StorageSubject
       await backend.abort(staged);
       expect(await keysOf(backend)).toEqual([SOURCE]);
     });
+
+    const large = async (): Promise<void> => {
+      const { backend } = current();
+      const sizeBytes = Math.floor(LARGE_BYTES);
+      const marks = [0, Math.floor(sizeBytes / 2), sizeBytes - MARK_BYTES];
+      const path = await makeSparseFile(current(), sizeBytes, marks);
+      const source = await backend.fill(await backend.stage(SOURCE, newOwner()), path, { mediaType: "video/mp4" });
+      const outcome = await publish(backend, source);
+      if (outcome.outcome !== "published") throw new Error("The source was not published.");
+      const { sha256 } = source;
+      const staged = await backend.stage(KEY, newOwner());
+      const from = { key: SOURCE, identity: outcome.identity, sizeBytes, sha256 };
+      const copied = await backend.fillFrom?.(staged, from, { mediaType: "video/mp4" });
+      if (copied === undefined) throw new Error("It copies nothing.");
+      await publish(backend, copied);
+      expect((await backend.stat(KEY))?.sizeBytes).toBe(sizeBytes);
+      for (const at of marks) expect(await read(backend, KEY, at, at + MARK_BYTES)).toBe(markAt(at));
+    };
+    if (holdsLarge) longTest("copies what is larger than 5 GiB", large, LARGE_TIMEOUT_MS);
   });
 }

@@ -8,6 +8,7 @@ import { Storage } from "@google-cloud/storage";
 import { credentials, makeBucket } from "../integration/s3-subject.ts";
 import { type Api, makeApi } from "../support/api.ts";
 import { type FaultyProxy, startFaultyProxy } from "../support/faulty-proxy.ts";
+import { longTest } from "../support/gated.ts";
 import { makeKey, makeSite, type RunningServer, type Site, startServer, untilClean } from "../support/server.ts";
 import { ACCESS_KEY, azureConnectionString, SECRET_KEY, startStore } from "../support/stores.ts";
 import { until } from "../support/until.ts";
@@ -17,8 +18,13 @@ interface World {
   readonly site: Site;
   readonly key: string;
   readonly minio: { readonly url: string; readonly bucket: string; readonly client: S3Client };
-  readonly proxy: FaultyProxy;
+  /** Between the server and each store, by the backend's name. */
+  readonly proxies: Readonly<Record<StoreBackend, FaultyProxy>>;
+  /** Names of what lies in a store, whoever may see it. */
+  readonly names: Readonly<Record<StoreBackend, () => Promise<string[]>>>;
 }
+
+type StoreBackend = "minio" | "rclone" | "blobs" | "google";
 
 let world: World;
 let server: RunningServer;
@@ -31,27 +37,50 @@ async function configFile(folder: string): Promise<{ path: string; world: Omit<W
     startStore("azurite"),
     startStore("fake-gcs"),
   ]);
-  const proxy = await startFaultyProxy(minio.url);
+  const proxies = {
+    minio: await startFaultyProxy(minio.url),
+    rclone: await startFaultyProxy(rclone.url),
+    blobs: await startFaultyProxy(azurite.url),
+    google: await startFaultyProxy(gcs.url),
+  };
   const [bucket, other] = [await makeBucket(minio.url), await makeBucket(rclone.url)];
-  await BlobServiceClient.fromConnectionString(azureConnectionString(azurite.url)).createContainer("media");
-  await new Storage({ apiEndpoint: gcs.url, projectId: "t", useAuthWithCustomEndpoint: false }).createBucket("media");
+  const container = BlobServiceClient.fromConnectionString(azureConnectionString(azurite.url)).getContainerClient(
+    "media",
+  );
+  await container.create();
+  const google = new Storage({ apiEndpoint: gcs.url, projectId: "t", useAuthWithCustomEndpoint: false });
+  await google.createBucket("media");
   const s3 = (endpoint: string) => ({
     ...{ type: "s3", endpoint, access_key_id_env: "STORE_KEY", secret_access_key_env: "STORE_SECRET" },
   });
   const knows = { conditional_writes: true, drops_unnamed_parts: true };
   const backends = {
-    minio: { ...s3(proxy.url), ...knows, bucket, prefix: "media" },
-    rclone: { ...s3(rclone.url), bucket: other },
+    minio: { ...s3(proxies.minio.url), ...knows, bucket, prefix: "media" },
+    rclone: { ...s3(proxies.rclone.url), bucket: other },
     blobs: { type: "azure", connection_string_env: "STORE_BLOBS", container: "media" },
-    google: { type: "gcs", endpoint: gcs.url, bucket: "media", conditional_writes: false },
-    archive: { ...s3(proxy.url), bucket, prefix: "media", write: false },
-    inbox: { ...s3(proxy.url), bucket, prefix: "media", read: false },
+    google: { type: "gcs", endpoint: proxies.google.url, bucket: "media", conditional_writes: false },
+    archive: { ...s3(proxies.minio.url), bucket, prefix: "media", write: false },
+    inbox: { ...s3(proxies.minio.url), bucket, prefix: "media", read: false },
   };
   const path = join(folder, "storage.yml");
   await writeFile(path, JSON.stringify({ backends }));
-  Object.assign(secrets, { STORE_BLOBS: azureConnectionString(azurite.url) });
-  const client = new S3Client({ endpoint: minio.url, region: "us-east-1", forcePathStyle: true, credentials });
-  return { path, world: { minio: { url: minio.url, bucket, client }, proxy } };
+  Object.assign(secrets, { STORE_BLOBS: azureConnectionString(proxies.blobs.url) });
+  const s3Client = (endpoint: string) =>
+    new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  const client = s3Client(minio.url);
+  const rcloneClient = s3Client(rclone.url);
+  const names = {
+    minio: () => s3Names(client, bucket),
+    rclone: () => s3Names(rcloneClient, other),
+    blobs: () => Array.fromAsync(container.listBlobsFlat(), ({ name }) => name),
+    google: async () => (await google.bucket("media").getFiles())[0].map(({ name }) => name),
+  };
+  return { path, world: { minio: { url: minio.url, bucket, client }, proxies, names } };
+}
+
+async function s3Names(client: S3Client, bucket: string): Promise<string[]> {
+  const page = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+  return (page.Contents ?? []).map(({ Key = "" }) => Key);
 }
 
 const secrets: Record<string, string> = { STORE_KEY: ACCESS_KEY, STORE_SECRET: SECRET_KEY };
@@ -81,11 +110,6 @@ const encode = (input: string, output: string): object => ({
   operations: [{ type: "transcode", video_codec: "h264", preset: "ultrafast", crf: 30 }],
 });
 
-const objectsIn = async ({ minio }: World): Promise<string[]> => {
-  const page = await minio.client.send(new ListObjectsV2Command({ Bucket: minio.bucket }));
-  return (page.Contents ?? []).map(({ Key = "" }) => Key);
-};
-
 const uploadsIn = async ({ minio }: World, key: string): Promise<number> => {
   // MinIO lists uploads of one object only.
   const input = { Bucket: minio.bucket, Prefix: `media/${key}` };
@@ -98,10 +122,10 @@ async function sha256OfUrl(url: string): Promise<string> {
   return new Bun.CryptoHasher("sha256").update(await response.arrayBuffer()).digest("hex");
 }
 
-const isCompletion = ({ method, url }: { method: string; url: string }): boolean =>
-  method === "POST" && /[?&]uploadId=/.test(url);
-const isPart = ({ method, url }: { method: string; url: string }): boolean =>
-  method === "PUT" && /[?&]partNumber=1(&|$)/.test(url);
+type Matches = (seen: { readonly method: string; readonly url: string }) => boolean;
+
+const isCompletion: Matches = ({ method, url }) => method === "POST" && /[?&]uploadId=/.test(url);
+const isPart: Matches = ({ method, url }) => method === "PUT" && /[?&]partNumber=1(&|$)/.test(url);
 
 describe("jobs between stores", () => {
   const HOPS = [
@@ -127,9 +151,9 @@ describe("jobs between stores", () => {
 
   test("outputs are deleted where they lie", async () => {
     const { id } = await api.completed(encode("in.mp4", "minio://deleted.mp4"));
-    expect(await objectsIn(world)).toContain("media/deleted.mp4");
+    expect(await world.names.minio()).toContain("media/deleted.mp4");
     expect((await api.call("DELETE", `/jobs/${id}/outputs`)).body).toEqual({ deleted: [0], busy: [] });
-    expect(await objectsIn(world)).not.toContain("media/deleted.mp4");
+    expect(await world.names.minio()).not.toContain("media/deleted.mp4");
   });
 
   test("what a backend is not for is refused by name", async () => {
@@ -149,12 +173,14 @@ describe("jobs between stores", () => {
 
 describe("kill -9", () => {
   /** Kills the server while the request is held, and starts it again. */
-  async function killWhile(matches: typeof isPart, output: string) {
+  async function killWhile(matches: Matches, output: string) {
     const held = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
+    const [backend, key] = output.split("://") as [StoreBackend, string];
+    const proxy = world.proxies[backend];
     let once = false;
-    world.proxy.decide = (seen) => {
+    proxy.decide = (seen) => {
       if (once || !matches(seen)) return null;
       once = true;
       held.resolve();
@@ -162,9 +188,9 @@ describe("kill -9", () => {
     };
     const { id } = await api.convert(encode("in.mp4", output));
     await held.promise;
-    expect(await objectsIn(world)).not.toContain(`media/${output.replace("minio://", "")}`);
+    expect((await world.names[backend]()).filter((name) => name.endsWith(key))).toEqual([]);
     await server.kill();
-    world.proxy.decide = () => null;
+    proxy.decide = () => null;
     await start();
     return { id, release: () => release.resolve(), arrived: arrived.promise };
   }
@@ -194,4 +220,40 @@ describe("kill -9", () => {
     expect(await uploadsIn(world, "killed-publish.mp4")).toBe(0);
     await untilClean(world.site);
   }, 60_000);
+
+  /** A block or an object on its way to where no reader looks, and what makes it visible. */
+  const OTHERS: readonly (readonly [StoreBackend, Matches, Matches])[] = [
+    ["rclone", isPart, isCompletion],
+    [
+      "blobs",
+      ({ method, url }) => method === "PUT" && /[?&]comp=block(&|$)/.test(url),
+      ({ method, url }) => method === "PUT" && !/[?&](comp|restype)=/.test(url),
+    ],
+    [
+      "google",
+      ({ method, url }) => method === "POST" && url.startsWith("/upload/"),
+      ({ method, url }) => method === "POST" && /\/(rewriteTo|copyTo)\//.test(url),
+    ],
+  ];
+  for (const [backend, isSending, isPublishing] of OTHERS) {
+    for (const [when, matches] of [
+      ["sends", isSending],
+      ["publishes", isPublishing],
+    ] as const) {
+      const key = `killed-as-it-${when}.mp4`;
+      const body = async (): Promise<void> => {
+        const { id, release, arrived } = await killWhile(matches, `${backend}://${key}`);
+        expect((await api.ended(id)).status).toBe("completed");
+        const next = await api.completed(encode("in.mp4", `${backend}://${key}`));
+        release();
+        await arrived;
+        const [made] = await api.outputs(next.id);
+        expect(await sha256OfUrl(made?.download_url ?? "")).toBe(made?.sha256 ?? "");
+        await untilClean(world.site);
+        const hidden = async () => (await world.names[backend]()).filter((name) => name.includes(".rendiff-"));
+        await until(async () => (await hidden()).length === 0, { timeoutMs: 20_000, what: "an empty store" });
+      };
+      longTest(`as it ${when} to ${backend}: whole in the end, and the late request changes nothing`, body, 120_000);
+    }
+  }
 });

@@ -29,4 +29,4 @@ storageContract(
   subject,
 );
 
-copyingContract("Google Cloud Storage on fake-gcs-server", subject);
+copyingContract("Google Cloud Storage on fake-gcs-server", subject, false);
