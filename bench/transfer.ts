@@ -1,7 +1,7 @@
 /**
  * P8, its input side: a job whose source comes over the web at 10 MB/s, against the same download and the same job on the
- * local file one after another, two stages of much the same length. The server's rate is of each answer, so that only what is read in order is compared: a source
- * with its index in front, and one with its index at the end, which is fetched first.
+ * local file one after another, two stages of much the same length. The server's rate is of each answer, so that only what is
+ * read in order is compared: a source with its index in front, and one with its index at the end, which is fetched first.
  */
 import { copyFile, rename } from "node:fs/promises";
 import { join } from "node:path";

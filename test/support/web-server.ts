@@ -33,7 +33,8 @@ export interface WebServer {
 }
 
 const PART_BYTES = 64 * 1024;
-const LATE_MS = 50;
+/** Less is how long this machine takes. */
+const PAUSE_MS_MIN = 50;
 
 const tagOf = ({ bytes, etag }: WebObject): string | null =>
   etag === undefined ? `"${Bun.hash(bytes).toString(16)}"` : etag;
@@ -81,13 +82,13 @@ async function send(
       else response.write(last, () => response.destroy());
       return;
     }
-    if (!response.write(part)) {
-      await drained(response);
-    }
+    const writtenAtMs = performance.now();
+    if (!response.write(part)) await drained(response);
     count(part.length);
     if (object.rate === undefined) continue;
-    // What a reader's pause leaves unused is lost, as on a line; but for what timers are late by.
-    freeAtMs = Math.max(freeAtMs, performance.now() - LATE_MS) + (part.length / object.rate) * 1000;
+    // What a reader's pause leaves unused is lost, as on a line; what timers are late by is not.
+    const pausedMs = performance.now() - writtenAtMs;
+    freeAtMs += (part.length / object.rate) * 1000 + (pausedMs > PAUSE_MS_MIN ? pausedMs : 0);
     await Bun.sleep(Math.max(0, freeAtMs - performance.now()));
   }
   if (object.lieBytes !== undefined) response.destroy();
