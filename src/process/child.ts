@@ -5,7 +5,8 @@
  * alone (bubblewrap itself would die of it and take the program along without a trailer), and SIGKILL goes to it first, so
  * that bubblewrap reaps it and no zombie is left to whatever runs as init in a container.
  */
-import { closeSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { constants, getPriority, setPriority } from "node:os";
 import { type Command, environmentOf } from "./command.ts";
 import { makeLineSplitter, makeTail } from "./output.ts";
 import type { ProcessExit, ProcessHandle, ProcessInput, ProcessRequest } from "./port.ts";
@@ -29,13 +30,26 @@ function spawnChild(command: Command, request: ProcessRequest) {
   });
 }
 
+/** Of a process first, so that whatever it begins from then on inherits it; then of what it had begun by then. */
+function setNiceness(pid: number, priority: number): void {
+  setPriority(pid, priority);
+  const threads = `/proc/${pid}/task`;
+  for (const thread of readdirSync(threads)) if (Number(thread) !== pid) setPriority(Number(thread), priority);
+  for (const child of readFileSync(`${threads}/${pid}/children`, "utf8").split(" ")) {
+    if (child !== "") setNiceness(Number(child), priority);
+  }
+}
+
 /**
+ * From outside, since `nice` in front of it takes a millisecond; at this moment a shell has hardly begun to set its limits.
+ *
  * Linux can share the processors out between sessions before it does between their processes (autogroup). There the niceness
  * of a program that has a session of its own counts for nothing, and the session's does.
  */
 function beNice({ pid }: Child, niceness: number): void {
   if (niceness === 0) return;
   try {
+    setNiceness(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + niceness));
     writeFileSync(`/proc/${pid}/autogroup`, `${niceness}`);
   } catch {
     // This system does not share so, or the program has ended already.

@@ -6,7 +6,6 @@ import type { ProcessRequest } from "./port.ts";
 
 const tools = {
   bwrap: "/usr/bin/bwrap",
-  prlimit: "/usr/bin/prlimit",
   setpriv: "/usr/bin/setpriv",
   nice: "/usr/bin/nice",
   sh: "/bin/sh",
@@ -16,7 +15,7 @@ const request: ProcessRequest = {
   args: ["-c", "true"],
   workDir: "/tmp",
   readOnly: [{ source: "/data/a", target: "/tmp/in/0" }],
-  limits: { addressSpaceBytes: 1000, fileBytes: 2000, cpuSeconds: 3, openFiles: 4 },
+  limits: { addressSpaceBytes: 2048, fileBytes: 2000, cpuSeconds: 3, openFiles: 4 },
   sandbox: "default",
   niceness: 0,
   stderrBytesMax: 1,
@@ -32,11 +31,24 @@ describe("a child's command", () => {
   test("sets the limits first, then the box, then runs the program", () => {
     const { argv, wrapper } = makeCommand(boxed, request);
     expect(wrapper).toBe("bubblewrap");
-    expect(argv.slice(0, 7)).toEqual([
-      ...["/usr/bin/prlimit", "--core=0", "--as=1000", "--fsize=2000", "--cpu=3", "--nofile=4", "--"],
-    ]);
-    expect(argv[7]).toBe("/usr/bin/bwrap");
+    expect(argv.slice(0, 2)).toEqual(["/bin/sh", "-c"]);
+    const limits = [
+      "unset PWD OLDPWD SHLVL",
+      "ulimit -c 0",
+      "ulimit -v 2",
+      "ulimit -f 3",
+      "ulimit -t 3",
+      "ulimit -n 4",
+    ];
+    expect(argv[2]).toBe(`${limits.map((one) => `${one} 2>/dev/null`).join("; ")}; exec "$0" "$@"`);
+    expect(argv[3]).toBe("/usr/bin/bwrap");
     expect(argv.slice(-4)).toEqual(["--", "/bin/sh", "-c", "true"]);
+  });
+
+  test("has no limit that is no number", () => {
+    for (const fileBytes of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+      expect(() => makeCommand(open, { ...request, limits: { ...request.limits, fileBytes } })).toThrow(RangeError);
+    }
   });
 
   test("has no network, no capability, and dies with its parent", () => {
@@ -72,9 +84,9 @@ describe("a child's command", () => {
   });
 
   test("where there is no such signal is watched by a shell", () => {
-    const { argv, wrapper } = makeCommand({ tools: { ...tools, setpriv: null, prlimit: null }, binds: null }, request);
+    const { argv, wrapper } = makeCommand({ tools: { ...tools, setpriv: null }, binds: null }, request);
     expect(wrapper).toBe("watchdog");
-    expect(argv[2]).toContain("ulimit -v 1 ");
+    expect(argv[2]).toContain("ulimit -v 2 ");
     expect(argv.slice(-3)).toEqual(["/bin/sh", "-c", "true"]);
   });
 

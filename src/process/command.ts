@@ -1,5 +1,5 @@
 /**
- * The argument list that starts a program boxed in: `prlimit → nice → bwrap or setpriv → program`. Each link replaces itself
+ * The argument list that starts a program boxed in: `sh (ulimit) → bwrap or setpriv → program`. Each link replaces itself
  * by the next, so the child keeps one pid; only bubblewrap stays, as the parent of the program.
  */
 import type { Binds, HostTools } from "./host.ts";
@@ -32,24 +32,30 @@ const STATIC_ENVIRONMENT = { ...ENVIRONMENT, GCONV_PATH: "/nonexistent" } as con
 export const environmentOf = (program: string): Readonly<Record<string, string>> =>
   isStaticProgram(program) ? STATIC_ENVIRONMENT : ENVIRONMENT;
 
-function prlimitArgs(limits: ProcessLimits): string[] {
-  const args = ["--core=0"];
-  if (limits.addressSpaceBytes !== null) args.push(`--as=${Math.ceil(limits.addressSpaceBytes)}`);
-  if (limits.fileBytes !== null) args.push(`--fsize=${Math.ceil(limits.fileBytes)}`);
-  if (limits.cpuSeconds !== null) args.push(`--cpu=${Math.ceil(limits.cpuSeconds)}`);
-  if (limits.openFiles !== null) args.push(`--nofile=${Math.ceil(limits.openFiles)}`);
-  return args;
-}
+const KIB = 1024;
+/** What POSIX counts files in. */
+const BLOCK_BYTES = 512;
 
-/** `ulimit` of a POSIX shell, for systems without prlimit (macOS); sizes are in KiB, of files in 512 bytes. */
+/**
+ * Limits by a shell, which starts faster than prlimit and is there on every system. All of its text is ours and numbers: what it
+ * runs are its arguments, which no shell reads as text.
+ */
 function shellLimits(limits: ProcessLimits): string {
-  const set = ["ulimit -c 0"];
-  if (limits.addressSpaceBytes !== null) set.push(`ulimit -v ${Math.ceil(limits.addressSpaceBytes / 1024)}`);
-  if (limits.fileBytes !== null) set.push(`ulimit -f ${Math.ceil(limits.fileBytes / 512)}`);
-  if (limits.cpuSeconds !== null) set.push(`ulimit -t ${Math.ceil(limits.cpuSeconds)}`);
-  if (limits.openFiles !== null) set.push(`ulimit -n ${Math.ceil(limits.openFiles)}`);
-  // A limit that this system does not know is no reason not to start.
-  return set.map((one) => `${one} 2>/dev/null`).join("; ");
+  // Shells add these to what a program is to see.
+  const set = ["unset PWD OLDPWD SHLVL", "ulimit -c 0"];
+  // In whole units, and never more than was allowed.
+  const limit = (flag: string, value: number | null, unit = 1) => {
+    if (value === null) return;
+    const count = Math.floor(value / unit);
+    if (!Number.isSafeInteger(count) || count < 0) throw new RangeError(`${value} is no limit of a program.`);
+    set.push(`ulimit -${flag} ${count}`);
+  };
+  limit("v", limits.addressSpaceBytes, KIB);
+  limit("f", limits.fileBytes, BLOCK_BYTES);
+  limit("t", limits.cpuSeconds === null ? null : Math.ceil(limits.cpuSeconds));
+  limit("n", limits.openFiles);
+  // What is refused is stricter already, or, as addresses on macOS, nothing that this system limits.
+  return `${set.map((one) => `${one} 2>/dev/null`).join("; ")}; exec "$0" "$@"`;
 }
 
 /**
@@ -93,8 +99,7 @@ export function makeCommand(box: Box, request: ProcessRequest): Command {
   const { tools } = box;
   const argv: string[] = [];
   let wrapper: Command["wrapper"] = "none";
-  if (tools.prlimit !== null) argv.push(tools.prlimit, ...prlimitArgs(request.limits), "--");
-  else if (tools.sh !== null) argv.push(tools.sh, "-c", `${shellLimits(request.limits)}; exec "$0" "$@"`);
+  if (tools.sh !== null) argv.push(tools.sh, "-c", shellLimits(request.limits));
   if (request.niceness !== 0 && tools.nice !== null) argv.push(tools.nice, "-n", `${request.niceness}`);
   if (request.sandbox === "default" && box.binds !== null && tools.bwrap !== null) {
     wrapper = "bubblewrap";

@@ -3,8 +3,8 @@ import { closeSync, existsSync, lstatSync, openSync, readlinkSync, readSync, rea
 
 export interface HostTools {
   readonly bwrap: string | null;
-  readonly prlimit: string | null;
   readonly setpriv: string | null;
+  /** Where a child's threads and children cannot be told their niceness from outside. */
   readonly nice: string | null;
   readonly sh: string | null;
 }
@@ -14,9 +14,8 @@ export function findHostTools(): HostTools {
   const find = (name: string) => Bun.which(name, { PATH: "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin" });
   return {
     bwrap: linux ? find("bwrap") : null,
-    prlimit: linux ? find("prlimit") : null,
     setpriv: linux ? find("setpriv") : null,
-    nice: find("nice"),
+    nice: linux ? null : find("nice"),
     sh: find("sh"),
   };
 }
