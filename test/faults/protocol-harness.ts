@@ -72,6 +72,17 @@ export async function submit(database: TestDatabase, overrides: Partial<NewJob> 
   return id;
 }
 
+/** One after another; their ids in that order. */
+export async function submitMany(
+  database: TestDatabase,
+  count: number,
+  overrides: Partial<NewJob> = {},
+): Promise<JobId[]> {
+  const ids: JobId[] = [];
+  for (let n = 0; n < count; n += 1) ids.push(await submit(database, overrides));
+  return ids;
+}
+
 export async function makeWorker(sql: SqlRunner): Promise<WorkerId> {
   const workerId = Bun.randomUUIDv7() as WorkerId;
   await registerWorker(sql, { workerId, role: "worker", version: "test", slots: 2 });

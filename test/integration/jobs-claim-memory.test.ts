@@ -1,11 +1,11 @@
 /** Claims that begin where the last one ended: in which order, how late at most, and what they do not read. */
-import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import type { Sql, SqlParam, SqlRunner } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { ClaimMemory } from "../../src/jobs/claim-memory.ts";
 import { giveBack } from "../../src/jobs/finish.ts";
-import type { Claim, JobId, Priority, WorkerId } from "../../src/jobs/types.ts";
-import { ENGINES, makeWorker, openTestDatabase, submit, type TestDatabase } from "../faults/protocol-harness.ts";
+import type { Claim, JobId } from "../../src/jobs/types.ts";
+import { ENGINES, makeWorker, openTestDatabase, submit, submitMany } from "../faults/protocol-harness.ts";
 
 const WAYS = [false, true] as const;
 const DEAD = 2_000;
@@ -14,13 +14,9 @@ const JOBS = DEAD + 50;
 const STRIDE = 7_919;
 
 for (const engine of ENGINES) {
-  describe(engine, () => {
-    let database: TestDatabase;
-    let workerId: WorkerId;
-    beforeAll(async () => {
-      database = await openTestDatabase(engine);
-      workerId = await makeWorker(database.sql);
-    });
+  describe(engine, async () => {
+    const database = await openTestDatabase(engine);
+    const workerId = await makeWorker(database.sql);
     beforeEach(async () => {
       await database.sql.query("DELETE FROM jobs");
     });
@@ -32,17 +28,12 @@ for (const engine of ENGINES) {
         claimJob(database.sql, { workerId, jobTypes: null, priorities: null, routed }, memory);
       return { clock, claim, next: async (): Promise<JobId | null> => (await claim())?.job.id ?? null };
     }
-    async function submitMany(count: number, priority: Priority = "normal"): Promise<JobId[]> {
-      const ids: JobId[] = [];
-      for (let n = 0; n < count; n += 1) ids.push(await submit(database, { priority }));
-      return ids;
-    }
 
     test.each([...WAYS])(
       "a job that was put back has its turn a second later, or when nothing else is left; by routes: %p",
       async (routed) => {
         const { clock, claim, next } = makeClaimer(routed);
-        const [first = null, second = null, third = null, fourth = null] = await submitMany(4);
+        const [first = null, second = null, third = null, fourth = null] = await submitMany(database, 4);
         const held = await claim();
         expect(held?.job.id ?? null).toBe(first);
         expect(await next()).toBe(second);
@@ -61,17 +52,17 @@ for (const engine of ENGINES) {
       "a more urgent class that was read to its end comes first again at once; by routes: %p",
       async (routed) => {
         const { next } = makeClaimer(routed);
-        const [normal = null, later = null] = await submitMany(2);
-        const [high = null] = await submitMany(1, "high");
+        const [normal = null, later = null] = await submitMany(database, 2);
+        const [high = null] = await submitMany(database, 1, { priority: "high" });
         expect([await next(), await next()]).toEqual([high, normal]);
-        const [urgent = null] = await submitMany(1, "high");
+        const [urgent = null] = await submitMany(database, 1, { priority: "high" });
         expect([await next(), await next()]).toEqual([urgent, later]);
       },
     );
 
     test("a claim by routes finds one that is new as soon as the known ones are empty", async () => {
       const { next } = makeClaimer(true);
-      const [known = null] = await submitMany(1);
+      const [known = null] = await submitMany(database, 1);
       expect(await next()).toBe(known);
       const fresh = await submit(database, { type: "analyze" });
       expect([await next(), await next()]).toEqual([fresh, null]);

@@ -1,33 +1,22 @@
 /** Who is next: shares between keys, ageing between classes, paused classes. */
-import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { ageJobs } from "../../src/jobs/ageing.ts";
 import { failJob } from "../../src/jobs/attempt-writes.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { pauseClasses, resumeClasses } from "../../src/jobs/pauses.ts";
 import { readyHints } from "../../src/jobs/ready.ts";
 import { getJob, setPriority } from "../../src/jobs/store.ts";
-import type { Claim, JobId, KeyId, Priority, WorkerId } from "../../src/jobs/types.ts";
-import {
-  ENGINES,
-  insertKey,
-  makeWorker,
-  openTestDatabase,
-  submit,
-  type TestDatabase,
-} from "../faults/protocol-harness.ts";
+import type { Claim, JobId, KeyId, Priority } from "../../src/jobs/types.ts";
+import { ENGINES, insertKey, makeWorker, openTestDatabase, submit, submitMany } from "../faults/protocol-harness.ts";
 
 const ANY = { jobTypes: null, priorities: null } as const;
 const FAILURE = { kind: "input.unreadable", message: "", retryable: false, evidence: null, hint: null } as const;
 const HOUR_MS = 3_600_000;
 
 for (const engine of ENGINES) {
-  describe(engine, () => {
-    let database: TestDatabase;
-    let workerId: WorkerId;
-    beforeAll(async () => {
-      database = await openTestDatabase(engine);
-      workerId = await makeWorker(database.sql);
-    });
+  describe(engine, async () => {
+    const database = await openTestDatabase(engine);
+    const workerId = await makeWorker(database.sql);
     beforeEach(async () => {
       await database.sql.query("DELETE FROM jobs");
       await database.sql.query("DELETE FROM queue_pauses");
@@ -38,9 +27,6 @@ for (const engine of ENGINES) {
       await database.sql.query("UPDATE api_keys SET weight = $2::real WHERE id = $1", [keyId, weight]);
       return keyId;
     };
-    async function submitMany(keyId: KeyId, count: number, priority: Priority = "normal"): Promise<void> {
-      for (let n = 0; n < count; n += 1) await submit(database, { keyId, priority });
-    }
     const next = async (): Promise<Claim> => {
       const claim = await claimJob(database.sql, { workerId, ...ANY });
       if (claim === null) throw new Error("Nothing could be claimed.");
@@ -65,9 +51,9 @@ for (const engine of ENGINES) {
 
     test("a key with much in the queue does not stop one with little, however late it comes", async () => {
       const [many, few] = [await keyOf(1), await keyOf(1)];
-      await submitMany(many, 60);
+      await submitMany(database, 60, { keyId: many });
       const held = await next();
-      await submitMany(few, 2);
+      await submitMany(database, 2, { keyId: few });
       await end(held);
       const order = await run(6);
       expect(order.filter((key) => key === few)).toHaveLength(2);
@@ -75,8 +61,8 @@ for (const engine of ENGINES) {
 
     test("shares follow the weights", async () => {
       const [heavy, light] = [await keyOf(3), await keyOf(1)];
-      await submitMany(light, 40);
-      await submitMany(heavy, 40);
+      await submitMany(database, 40, { keyId: light });
+      await submitMany(database, 40, { keyId: heavy });
       const order = await run(40);
       const share = order.filter((key) => key === heavy).length;
       expect(share).toBeGreaterThanOrEqual(28);
@@ -85,11 +71,11 @@ for (const engine of ENGINES) {
 
     test("a key that was idle gets no credit for it", async () => {
       const [busy, idle] = [await keyOf(1), await keyOf(1)];
-      await submitMany(busy, 40);
+      await submitMany(database, 40, { keyId: busy });
       await run(20);
       // One runs at the moment: the class's time is where it is, not where it began.
       const held = await next();
-      await submitMany(idle, 20);
+      await submitMany(database, 20, { keyId: idle });
       await end(held);
       const order = await run(20);
       expect(Math.abs(order.filter((key) => key === idle).length - 10)).toBeLessThanOrEqual(1);
@@ -105,13 +91,13 @@ for (const engine of ENGINES) {
     test("classes are strict, and what waits long moves up one by one, keeping its priority", async () => {
       const keyId = await keyOf(1);
       const old = await submit(database, { keyId, priority: "low" });
-      await submitMany(keyId, 3, "normal");
+      await submitMany(database, 3, { keyId, priority: "normal" });
       const age = () => ageJobs(database.sql, { afterMs: HOUR_MS, limit: 10 });
       expect(await age()).toEqual([]);
       await hoursAgo(old, 1.5);
       expect(await age()).toEqual([expect.objectContaining({ jobId: old, priority: "normal" })]);
       expect(await age()).toEqual([]);
-      await submitMany(keyId, 3, "high");
+      await submitMany(database, 3, { keyId, priority: "high" });
       await hoursAgo(old, 2.5);
       expect(await age()).toEqual([expect.objectContaining({ jobId: old, priority: "high" })]);
       expect((await readyHints(database.sql, { limit: 20 })).map(({ priority }) => priority)).toEqual([

@@ -1,9 +1,9 @@
 /** A key's limit on running jobs: further ones wait their turn, whoever claims and however many at once. */
-import { beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { failJob, giveBack } from "../../src/jobs/attempt-writes.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { KEY_HAS_ROOM, KEY_IS_UNCHANGED } from "../../src/jobs/guards.ts";
-import type { Claim, JobId, KeyId, WorkerId } from "../../src/jobs/types.ts";
+import type { Claim, JobId, KeyId } from "../../src/jobs/types.ts";
 import {
   counting,
   ENGINES,
@@ -11,6 +11,7 @@ import {
   makeWorker,
   openTestDatabase,
   submit,
+  submitMany,
   type TestDatabase,
   without,
 } from "../faults/protocol-harness.ts";
@@ -31,32 +32,22 @@ async function limitedKey({ sql }: TestDatabase, limit: number): Promise<KeyId> 
   return keyId;
 }
 
-async function submitMany(database: TestDatabase, keyId: KeyId, count: number): Promise<JobId[]> {
-  const ids: JobId[] = [];
-  for (let n = 0; n < count; n += 1) ids.push(await submit(database, { keyId }));
-  return ids;
-}
-
 async function running({ sql }: TestDatabase, keyId: KeyId): Promise<number> {
   const rows = await sql.query("SELECT id FROM jobs WHERE key_id = $1 AND status = 'processing'", [keyId]);
   return rows.length;
 }
 
 for (const engine of ENGINES) {
-  describe(engine, () => {
-    let database: TestDatabase;
-    let workerId: WorkerId;
-    beforeAll(async () => {
-      database = await openTestDatabase(engine);
-      workerId = await makeWorker(database.sql);
-    });
+  describe(engine, async () => {
+    const database = await openTestDatabase(engine);
+    const workerId = await makeWorker(database.sql);
 
     const end = (claim: Claim) => failJob(database.sql, claim.lease, FAILURE, { maxAttempts: 1 });
     const next = () => claimJob(database.sql, { workerId, ...ANY });
 
     test("a key at its limit is passed over, others are not, and a job that ended makes room in order", async () => {
       const keyId = await limitedKey(database, 2);
-      const [first, second, third, fourth] = await submitMany(database, keyId, 4);
+      const [first, second, third, fourth] = await submitMany(database, 4, { keyId });
       const other = await submit(database);
       const claims: (Claim | null)[] = [];
       for (let n = 0; n < 3; n += 1) claims.push(await next());
@@ -87,7 +78,7 @@ for (const engine of ENGINES) {
       await submit(database);
       expect(await statements()).toBe(1);
       expect(await statements()).toBe(1);
-      await submitMany(database, await limitedKey(database, 5), 1);
+      await submitMany(database, 1, { keyId: await limitedKey(database, 5) });
       expect(await statements()).toBe(2);
     });
   });
@@ -108,7 +99,7 @@ describe("postgres, claimers side by side", () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       await sql.query("DELETE FROM jobs");
       const keyId = await limitedKey(database, LIMIT);
-      await submitMany(database, keyId, CLAIMERS + LIMIT);
+      await submitMany(database, CLAIMERS + LIMIT, { keyId });
       await Promise.all(Array.from({ length: CLAIMERS }, () => claimJob(runner, { workerId, ...ANY })));
       const count = await running(database, keyId);
       most = Math.max(most, count);

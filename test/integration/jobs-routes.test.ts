@@ -1,12 +1,12 @@
 /** Who gets which job where workers differ: by type, priority and kind, in the order of the queue, and past all others. */
-import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { passOn } from "../../src/jobs/finish.ts";
 import { pauseClasses, resumeClasses } from "../../src/jobs/pauses.ts";
 import { getJob } from "../../src/jobs/store.ts";
-import { type JobId, type JobType, PRIORITIES, type Priority, type WorkerId } from "../../src/jobs/types.ts";
+import { type JobId, type JobType, PRIORITIES, type Priority } from "../../src/jobs/types.ts";
 import { makeRandom } from "../faults/chaos/random.ts";
-import { ENGINES, makeWorker, openTestDatabase, submit, type TestDatabase } from "../faults/protocol-harness.ts";
+import { ENGINES, makeWorker, openTestDatabase, submit } from "../faults/protocol-harness.ts";
 
 const TYPES: readonly JobType[] = ["convert", "stream", "analyze"];
 const UNFIT = [[], ["old"], ["card", "old"]] as const;
@@ -18,13 +18,9 @@ interface Picky {
 }
 
 for (const engine of ENGINES) {
-  describe(engine, () => {
-    let database: TestDatabase;
-    let workerId: WorkerId;
-    beforeAll(async () => {
-      database = await openTestDatabase(engine);
-      workerId = await makeWorker(database.sql);
-    });
+  describe(engine, async () => {
+    const database = await openTestDatabase(engine);
+    const workerId = await makeWorker(database.sql);
     beforeEach(async () => {
       await database.sql.query("DELETE FROM jobs");
       await database.sql.query("DELETE FROM queue_pauses");
