@@ -4,8 +4,6 @@ import { makeCourierLogic } from "../../actors/courier/courier.logic.ts";
 import { spawnRoot } from "../../actors/spawn-root.ts";
 import { makeMemoryCoordination } from "../../src/coordination/memory/memory.ts";
 import { channels } from "../../src/coordination/ports.ts";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgres } from "../../src/database/postgres/open-postgres.ts";
 import { cancelJob } from "../../src/jobs/cancel.ts";
 import { makeUrlGuard } from "../../src/security/outbound/url-guard.ts";
 import { makeMetrics } from "../../src/telemetry/metrics.ts";
@@ -13,13 +11,12 @@ import { makeTracer } from "../../src/telemetry/tracer.ts";
 import { sendMessage } from "../../src/webhooks/send.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
-import { createDatabase } from "../support/postgres.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { until } from "../support/until.ts";
-import { insertKey, submit } from "./protocol-harness.ts";
+import { submit } from "./protocol-harness.ts";
+import { openWebhookDatabase, SECRET } from "./webhook-database.ts";
 
-const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /** Of each kind of round; a p99 wants a thousand. */
 const DELIVERIES = testEnv().long ? 1_500 : 150;
 const AT_ONCE = 5;
@@ -28,12 +25,7 @@ const HANGING = 300;
 const p99 = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
 
 async function open() {
-  const { url } = await createDatabase();
-  const sql = await openPostgres({ url, poolSize: 8, statementTimeoutMs: 20_000, applicationName: "test" });
-  afterFile(() => sql.close());
-  await migrate(sql);
-  const keyId = await insertKey(sql);
-  await sql.query("UPDATE api_keys SET webhook_secret = $2 WHERE id = $1", [keyId, SECRET]);
+  const { sql, keyId } = await openWebhookDatabase(8);
   const { bus } = makeMemoryCoordination();
   const guard = makeUrlGuard({ allowNetworks: ["127.0.0.0/8"] });
   const logic = makeCourierLogic({

@@ -1,17 +1,14 @@
 /** Webhooks whose couriers are killed again and again, to a receiver that fails half the time. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgres } from "../../src/database/postgres/open-postgres.ts";
 import * as writes from "../../src/jobs/attempt-writes.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { testEnv } from "../support/env.ts";
-import { createDatabase } from "../support/postgres.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { until } from "../support/until.ts";
-import { insertKey, makeWorker, mustClaim, submit } from "./protocol-harness.ts";
+import { makeWorker, mustClaim, submit } from "./protocol-harness.ts";
+import { openWebhookDatabase, SECRET } from "./webhook-database.ts";
 
-const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const JOBS = testEnv().long ? 500 : 40;
 const COURIERS = 2;
 const FAILURE = { kind: "ffmpeg.failed", message: "It broke.", retryable: false, evidence: null, hint: null } as const;
@@ -19,12 +16,7 @@ const FAILURE = { kind: "ffmpeg.failed", message: "It broke.", retryable: false,
 test(
   `${JOBS * 2} deliveries: each arrives at least once, signed, and a job's start before its end`,
   async () => {
-    const { url } = await createDatabase();
-    const sql = await openPostgres({ url, poolSize: 4, statementTimeoutMs: 20_000, applicationName: "test" });
-    afterFile(() => sql.close());
-    await migrate(sql);
-    const keyId = await insertKey(sql);
-    await sql.query("UPDATE api_keys SET webhook_secret = $2 WHERE id = $1", [keyId, SECRET]);
+    const { url, sql, keyId } = await openWebhookDatabase(4);
     // Every second answer is a failure, after the event was taken: the receiver sees it again.
     const receiver = startReceiver([SECRET], (turn) => new Response(null, { status: turn % 2 === 0 ? 500 : 200 }));
     const workerId = await makeWorker(sql);

@@ -24,19 +24,19 @@ import {
   submit,
   type TestDatabase,
 } from "../faults/protocol-harness.ts";
+import { SECRET, signWithSecret } from "../faults/webhook-database.ts";
 import { afterFile } from "../support/cleanup.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { silentLogger } from "../support/silent-logger.ts";
 import { until } from "../support/until.ts";
 
-const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const ALL = ["started", "completed", "failed", "cancelled"];
 const guard = makeUrlGuard({ allowNetworks: ["127.0.0.0/8"] });
 
 async function openDatabase(engine: (typeof ENGINES)[number]): Promise<TestDatabase> {
   const database = await openTestDatabase(engine);
-  await database.sql.query("UPDATE api_keys SET webhook_secret = $2 WHERE id = $1", [database.keyId, SECRET]);
+  await signWithSecret(database);
   return database;
 }
 
