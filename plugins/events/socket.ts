@@ -49,30 +49,66 @@ function texts(item: StreamItem): string[] {
   return item.kind === "progress" ? [toProgressText(item.progress)] : item.events.map(toEventText);
 }
 
-class Session {
-  readonly #socket: Socket;
+/** Its own handlers: there are thousands of them, and closures would be most of what each one weighs. */
+class Session implements SocketData {
+  #socket: Socket | null = null;
   readonly #options: SocketSessionOptions;
   /** Null holds a place while its job is looked up. */
   readonly #streams = new Map<string, EventStream | null>();
-  readonly #leave: () => void;
+  #leave: (() => void) | null = null;
   #lastLook: Promise<void> = Promise.resolve();
   #open = true;
   #full: PromiseWithResolvers<void> | null = null;
   #stall: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(socket: Socket, options: SocketSessionOptions) {
-    this.#socket = socket;
+  constructor(options: SocketSessionOptions) {
     this.#options = options;
+  }
+
+  open(socket: Socket): void {
+    this.#socket = socket;
+    const options = this.#options;
     this.#leave = options.connections.add({
       ...{ keyId: options.keyId, expiresAt: options.expiresAt },
       close: (why) => {
-        if (why === "stopping") this.end(CLOSE.goingAway, "the server is stopping");
-        else this.end(CLOSE.forbidden, why === "revoked" ? "the key was revoked" : "the key or token has expired");
+        if (why === "stopping") this.#end(CLOSE.goingAway, "the server is stopping");
+        else this.#end(CLOSE.forbidden, why === "revoked" ? "the key was revoked" : "the key or token has expired");
       },
+    });
+    if (options.fixed !== null) this.#guard(this.#subscribe(options.fixed.jobId, options.fixed.after));
+  }
+
+  message(_socket: Socket, message: string | Buffer): void {
+    const command = this.#options.parse(message);
+    if ("error" in command) this.#send({ type: "error", message: command.error });
+    else if (this.#options.fixed !== null) this.#send({ type: "error", message: "This socket takes no commands." });
+    else if ("subscribe" in command) this.#guard(this.#subscribe(command.subscribe, command.after));
+    else this.#unsubscribe(command.unsubscribe);
+  }
+
+  drain(): void {
+    if (this.#stall !== null) clearTimeout(this.#stall);
+    this.#stall = null;
+    this.#full?.resolve();
+    this.#full = null;
+  }
+
+  close(): void {
+    this.#open = false;
+    for (const stream of this.#streams.values()) stream?.close();
+    this.#streams.clear();
+    this.drain();
+    this.#leave?.();
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#options.onError(error);
+      this.#end(CLOSE.internal, "an internal error occurred");
     });
   }
 
-  async subscribe(jobId: string, after: number): Promise<void> {
+  async #subscribe(jobId: string, after: number): Promise<void> {
     if (this.#streams.has(jobId)) return this.#refuse("You follow this job already.", jobId);
     if (this.#streams.size >= SUBSCRIPTIONS_MAX) {
       return this.#refuse(`One socket follows at most ${SUBSCRIPTIONS_MAX} jobs.`, jobId);
@@ -85,7 +121,7 @@ class Session {
       return this.#refuse("There is no such job.", jobId);
     }
     this.#streams.set(jobId, stream);
-    if (this.#options.fixed === null) this.send({ type: "subscribed", job_id: jobId, after: stream.cursor });
+    if (this.#options.fixed === null) this.#send({ type: "subscribed", job_id: jobId, after: stream.cursor });
     await this.#pump(jobId, stream);
   }
 
@@ -105,43 +141,28 @@ class Session {
     return result;
   }
 
-  unsubscribe(jobId: string): void {
+  #unsubscribe(jobId: string): void {
     if (!this.#streams.has(jobId)) {
       this.#refuse("You do not follow this job.", jobId);
       return;
     }
     this.#streams.get(jobId)?.close();
     this.#streams.delete(jobId);
-    this.send({ type: "unsubscribed", job_id: jobId, reason: "you asked" });
+    this.#send({ type: "unsubscribed", job_id: jobId, reason: "you asked" });
   }
 
-  send(value: unknown): void {
-    if (this.#open) this.#socket.send(JSON.stringify(value));
+  #send(value: unknown): void {
+    if (this.#open) this.#socket?.send(JSON.stringify(value));
   }
 
-  drained(): void {
-    if (this.#stall !== null) clearTimeout(this.#stall);
-    this.#stall = null;
-    this.#full?.resolve();
-    this.#full = null;
-  }
-
-  end(code: number, reason: string): void {
+  #end(code: number, reason: string): void {
     if (!this.#open) return;
-    this.#socket.close(code, reason);
-    this.closed();
-  }
-
-  closed(): void {
-    this.#open = false;
-    for (const stream of this.#streams.values()) stream?.close();
-    this.#streams.clear();
-    this.drained();
-    this.#leave();
+    this.#socket?.close(code, reason);
+    this.close();
   }
 
   #refuse(message: string, jobId: string): void {
-    this.send({ type: "error", job_id: jobId, message });
+    this.#send({ type: "error", job_id: jobId, message });
   }
 
   async #pump(jobId: string, stream: EventStream): Promise<void> {
@@ -152,18 +173,18 @@ class Session {
       for (const text of texts(item)) {
         // A promise for each of thousands of messages would be most of what they cost.
         if (this.#isFull()) await this.#room();
-        if (this.#open) this.#socket.send(text);
+        if (this.#open) this.#socket?.send(text);
       }
     }
     if (!this.#open || this.#streams.get(jobId) !== stream) return;
     this.#streams.delete(jobId);
     stream.close();
-    if (this.#options.fixed !== null) this.end(CLOSE.normal, "the job has ended");
-    else this.send({ type: "unsubscribed", job_id: jobId, reason: "the job has ended" });
+    if (this.#options.fixed !== null) this.#end(CLOSE.normal, "the job has ended");
+    else this.#send({ type: "unsubscribed", job_id: jobId, reason: "the job has ended" });
   }
 
   #isFull(): boolean {
-    return this.#open && this.#socket.getBufferedAmount() > BUFFERED_BYTES_MAX;
+    return this.#open && (this.#socket?.getBufferedAmount() ?? 0) > BUFFERED_BYTES_MAX;
   }
 
   /** Resolves when the socket has room; cuts it when that takes too long. */
@@ -172,8 +193,8 @@ class Session {
       if (this.#full === null) {
         this.#full = Promise.withResolvers();
         this.#stall = setTimeout(() => {
-          this.closed();
-          this.#socket.terminate();
+          this.close();
+          this.#socket?.terminate();
         }, this.#options.stallMs);
       }
       await this.#full.promise;
@@ -182,32 +203,4 @@ class Session {
 }
 
 /** The handlers of one socket, made when it is upgraded. */
-export function makeSocketData(options: SocketSessionOptions): SocketData {
-  let session: Session | null = null;
-  const guarded = (work: Promise<void>): void => {
-    work.catch((error: unknown) => {
-      options.onError(error);
-      session?.end(CLOSE.internal, "an internal error occurred");
-    });
-  };
-  return {
-    open(socket) {
-      session = new Session(socket, options);
-      if (options.fixed !== null) guarded(session.subscribe(options.fixed.jobId, options.fixed.after));
-    },
-    message(_socket, message) {
-      if (session === null) return;
-      const command = options.parse(message);
-      if ("error" in command) session.send({ type: "error", message: command.error });
-      else if (options.fixed !== null) session.send({ type: "error", message: "This socket takes no commands." });
-      else if ("subscribe" in command) guarded(session.subscribe(command.subscribe, command.after));
-      else session.unsubscribe(command.unsubscribe);
-    },
-    drain() {
-      session?.drained();
-    },
-    close() {
-      session?.closed();
-    },
-  };
-}
+export const makeSocketData = (options: SocketSessionOptions): SocketData => new Session(options);

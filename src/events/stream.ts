@@ -1,6 +1,6 @@
 /** One listener's cursor in a job's events. */
 import type { JobEvent, LiveProgress } from "../jobs/types.ts";
-import type { Topic } from "./topic.ts";
+import type { Topic, TopicListener } from "./topic.ts";
 
 export type StreamItem =
   | { readonly kind: "events"; readonly events: readonly JobEvent[] }
@@ -22,58 +22,71 @@ export interface EventStream {
 
 /** Starts after `afterSeq`, or at the newest event when the job has not reached that number. */
 export function joinTopic(topic: Topic, afterSeq: number, onClose: () => void): EventStream {
-  let cursor = Math.min(Math.max(0, afterSeq), topic.lastSeq);
-  let progress: LiveProgress | null = null;
-  let closed = false;
-  let wake: (() => void) | null = null;
-  const signal = (): void => {
-    wake?.();
-    wake = null;
-  };
-  const stop = topic.listen({
-    changed: signal,
-    progress(newest) {
-      progress = newest;
-      signal();
-    },
-  });
-  const ended = (): boolean => topic.final && cursor >= topic.lastSeq;
+  return new TopicStream(topic, afterSeq, onClose);
+}
 
-  return {
-    get cursor() {
-      return cursor;
-    },
-    get ended() {
-      return ended();
-    },
-    async next() {
-      while (!closed) {
-        if (cursor < topic.lastSeq) {
-          const events = await topic.after(cursor);
-          const last = events.at(-1);
-          // Nothing after the cursor although the row promised it: the job was deleted.
-          if (last === undefined) return null;
-          cursor = last.seq;
-          return closed ? null : { kind: "events", events };
-        }
-        if (ended()) return null;
-        if (progress !== null) {
-          const newest = progress;
-          progress = null;
-          return { kind: "progress", progress: newest };
-        }
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+/** A class, and its own listener: there are thousands of them, and closures would be most of what each one weighs. */
+class TopicStream implements EventStream, TopicListener {
+  readonly #topic: Topic;
+  readonly #onClose: () => void;
+  #cursor: number;
+  #newest: LiveProgress | null = null;
+  #closed = false;
+  #wake: (() => void) | null = null;
+
+  constructor(topic: Topic, afterSeq: number, onClose: () => void) {
+    this.#topic = topic;
+    this.#onClose = onClose;
+    this.#cursor = Math.min(Math.max(0, afterSeq), topic.lastSeq);
+    topic.listen(this);
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  get ended(): boolean {
+    return this.#topic.final && this.#cursor >= this.#topic.lastSeq;
+  }
+
+  async next(): Promise<StreamItem | null> {
+    while (!this.#closed) {
+      if (this.#cursor < this.#topic.lastSeq) {
+        const events = await this.#topic.after(this.#cursor);
+        const last = events.at(-1);
+        // Nothing after the cursor although the row promised it: the job was deleted.
+        if (last === undefined) return null;
+        this.#cursor = last.seq;
+        return this.#closed ? null : { kind: "events", events };
       }
-      return null;
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      stop();
-      signal();
-      onClose();
-    },
-  };
+      if (this.ended) return null;
+      if (this.#newest !== null) {
+        const progress = this.#newest;
+        this.#newest = null;
+        return { kind: "progress", progress };
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return null;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#topic.leave(this);
+    this.changed();
+    this.#onClose();
+  }
+
+  changed(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+
+  progress(newest: LiveProgress): void {
+    this.#newest = newest;
+    this.changed();
+  }
 }

@@ -96,9 +96,12 @@ export class Topic {
     if (!this.#reading && this.#state === "open") void this.#read();
   }
 
-  listen(listener: TopicListener): () => void {
+  listen(listener: TopicListener): void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  }
+
+  leave(listener: TopicListener): void {
+    this.#listeners.delete(listener);
   }
 
   async close(): Promise<void> {
