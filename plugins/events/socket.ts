@@ -122,7 +122,8 @@ class Session implements SocketData {
     }
     this.#streams.set(jobId, stream);
     if (this.#options.fixed === null) this.#send({ type: "subscribed", job_id: jobId, after: stream.cursor });
-    await this.#pump(jobId, stream);
+    // Not waited for: this call ends now, and would weigh as much as the stream for as long as that lasts.
+    this.#guard(this.#pump(jobId, stream));
   }
 
   async #look(jobId: string, after: number): Promise<EventStream | null> {
