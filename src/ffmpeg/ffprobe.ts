@@ -76,6 +76,7 @@ export async function runFfprobe(run: ProbeRun): Promise<ProbeAnswer> {
     program: run.ffprobePath,
     args: argsOf(run),
     readOnly: [{ source: run.source ?? run.file, target: run.file }],
+    onlyReads: true,
     limits: {
       addressSpaceBytes: ADDRESS_SPACE_BYTES,
       fileBytes: 0,

@@ -20,6 +20,7 @@ export interface ToolRun {
   readonly workDir?: string | null;
   readonly readOnly?: readonly ReadOnlyFile[];
   readonly devices?: readonly string[];
+  readonly onlyReads?: boolean;
   readonly limits: ProcessLimits;
   /** The time that it stood in line for a processor apart. */
   readonly timeoutMs: number;
@@ -47,6 +48,7 @@ export async function runTool(run: ToolRun): Promise<ToolResult> {
     workDir: run.workDir ?? null,
     readOnly: run.readOnly ?? [],
     devices: run.devices ?? [],
+    onlyReads: run.onlyReads ?? false,
     limits: run.limits,
     sandbox: "default",
     niceness: run.niceness ?? 0,

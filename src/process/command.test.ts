@@ -20,7 +20,11 @@ const request: ProcessRequest = {
   niceness: 0,
   stderrBytesMax: 1,
 };
-const binds = { libraries: ["--ro-bind", "/usr/lib", "/usr/lib"], always: ["--dir", "/tmp"] };
+const binds = {
+  libraries: ["--ro-bind", "/usr/lib", "/usr/lib"],
+  encoding: ["--ro-bind", "/etc/fonts", "/etc/fonts"],
+  always: ["--dir", "/tmp"],
+};
 const boxed: Box = { tools, binds };
 const open: Box = { tools, binds: null };
 
@@ -74,6 +78,11 @@ describe("a child's command", () => {
     expect(sees({ ...request, program })).toBe(false);
     expect(sees({ ...request, program, devices: ["/dev/dri"] })).toBe(true);
     expect(has(makeCommand(boxed, { ...request, program }).argv, ...binds.always)).toBe(true);
+  });
+
+  test("sees fonts, unless it only reads", () => {
+    expect(has(makeCommand(boxed, request).argv, ...binds.encoding)).toBe(true);
+    expect(has(makeCommand(boxed, { ...request, onlyReads: true }).argv, ...binds.encoding)).toBe(false);
   });
 
   test("without bubblewrap dies with its parent by the parent-death signal", () => {

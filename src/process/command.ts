@@ -83,6 +83,7 @@ function bubblewrapArgs(bwrap: string, binds: Binds, request: ProcessRequest): s
   const args = [bwrap, "--unshare-all", "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL"];
   // Drivers of devices are libraries even to programs that need none themselves.
   if (!isStaticProgram(request.program) || (request.devices ?? []).length > 0) args.push(...binds.libraries);
+  if (request.onlyReads !== true) args.push(...binds.encoding);
   args.push(...binds.always);
   args.push("--ro-bind", program, request.program);
   if (request.workDir !== null) args.push("--bind", request.workDir, request.workDir, "--chdir", request.workDir);

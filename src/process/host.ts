@@ -51,6 +51,8 @@ function isLink(path: string): boolean {
 export interface Binds {
   /** What a program loads. A static one loads nothing, and each bind is a tenth of a millisecond of bubblewrap's work. */
   readonly libraries: readonly string[];
+  /** What writes pictures needs: fonts, and the processors' layout for its threads. */
+  readonly encoding: readonly string[];
   readonly always: readonly string[];
 }
 
@@ -66,10 +68,8 @@ export function systemBinds(): Binds {
       ...readOnly(LIBRARY_FOLDERS.filter((folder) => !links.includes(folder))),
       ...readOnly([LOADER_CACHE]),
     ],
-    always: [
-      ...readOnly([...FONT_FOLDERS, ...PROCESSORS]),
-      ...DEVICES.flatMap((device) => ["--dev-bind", device, device]),
-    ],
+    encoding: readOnly([...FONT_FOLDERS, ...PROCESSORS]),
+    always: DEVICES.flatMap((device) => ["--dev-bind", device, device]),
   };
 }
 

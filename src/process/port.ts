@@ -21,6 +21,8 @@ export interface ProcessRequest {
   readonly readOnly: readonly { readonly source: string; readonly target: string }[];
   /** Devices, and folders of /sys that describe them, that it may use; those that are missing are left out. */
   readonly devices?: readonly string[];
+  /** It draws no text and is told how many threads to have: its box takes less making. */
+  readonly onlyReads?: boolean;
   readonly limits: ProcessLimits;
   /** `off` for programs that touch no user media. */
   readonly sandbox: "default" | "off";

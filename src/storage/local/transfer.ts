@@ -164,18 +164,22 @@ export async function prepareFile(path: string, root: string, signal?: AbortSign
   }
 }
 
-/** What is known of the very bytes in `from`; a rename has kept its identity. */
+/** What is known of the very bytes in `from`, which are on the disk then; a rename has kept its identity. */
 async function knownOf(from: FileHandle, { prepared }: Transfer): Promise<PreparedFile | null> {
   if (prepared === undefined) return null;
   return identityOf(await from.stat({ bigint: true })) === prepared.identity ? prepared : null;
 }
 
-async function hashOnce(from: FileHandle, transfer: Transfer): Promise<Transferred> {
+async function settleBytes(from: FileHandle, transfer: Transfer): Promise<Transferred> {
   const known = await knownOf(from, transfer);
-  if (known === null) return await pump(from, null, transfer);
-  const { sizeBytes, sha256 } = known;
-  transfer.onBytes(sizeBytes);
-  return { sizeBytes, sha256 };
+  if (known !== null) {
+    const { sizeBytes, sha256 } = known;
+    transfer.onBytes(sizeBytes);
+    return { sizeBytes, sha256 };
+  }
+  // Both read the same pages: neither waits for the other.
+  const [result] = await Promise.all([pump(from, null, transfer), from.sync()]);
+  return result;
 }
 
 /** Complete, hashed and on the disk when it resolves; when it rejects, nothing is left at `to`. */
@@ -183,15 +187,7 @@ export async function transferFile(transfer: Transfer): Promise<Transferred> {
   const from = await openSource(transfer.from);
   try {
     transfer.signal?.throwIfAborted();
-    let result: Transferred;
-    if (await takeOver(from, transfer)) {
-      const synced = from.sync();
-      // Both read the same pages: neither waits for the other.
-      const [, hashed] = await Promise.all([synced, hashOnce(from, transfer)]);
-      result = hashed;
-    } else {
-      result = await copy(from, transfer);
-    }
+    const result = (await takeOver(from, transfer)) ? await settleBytes(from, transfer) : await copy(from, transfer);
     await syncFolder(dirname(transfer.to));
     return result;
   } catch (error) {
