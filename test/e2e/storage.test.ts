@@ -17,6 +17,7 @@ import { put, START_TIMEOUT_MS } from "./harness.ts";
 interface World {
   readonly site: Site;
   readonly key: string;
+  readonly adminKey: string;
   readonly minio: { readonly url: string; readonly bucket: string; readonly client: S3Client };
   /** Between the server and each store, by the backend's name. */
   readonly proxies: Readonly<Record<StoreBackend, FaultyProxy>>;
@@ -30,7 +31,7 @@ let world: World;
 let server: RunningServer;
 let api: Api;
 
-async function configFile(folder: string): Promise<{ path: string; world: Omit<World, "site" | "key"> }> {
+async function configFile(folder: string): Promise<{ path: string; world: Omit<World, "site" | "key" | "adminKey"> }> {
   const [minio, rclone, azurite, gcs] = await Promise.all([
     startStore("minio"),
     startStore("rclone"),
@@ -94,7 +95,9 @@ beforeAll(async () => {
   const site = await makeSite("embedded", { LEASE_TTL: "1500ms", POISON_AFTER: "1000" });
   const { path, world: rest } = await configFile(site.folder);
   const configured = { ...site, env: { ...site.env, STORAGE_CONFIG: path } };
-  world = { site: configured, key: await makeKey({ ...configured, env: { ...configured.env, ...secrets } }), ...rest };
+  const withSecrets = { ...configured, env: { ...configured.env, ...secrets } };
+  const key = await makeKey(withSecrets);
+  world = { site: configured, key, adminKey: await makeKey(withSecrets, { role: "admin" }), ...rest };
   await put(site, "in.mp4");
   await start();
 }, START_TIMEOUT_MS);
@@ -115,6 +118,20 @@ const uploadsIn = async ({ minio }: World, key: string): Promise<number> => {
   const input = { Bucket: minio.bucket, Prefix: `media/${key}` };
   return (await minio.client.send(new ListMultipartUploadsCommand(input))).Uploads?.length ?? 0;
 };
+
+/** What `/admin/storage` says of a backend, and of the only key's part of it. */
+async function occupied(backend: StoreBackend): Promise<number[]> {
+  const admin = makeApi(server.url, world.adminKey);
+  interface Account {
+    readonly size_bytes: number;
+  }
+  const { body } = await admin.call<{
+    backends: readonly (Account & { name: string })[];
+    keys: readonly (Account & { backend: string })[];
+  }>("GET", "/admin/storage");
+  const whole = body.backends.find(({ name }) => name === backend)?.size_bytes ?? 0;
+  return [whole, body.keys.find((one) => one.backend === backend)?.size_bytes ?? 0];
+}
 
 async function sha256OfUrl(url: string): Promise<string> {
   const response = await fetch(url);
@@ -149,11 +166,16 @@ describe("jobs between stores", () => {
     await untilClean(world.site);
   }, 90_000);
 
-  test("outputs are deleted where they lie", async () => {
+  test("outputs are deleted where they lie, and are counted as long as they are there", async () => {
+    const before = await occupied("minio");
     const { id } = await api.completed(encode("in.mp4", "minio://deleted.mp4"));
     expect(await world.names.minio()).toContain("media/deleted.mp4");
+    const [made] = await api.outputs(id);
+    const grown = (before[0] ?? 0) + (made?.bytes ?? 0);
+    expect(await occupied("minio")).toEqual([grown, grown]);
     expect((await api.call("DELETE", `/jobs/${id}/outputs`)).body).toEqual({ deleted: [0], busy: [] });
     expect(await world.names.minio()).not.toContain("media/deleted.mp4");
+    expect(await occupied("minio")).toEqual(before);
   });
 
   test("what a backend is not for is refused by name", async () => {

@@ -18,8 +18,8 @@ const MARK_NUMBER = 10_000;
 const UNMARKED_MS_MAX = 10 * 60_000;
 /** A part that was under way while its upload was aborted may still arrive. */
 const ABORTS_MAX = 3;
-/** The store moves them by itself; it takes up to 5 GiB in one. */
-const COPIED_PART_BYTES_MIN = 128 * 1024 * 1024;
+/** The store moves them by itself, up to 5 GiB in one; no larger than what a slow one moves before its silence is an error. */
+const COPIED_PART_BYTES_MIN = 32 * 1024 * 1024;
 const COPIES_AT_ONCE = 4;
 
 const markOf = ({ jobId, leaseToken }: Owner): string => `rendiff ${jobId} ${leaseToken}`;
