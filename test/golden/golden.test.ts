@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { compile } from "../../src/media/compile.ts";
+import { FILTER_NAMES } from "../../src/media/operations/filter.schema.ts";
+import { operationSchemas } from "../../src/media/operations/parse.ts";
 import { testEnv } from "../support/env.ts";
 import {
   argvOf,
@@ -28,6 +30,19 @@ describe("plans are what they were", () => {
       expect(plan.steps.reduce((sum, { weight }) => sum + weight, searching)).toBeCloseTo(1);
     });
   }
+});
+
+test("every operation and every filter is in one of them", async () => {
+  const cases = await Promise.all(caseNames().map(loadCase));
+  const used = new Set(
+    cases.flatMap(({ spec }) =>
+      (spec.operations as { readonly type: string; readonly name?: string }[]).flatMap(({ type, name }) =>
+        type === "filter" ? [type, `filter ${name}`] : [type],
+      ),
+    ),
+  );
+  const all = [...Object.keys(operationSchemas), ...FILTER_NAMES.map((name) => `filter ${name}`)];
+  expect(all.filter((one) => !used.has(one))).toEqual([]);
 });
 
 for (const major of VERSIONS) {
