@@ -1,10 +1,11 @@
 /** The fleet as this replica knows it, read anew every few seconds: what it validates against must cost no request. */
 import type { Sql } from "../database/sql.ts";
-import { makeFleetReader, whyUnserved } from "../jobs/fleet.ts";
+import { makeFleetReader, NOBODY_SERVES, whyUnserved } from "../jobs/fleet.ts";
 import type { Kind } from "../jobs/kinds.ts";
 import type { Job } from "../jobs/types.ts";
 import type { Capabilities } from "../media/types.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Parts } from "./parts.ts";
 
 const REFRESH_MS = 2_000;
 
@@ -51,4 +52,24 @@ export async function watchFleet(sql: Sql, ticks: number, logger: Logger): Promi
       await reading;
     },
   };
+}
+
+/** A process that is alone is its own fleet; others know of one another by their rows. */
+export async function openFleet(
+  { config, sql, logger, media, coordination }: Parts,
+  opened: AsyncDisposableStack,
+): Promise<FleetView> {
+  if (coordination.kind === "memory") {
+    const { jobTypes, priorities } = config.worker;
+    return {
+      capabilities: () => media?.capabilities ?? null,
+      kinds: () => [],
+      whyUnserved: ({ type, priority }) =>
+        jobTypes.includes(type) && priorities.includes(priority) ? null : NOBODY_SERVES,
+      live: 1,
+    };
+  }
+  const fleet = await watchFleet(sql, config.queue.reapAfterTicks, logger);
+  opened.defer(() => fleet.stop());
+  return fleet;
 }

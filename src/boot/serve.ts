@@ -6,11 +6,9 @@
  */
 import type { RunningSystem } from "../../actors/system.ts";
 import type { Config } from "../config/config.ts";
-import { NOBODY_SERVES } from "../jobs/fleet.ts";
 import { ensureBootstrap } from "../security/bootstrap.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type FleetView, watchFleet } from "./fleet.ts";
-import { openParts, type Parts } from "./parts.ts";
+import { openParts } from "./parts.ts";
 import { claimSoleProcess } from "./sole-process.ts";
 
 export interface Server {
@@ -23,40 +21,21 @@ export interface Server {
   drain(): Promise<void>;
 }
 
-/** A process that is alone is its own fleet; others know of one another by their rows. */
-async function openFleet(
-  { config, sql, logger, media, coordination }: Parts,
-  opened: AsyncDisposableStack,
-): Promise<FleetView> {
-  if (coordination.kind === "memory") {
-    const { jobTypes, priorities } = config.worker;
-    return {
-      capabilities: () => media?.capabilities ?? null,
-      kinds: () => [],
-      whyUnserved: ({ type, priority }) =>
-        jobTypes.includes(type) && priorities.includes(priority) ? null : NOBODY_SERVES,
-      live: 1,
-    };
-  }
-  const fleet = await watchFleet(sql, config.queue.reapAfterTicks, logger);
-  opened.defer(() => fleet.stop());
-  return fleet;
-}
-
 /** What is needed once the parts are there. */
 async function loadRest({ process: { role } }: Config) {
-  const [{ openFront }, { recover, startActors }, worker] = await Promise.all([
+  const [{ openFleet }, { openFront }, { recover, startActors }, worker] = await Promise.all([
+    import("./fleet.ts"),
     import("./front.ts"),
     import("./actors.ts"),
     role === "api" ? null : import("./worker.ts"),
   ]);
-  return { openFront, recover, startActors, worker };
+  return { openFleet, openFront, recover, startActors, worker };
 }
 
 export async function serve(config: Config, logger: Logger): Promise<Server> {
   await using opened = new AsyncDisposableStack();
   const waiting = Promise.withResolvers<void>();
-  const [parts, { openFront, recover, startActors, worker }] = await Promise.all([
+  const [parts, { openFleet, openFront, recover, startActors, worker }] = await Promise.all([
     openParts(config, logger, opened, waiting.resolve),
     waiting.promise.then(() => loadRest(config)),
   ]);
