@@ -3,7 +3,7 @@
  * a background one, against the same job alone. P12: jobs at once with threads planned by what else runs, against as many
  * with the number that x264 takes by itself.
  */
-import { copyFile, link } from "node:fs/promises";
+import { copyFile, link, mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { startRedis } from "../test/support/servers.ts";
@@ -32,8 +32,8 @@ const BATCH_LONG = 16;
 const CLIP = { width: 1280, height: 720, seconds: 30 } as const;
 const BUDGET_LONG_MS = 600_000;
 
-const place = async (clip: string, subject: Subject): Promise<void> => {
-  const at = join(subject.storage, "in.mp4");
+const place = async (clip: string, { storage }: Pick<Subject, "storage">): Promise<void> => {
+  const at = join(storage, "in.mp4");
   await link(clip, at).catch(() => copyFile(clip, at));
 };
 
@@ -143,14 +143,11 @@ async function twoWorkers({ folder, long, say }: BenchContext): Promise<Claim[]>
   using _aside = stayAside();
   await using database = await startDurablePostgres(folder);
   await using redis = await startRedis(join(folder, "redis"));
-  const env = {
-    ...FFMPEG(),
-    DATABASE_URL: database.url,
-    REDIS_URL: redis.url,
-    STORAGE_PATH: join(folder, "api/storage"),
-  };
+  const shared = join(folder, "shared");
+  await mkdir(shared);
+  await place(clip, { storage: shared });
+  const env = { ...FFMPEG(), DATABASE_URL: database.url, REDIS_URL: redis.url, STORAGE_PATH: shared };
   await using api = await startSubject({ folder: join(folder, "api"), env: { ...env, RENDIFF_ROLE: "api" } });
-  await place(clip, api);
   const worker = (cpu: number): Promise<Subject> =>
     startSubject({
       ...{ folder: join(folder, `worker-${cpu}`), under: onCpu(cpu) },
