@@ -1,9 +1,9 @@
 /**
  * Jobs that run beside others. P9: a batch on two workers that have a processor each, against one. P11: an urgent job beside
  * a background one, against the same job alone. P12: jobs at once with threads planned by what else runs, against as many
- * with the number that x264 takes by itself.
+ * with those that FFmpeg takes by itself.
  */
-import { copyFile, link, mkdir } from "node:fs/promises";
+import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { startRedis } from "../test/support/servers.ts";
@@ -23,8 +23,6 @@ const FFMPEG = (): Record<string, string> => ({
   FFPROBE_PATH: programs.ffprobeStatic,
 });
 const CPUS = availableParallelism();
-/** What x264 takes when it is left to itself. */
-const AUTOMATIC_THREADS = Math.ceil(1.5 * CPUS);
 /** The last job of a batch leaves a worker idle for as long as a job takes: the longer the batch, the less that is of it. */
 const BATCH = 8;
 const BATCH_LONG = 16;
@@ -49,11 +47,24 @@ async function allAtOnce(subject: Subject, count: number, preset: string): Promi
   return performance.now() - startedAt;
 }
 
+/** FFmpeg with the very arguments of a job, but that decoders, filters and encoders take the threads that they take by themselves. */
+async function writeAutomatic(folder: string): Promise<string> {
+  const path = join(folder, "ffmpeg-automatic");
+  const lines = [
+    "#!/bin/sh",
+    'for arg; do shift; case "$before" in -threads* | -filter*_threads) arg=0 ;; esac; before=$arg; set -- "$@" "$arg"; done',
+    `exec '${programs.ffmpeg}' "$@"`,
+  ];
+  await writeFile(path, `${lines.join("\n")}\n`, { mode: 0o755 });
+  return path;
+}
+
 async function threadsPlanned({ folder, long, say }: BenchContext, count: number): Promise<RatioClaim> {
   const clip = await makeClip(CLIP);
-  const env = { ...FFMPEG(), WORKER_CONCURRENCY: `${count}` };
+  // In a sandbox there is no shell for the script.
+  const env = { ...FFMPEG(), SANDBOX: "off", WORKER_CONCURRENCY: `${count}` };
   await using planned = await startSubject({ folder: join(folder, `planned-${count}`), env });
-  const automatic = { ...env, FFMPEG_THREADS: `${AUTOMATIC_THREADS}` };
+  const automatic = { ...env, FFMPEG_PATH: await writeAutomatic(folder) };
   await using unplanned = await startSubject({ folder: join(folder, `automatic-${count}`), env: automatic });
   for (const subject of [planned, unplanned]) await place(clip, subject);
   say(`${count} jobs at once`);

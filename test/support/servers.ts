@@ -7,7 +7,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { chown, mkdir, readdir, realpath, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Subprocess } from "bun";
 import { within } from "./until.ts";
 
@@ -155,6 +155,8 @@ const POSTGRES_SETTINGS = {
 /** An empty Postgres in `folder`, which is made. `settings` are added to or replace ours. */
 export async function startPostgres(folder: string, settings: Record<string, string> = {}): Promise<TestServer> {
   const programs = await postgresPrograms();
+  // Only the last one is Postgres' own: whoever it runs as has to pass through those above.
+  await mkdir(dirname(folder), { recursive: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (ROOT && LINUX) await chown(folder, NOBODY, NOBODY);
   const data = join(folder, "data");
