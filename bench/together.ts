@@ -10,7 +10,7 @@ import { startRedis } from "../test/support/servers.ts";
 import { until } from "../test/support/until.ts";
 import type { Bench, BenchContext } from "./lib/bench.ts";
 import { cancelJob, completeJob, createJob, getJob } from "./lib/client.ts";
-import { makeClip } from "./lib/clips.ts";
+import { freshen, makeClip } from "./lib/clips.ts";
 import { startDurablePostgres } from "./lib/postgres.ts";
 import { programs, timeRun } from "./lib/programs.ts";
 import { interleave } from "./lib/rounds.ts";
@@ -68,7 +68,11 @@ async function threadsPlanned({ folder, long, say }: BenchContext, count: number
   await using unplanned = await startSubject({ folder: join(folder, `automatic-${count}`), env: automatic });
   for (const subject of [planned, unplanned]) await place(clip, subject);
   say(`${count} jobs at once`);
-  const run = (subject: Subject) => () => allAtOnce(subject, count, "veryfast");
+  // Of a file that was probed before a job is planned at once, as if it were alone, before the others are there.
+  const run = (subject: Subject) => async () => {
+    await freshen(join(subject.storage, "in.mp4"));
+    return await allAtOnce(subject, count, "veryfast");
+  };
   // The first job of a server finds its input and programs cold.
   for (const subject of [planned, unplanned]) await run(subject)();
   const series = await interleave(
