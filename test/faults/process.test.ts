@@ -1,6 +1,7 @@
 /** Children that will not end, parents that end too early, and output without end. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { limitTime } from "../../src/ffmpeg/limit-time.ts";
 import type { ProcessHandle, ProcessRequest } from "../../src/process/port.ts";
@@ -63,7 +64,7 @@ for (const kind of RUNNER_KINDS) {
       const [program] = mediaProcessesWith(workDir).filter(({ name }) => name.startsWith("ffmpeg"));
       // Behind the name in brackets: the state is the first field, and niceness the 17th.
       const fields = readFileSync(`/proc/${program?.pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
-      expect(fields[16]).toBe("7");
+      expect(fields[16]).toBe(`${getPriority() + 7}`);
       const session = `/proc/${program?.pid}/autogroup`;
       if (existsSync(session)) expect(readFileSync(session, "utf8")).toContain("nice 7");
       handle.kill();
