@@ -2,6 +2,7 @@
  * A migrated database for one test file, the rows that jobs need around them, and runners that count, change or fail
  * statements on their way.
  */
+import { beforeEach } from "bun:test";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPglite } from "../../src/database/pglite/open-pglite.ts";
 import { openPostgres } from "../../src/database/postgres/open-postgres.ts";
@@ -142,6 +143,17 @@ export function manifestOf(lease: Lease, keys: readonly string[]): PublishManife
     metrics: { input_bytes: 5, output_bytes: 10 },
     warnings: ["made by a test"],
   };
+}
+
+/** A database with one worker, whose queue is empty and of which no class is paused before each test. */
+export async function openQueue(engine: EngineName): Promise<{ database: TestDatabase; workerId: WorkerId }> {
+  const database = await openTestDatabase(engine);
+  const workerId = await makeWorker(database.sql);
+  beforeEach(async () => {
+    await database.sql.query("DELETE FROM jobs");
+    await database.sql.query("DELETE FROM queue_pauses");
+  });
+  return { database, workerId };
 }
 
 /** Passes statements on and remembers their texts. */

@@ -1,11 +1,11 @@
 /** Claims that begin where the last one ended: in which order, how late at most, and what they do not read. */
-import { beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { Sql, SqlParam, SqlRunner } from "../../src/database/sql.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { ClaimMemory } from "../../src/jobs/claim-memory.ts";
 import { giveBack } from "../../src/jobs/finish.ts";
 import type { Claim, JobId } from "../../src/jobs/types.ts";
-import { ENGINES, makeWorker, openTestDatabase, submit, submitMany } from "../faults/protocol-harness.ts";
+import { ENGINES, makeWorker, openQueue, openTestDatabase, submit, submitMany } from "../faults/protocol-harness.ts";
 
 const WAYS = [false, true] as const;
 const DEAD = 2_000;
@@ -15,11 +15,7 @@ const STRIDE = 7_919;
 
 for (const engine of ENGINES) {
   describe(engine, async () => {
-    const database = await openTestDatabase(engine);
-    const workerId = await makeWorker(database.sql);
-    beforeEach(async () => {
-      await database.sql.query("DELETE FROM jobs");
-    });
+    const { database, workerId } = await openQueue(engine);
     /** Its clock stands still until it is set. */
     function makeClaimer(routed: boolean) {
       const clock = { nowMs: 0 };

@@ -1,5 +1,5 @@
 /** Who is next: shares between keys, ageing between classes, paused classes. */
-import { beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { ageJobs } from "../../src/jobs/ageing.ts";
 import { failJob } from "../../src/jobs/attempt-writes.ts";
 import { claimJob } from "../../src/jobs/claim.ts";
@@ -7,7 +7,7 @@ import { pauseClasses, resumeClasses } from "../../src/jobs/pauses.ts";
 import { readyHints } from "../../src/jobs/ready.ts";
 import { getJob, setPriority } from "../../src/jobs/store.ts";
 import type { Claim, JobId, KeyId, Priority } from "../../src/jobs/types.ts";
-import { ENGINES, insertKey, makeWorker, openTestDatabase, submit, submitMany } from "../faults/protocol-harness.ts";
+import { ENGINES, insertKey, openQueue, submit, submitMany } from "../faults/protocol-harness.ts";
 
 const ANY = { jobTypes: null, priorities: null } as const;
 const FAILURE = { kind: "input.unreadable", message: "", retryable: false, evidence: null, hint: null } as const;
@@ -15,12 +15,7 @@ const HOUR_MS = 3_600_000;
 
 for (const engine of ENGINES) {
   describe(engine, async () => {
-    const database = await openTestDatabase(engine);
-    const workerId = await makeWorker(database.sql);
-    beforeEach(async () => {
-      await database.sql.query("DELETE FROM jobs");
-      await database.sql.query("DELETE FROM queue_pauses");
-    });
+    const { database, workerId } = await openQueue(engine);
 
     const keyOf = async (weight: number): Promise<KeyId> => {
       const keyId = await insertKey(database.sql);

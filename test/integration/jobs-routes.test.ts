@@ -1,12 +1,12 @@
 /** Who gets which job where workers differ: by type, priority and kind, in the order of the queue, and past all others. */
-import { beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { claimJob } from "../../src/jobs/claim.ts";
 import { passOn } from "../../src/jobs/finish.ts";
 import { pauseClasses, resumeClasses } from "../../src/jobs/pauses.ts";
 import { getJob } from "../../src/jobs/store.ts";
 import { type JobId, type JobType, PRIORITIES, type Priority } from "../../src/jobs/types.ts";
 import { makeRandom } from "../faults/chaos/random.ts";
-import { ENGINES, makeWorker, openTestDatabase, submit } from "../faults/protocol-harness.ts";
+import { ENGINES, openQueue, submit } from "../faults/protocol-harness.ts";
 
 const TYPES: readonly JobType[] = ["convert", "stream", "analyze"];
 const UNFIT = [[], ["old"], ["card", "old"]] as const;
@@ -19,12 +19,7 @@ interface Picky {
 
 for (const engine of ENGINES) {
   describe(engine, async () => {
-    const database = await openTestDatabase(engine);
-    const workerId = await makeWorker(database.sql);
-    beforeEach(async () => {
-      await database.sql.query("DELETE FROM jobs");
-      await database.sql.query("DELETE FROM queue_pauses");
-    });
+    const { database, workerId } = await openQueue(engine);
     const claim = async (picky: Picky, routed: boolean): Promise<JobId | null> =>
       (await claimJob(database.sql, { workerId, ...picky, routed }))?.job.id ?? null;
     const putBack = (): Promise<unknown> =>
