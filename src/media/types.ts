@@ -170,7 +170,7 @@ export interface PlanStep {
   /** Its share of the job's encoding time, 0–1; the steps sum to 1. */
   readonly weight: number;
   readonly threads: number;
-  /** Address space the process may use, for prlimit and for admission. */
+  /** Address space the process may use (RLIMIT_AS), also for admission. */
   readonly memoryBytesMax: number;
   /** Upper bound for any file it writes (RLIMIT_FSIZE). */
   readonly fileBytesMax: number;

@@ -98,15 +98,14 @@ function bubblewrapArgs(bwrap: string, binds: Binds, request: ProcessRequest): s
 
 export function makeCommand(box: Box, request: ProcessRequest): Command {
   const { tools } = box;
-  const argv: string[] = [];
+  const argv = [tools.sh, "-c", shellLimits(request.limits)];
   let wrapper: Command["wrapper"] = "none";
-  if (tools.sh !== null) argv.push(tools.sh, "-c", shellLimits(request.limits));
   if (request.niceness !== 0 && tools.nice !== null) argv.push(tools.nice, "-n", `${request.niceness}`);
   if (request.sandbox === "default" && box.binds !== null && tools.bwrap !== null) {
     wrapper = "bubblewrap";
     argv.push(...bubblewrapArgs(tools.bwrap, box.binds, request));
   } else if (tools.setpriv !== null) argv.push(tools.setpriv, "--pdeathsig", "KILL", "--");
-  else if (tools.sh !== null) {
+  else {
     wrapper = "watchdog";
     argv.push(tools.sh, "-c", WATCHDOG);
   }

@@ -6,7 +6,8 @@ export interface HostTools {
   readonly setpriv: string | null;
   /** Where a child's threads and children cannot be told their niceness from outside. */
   readonly nice: string | null;
-  readonly sh: string | null;
+  /** Sets the limits: without it nothing is started. */
+  readonly sh: string;
 }
 
 export function findHostTools(): HostTools {
@@ -16,7 +17,7 @@ export function findHostTools(): HostTools {
     bwrap: linux ? find("bwrap") : null,
     setpriv: linux ? find("setpriv") : null,
     nice: linux ? null : find("nice"),
-    sh: find("sh"),
+    sh: find("sh") ?? "/bin/sh",
   };
 }
 

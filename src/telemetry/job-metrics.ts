@@ -2,7 +2,6 @@
  * What this process counts of jobs. Every series is there from the start, at zero: of one that appears with its first event
  * Prometheus sees no increase, and no alert would fire for the first job that fails.
  */
-
 import { JOB_TYPES, PRIORITIES } from "../jobs/types.ts";
 import { ALL_FAILURES, failureLabels } from "./faults.ts";
 import type { FinalStatus, Metrics } from "./metrics.ts";

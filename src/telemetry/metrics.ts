@@ -2,7 +2,6 @@
  * Metrics: one function per business event, so that names and labels are decided here and nowhere else. No label holds
  * an id, a path, or anything a client can choose freely; each has a handful of values.
  */
-
 import type { ErrorKind, JobErrorKind } from "../errors.ts";
 import type { FleetGauges } from "../jobs/gauges.ts";
 import type { JobStatus, JobType, Priority } from "../jobs/types.ts";

@@ -1,5 +1,4 @@
 /** Gauges of what is looked at for a scrape: the fleet, what this process depends on, and the disks it fills. */
-
 import { PRIORITIES } from "../jobs/types.ts";
 import type { FleetState, SampledState } from "./metrics.ts";
 import { Gauge, type Registry } from "./prom-client.ts";

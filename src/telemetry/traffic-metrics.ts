@@ -1,5 +1,4 @@
 /** What this process counts of requests, of storage and of webhooks. */
-
 import type { Metrics } from "./metrics.ts";
 import { Counter, Histogram, type Registry } from "./prom-client.ts";
 
