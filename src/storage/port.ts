@@ -32,7 +32,10 @@ export interface BackendProperties {
   /** `rename`/`multipart`: publishing consumes the staged bytes. `copy`: copied on condition, then the source deleted. */
   readonly publishing: "rename" | "multipart" | "copy" | "none";
   readonly conditionalDelete: boolean;
-  /** `ifAbsent` is decided by the store itself; else by a look right before, which only a stranger can outrun. */
+  /**
+   * `ifAbsent` is decided by the store itself; else by a look right before, which only a stranger can outrun. Without it a
+   * store may also lose an object that two processes publish in the very same moment; `publish` then rejects.
+   */
   readonly conditionalPublish: boolean;
   /** `abort` with an empty handle finds staged bytes; else it can only wait until empty staging is surely abandoned. */
   readonly findsStaging: boolean;

@@ -79,9 +79,12 @@ const PROGRAMS: Readonly<Record<StoreName, Starter>> = {
   }),
 };
 
-const started = new Map<StoreName, Promise<TestServer>>();
+/** `folder` holds what it stores. */
+type TestStore = TestServer & { readonly folder: string };
 
-async function start(name: StoreName): Promise<TestServer> {
+const started = new Map<StoreName, Promise<TestStore>>();
+
+async function start(name: StoreName): Promise<TestStore> {
   const folder = join(await makeTempDir(name), "data");
   await mkdir(folder, { recursive: true });
   const server = await serve(PROGRAMS[name](folder));
@@ -89,11 +92,11 @@ async function start(name: StoreName): Promise<TestServer> {
     started.delete(name);
     await server.stop();
   });
-  return server;
+  return Object.assign(server, { folder });
 }
 
 /** One server a test file; stopped after it. */
-export function startStore(name: StoreName): Promise<TestServer> {
+export function startStore(name: StoreName): Promise<TestStore> {
   const server = started.get(name) ?? start(name);
   started.set(name, server);
   return server;

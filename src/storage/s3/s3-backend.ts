@@ -33,9 +33,11 @@ const PARTS_AT_ONCE = 2;
 /** Waits for a completion that another process is in the middle of, in milliseconds. */
 const LOOK_AGAIN_MS = [20, 50, 100, 200, 400];
 
+const plainEtag = (etag: string | undefined): string => (etag ?? "").replaceAll('"', "");
+
 /** Bytes and second of writing: the same bytes put there again by somebody else are another object. */
 function identityOf(etag: string | undefined, modified: Date | undefined): string {
-  return `${(etag ?? "").replaceAll('"', "")}@${Math.floor((modified?.getTime() ?? 0) / 1000)}`;
+  return `${plainEtag(etag)}@${Math.floor((modified?.getTime() ?? 0) / 1000)}`;
 }
 
 interface Dated {
@@ -183,7 +185,7 @@ class S3Backend implements StorageBackend {
       const head = await this.#head(from, signal);
       if (head === null || identityOf(head.ETag, head.LastModified) !== source.identity) throw changed(source.key);
       const id = this.#idOf(staged);
-      const order = { from, etag: (head.ETag ?? "").replaceAll('"', ""), sizeBytes: source.sizeBytes, signal };
+      const order = { from, etag: plainEtag(head.ETag), sizeBytes: source.sizeBytes, signal };
       const copied = this.#uploads.copyParts(place, id, order).then(() => true);
       if (!(await orOn(S3_DIALECT, [404, 412], false, copied))) throw changed(source.key);
       const stored = await this.#uploads.parts(place, id, signal);
@@ -311,7 +313,17 @@ class S3Backend implements StorageBackend {
 
   async #head({ bucket, object }: Place, signal?: AbortSignal): Promise<HeadObjectCommandOutput | null> {
     const command = new this.#sdk.HeadObjectCommand({ Bucket: bucket, Key: object });
-    return await orOn(S3_DIALECT, [404], null, this.#client.send(command, aborting(signal)));
+    const head = await orOn(S3_DIALECT, [404], null, this.#client.send(command, aborting(signal)));
+    // Where two completed one upload in the same moment, rclone may lose the bytes and go on naming the object, without a sum.
+    if (head?.ContentLength && !plainEtag(head.ETag)) await this.#tryToRead({ bucket, object }, signal);
+    return head;
+  }
+
+  /** Rejects when the store cannot give the first byte of an object that it names. */
+  async #tryToRead({ bucket, object }: Place, signal?: AbortSignal): Promise<void> {
+    const command = new this.#sdk.GetObjectCommand({ Bucket: bucket, Key: object, Range: "bytes=0-0" });
+    const { Body } = await this.#client.send(command, aborting(signal));
+    await Body?.transformToByteArray();
   }
 
   async #openNothing(key: string, { ifIdentity, signal }: OpenOptions) {
