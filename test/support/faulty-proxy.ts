@@ -17,8 +17,13 @@ export type Fault =
   | { readonly kind: "flip" }
   /** Half of the answer comes, and nothing more; `closed` when the client has given the connection up. */
   | { readonly kind: "stall"; closed(): void }
-  /** It reaches the store when the promise has settled, whoever still waits for the answer. */
-  | { readonly kind: "late"; readonly until: Promise<void>; readonly answered?: () => void };
+  /** It reaches the store when the promise has settled, whoever still waits for the answer; or nobody, if the connection broke. */
+  | {
+      readonly kind: "late";
+      readonly until: Promise<void>;
+      readonly answered?: () => void;
+      readonly breaks?: boolean;
+    };
 
 export interface Seen {
   readonly method: string;
@@ -112,6 +117,7 @@ export async function startFaultyProxy(upstreamUrl: string): Promise<FaultyProxy
       response.socket?.destroy();
       return;
     }
+    if (fault?.kind === "late" && fault.breaks) response.socket?.destroy();
     if (fault?.kind === "late") await fault.until;
     const passed = await pass(upstream, incoming, body);
     if (fault?.kind === "late") fault.answered?.();

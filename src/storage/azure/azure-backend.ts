@@ -5,7 +5,7 @@
 import type { Readable } from "node:stream";
 import type { BlobServiceClient, BlockBlobClient, ContainerClient } from "@azure/storage-blob";
 import type { AheadOptions, PresignOptions, SentAhead, StorageBackend } from "../port.ts";
-import { cutOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
+import { cutOf, partNameOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
 import { type CopyStore, makeCopyBackend, type PutOptions, type StoredBytes } from "../remote/copy-backend.ts";
 import { type Dialect, orOn } from "../remote/errors.ts";
 import { metadataOf, type Place } from "../remote/placement.ts";
@@ -56,13 +56,14 @@ const statOf = ({ contentLength, lastModified, etag, contentMD5 }: Properties) =
 
 const quoted = (identity: string): string => `"${identity}"`;
 
-const blockId = (number: number): string => Buffer.from(String(number).padStart(8, "0")).toString("base64");
+const blockId = (part: Part): string => Buffer.from(partNameOf(part)).toString("base64");
 
 const md5 = (bytes: Uint8Array): Uint8Array => new Bun.CryptoHasher("md5").update(bytes).digest();
 
-async function stageBlock(blob: BlockBlobClient, { number, bytes }: Part, signal: AbortSignal): Promise<void> {
+async function stageBlock(blob: BlockBlobClient, part: Part, signal: AbortSignal): Promise<void> {
+  const { bytes } = part;
   const checked = { transactionalContentMD5: md5(bytes), abortSignal: signal };
-  await blob.stageBlock(blockId(number), bytes, bytes.length, checked);
+  await blob.stageBlock(blockId(part), bytes, bytes.length, checked);
 }
 
 function streamOf(body: NodeJS.ReadableStream): ReadableStream<Uint8Array> {
@@ -128,7 +129,7 @@ class AzureStore implements CopyStore {
       if (!isThere) await stageBlock(blob, part, signal);
       sent += part.bytes.length;
       options.onBytes?.(sent);
-      return blockId(part.number);
+      return blockId(part);
     });
     const whole = new Uint8Array(Buffer.from(source.md5(), "hex"));
     const { etag } = await blob.commitBlockList(

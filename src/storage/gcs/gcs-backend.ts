@@ -101,8 +101,14 @@ class GcsStore implements CopyStore {
 
   async put(place: Place, filePath: string, options: PutOptions): Promise<StoredBytes> {
     const { ahead } = options;
-    if (ahead === undefined || ahead.sums.size === 0) return await this.#putWhole(place, filePath, options);
-    const stored = await putInParts(this.#bucket(place), place.object, filePath, { ...options, ahead });
+    const bucket = this.#bucket(place);
+    if (ahead === undefined || ahead.sums.size === 0) {
+      const stored = await this.#putWhole(place, filePath, options);
+      // A part that was given up may have arrived.
+      if (ahead !== undefined) await removeParts(bucket, place.object);
+      return stored;
+    }
+    const stored = await putInParts(bucket, place.object, filePath, { ...options, ahead });
     const [metadata] = await this.#file(place).getMetadata();
     return { ...stored, identity: statOf(metadata).identity };
   }

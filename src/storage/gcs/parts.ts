@@ -9,7 +9,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bucket, File } from "@google-cloud/storage";
 import type { AheadOptions, SentAhead } from "../port.ts";
-import { cutOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
+import { cutOf, partNameOf, sendAheadParts, sumOf } from "../remote/ahead.ts";
 import type { PutOptions, StoredBytes } from "../remote/copy-backend.ts";
 import { corrupt } from "../remote/errors.ts";
 import { metadataOf } from "../remote/placement.ts";
@@ -20,7 +20,7 @@ const COMPOSED_MAX = 32;
 
 /** Behind a hidden object's name, and hidden like it. */
 const prefixOf = (object: string): string => `${object}.part-`;
-const nameOf = (object: string, number: number): string => prefixOf(object) + String(number).padStart(5, "0");
+const nameOf = (object: string, part: Part): string => prefixOf(object) + partNameOf(part);
 
 async function savePart(file: File, { bytes }: Pick<Part, "bytes">, signal: AbortSignal): Promise<void> {
   const to = file.createWriteStream({ resumable: false, validation: "crc32c" });
@@ -34,7 +34,7 @@ export function sendPartsAhead(
   options: AheadOptions,
 ): Promise<SentAhead> {
   return sendAheadParts(path, options, PARTS_AT_ONCE, (part, signal) =>
-    savePart(bucket.file(nameOf(object, part.number)), part, signal),
+    savePart(bucket.file(nameOf(object, part)), part, signal),
   );
 }
 
@@ -70,7 +70,7 @@ export async function putInParts(
   await using source = await openParts(path, await cutOf(path, ahead));
   let sent = 0;
   const names = await sendParts(source, { atOnce: PARTS_AT_ONCE, signal }, async (part, partSignal) => {
-    const name = nameOf(object, part.number);
+    const name = nameOf(object, part);
     if (ahead.sums.get(part.number) !== sumOf(part.bytes)) await savePart(bucket.file(name), part, partSignal);
     sent += part.bytes.length;
     onBytes(sent);

@@ -17,6 +17,13 @@ const HEAD_BYTES = 4_096;
 /** Tells whether a muxer wrote a part anew; nobody has anything to gain from two parts that it takes for one. */
 export const sumOf = (bytes: Uint8Array): bigint => Bun.hash.xxHash3(bytes);
 
+/**
+ * A part's name where parts have names, always of one length. One that was written anew has another name: a request that
+ * was given up and reaches the store after all does not replace it.
+ */
+export const partNameOf = ({ number, bytes }: Pick<Part, "number" | "bytes">): string =>
+  `${String(number).padStart(5, "0")}-${sumOf(bytes).toString(16).padStart(16, "0")}`;
+
 type Send = (part: Part, signal: AbortSignal) => Promise<void>;
 
 /** Resolves when the file holds that many bytes; to false when it is whole and does not. */
@@ -40,8 +47,7 @@ export async function sendAheadParts(
   const partBytes = partBytesFor(options.sizeBytesMax);
   const sums = new Map<number, bigint>();
   const sending = new Set<Promise<void>>();
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const { signal } = options;
   const file: { handle: FileHandle | null } = { handle: null };
   let problem: unknown = null;
   const one = async (part: Part): Promise<void> => {
@@ -49,13 +55,13 @@ export async function sendAheadParts(
       await send(part, signal);
       sums.set(part.number, sumOf(part.bytes));
     } catch (error) {
+      // Those under way go on to their end: given up, they might arrive when the file is another.
       problem ??= error;
-      stop.abort(error);
     }
   };
   try {
-    for (let number = 2; await until(file, path, number * partBytes, { ...options, signal }); number++) {
-      if (file.handle === null) break;
+    for (let number = 2; await until(file, path, number * partBytes, options); number++) {
+      if (file.handle === null || problem !== null) break;
       const startByte = (number - 1) * partBytes;
       const bytes = new Uint8Array(partBytes);
       await readFully(file.handle, bytes, startByte);
@@ -69,7 +75,7 @@ export async function sendAheadParts(
     await Promise.all(sending);
     await file.handle?.close();
   }
-  options.signal.throwIfAborted();
+  signal.throwIfAborted();
   return { partBytes, sums, problem };
 }
 

@@ -72,7 +72,23 @@ function extentOf({ ContentRange, ContentLength = 0 }: GetObjectCommandOutput): 
 function isOurs({ ContentLength, Metadata, ETag }: HeadObjectCommandOutput, staged: StagedBytes): boolean {
   if (ContentLength !== staged.sizeBytes) return false;
   if (isOwnedBy(Metadata, staged)) return true;
-  return !(METADATA.job in (Metadata ?? {})) && ETag === `"${staged.fingerprint.split(":")[1]}"`;
+  return !(METADATA.job in (Metadata ?? {})) && ETag === `"${expectedOf(staged)[1]}"`;
+}
+
+/** How many parts, the MD5 of all bytes, and what the parts' ETags come to (which an earlier version did not record). */
+function expectedOf({ fingerprint }: StagedBytes): [count: number, md5: string, etags: string | undefined] {
+  const [count, md5 = "", etags] = fingerprint.split(":");
+  return [Number(count), md5, etags];
+}
+
+const etagsOf = (parts: readonly StoredPart[] | null): string =>
+  sumOf(Buffer.from((parts ?? []).map(({ ETag }) => plainEtag(ETag)).join())).toString(16);
+
+/** As S3 writes it. */
+function crc32Of(bytes: Uint8Array): string {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(Bun.hash.crc32(bytes));
+  return sum.toString("base64");
 }
 
 /** Of a file that was begun anew and came out shorter, the parts behind its end are there too, and are never named. */
@@ -170,12 +186,17 @@ class S3Backend implements StorageBackend {
         if (!isThere) await this.#uploads.putPart(place, id, part, partSignal);
         sent += part.bytes.length;
         onBytes(sent);
-        return part.number;
+        return crc32Of(part.bytes);
       });
       const stored = firstParts(await this.#uploads.parts(place, id, signal), parts.length);
       const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
       if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "kept other bytes than were sent for");
-      return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint: `${parts.length}:${source.md5()}` };
+      // What was sent before the file changed, and given up as unanswered, may have arrived after what was sent for it.
+      const isOther = ({ ChecksumCRC32 }: StoredPart, index: number) =>
+        (ChecksumCRC32 ?? parts[index]) !== parts[index];
+      if (stored?.some(isOther)) throw unavailable(staged.key);
+      const fingerprint = `${parts.length}:${source.md5()}:${etagsOf(stored)}`;
+      return { ...staged, sizeBytes, sha256: source.sha256(), fingerprint };
     });
   }
 
@@ -191,7 +212,7 @@ class S3Backend implements StorageBackend {
       const stored = await this.#uploads.parts(place, id, signal);
       const sizeBytes = stored?.reduce((sum, part) => sum + part.sizeBytes, 0);
       if (sizeBytes !== source.sizeBytes) throw corrupt(staged.key, "copied other bytes than were meant for");
-      return { ...staged, sizeBytes, sha256: source.sha256, fingerprint: `${stored?.length}:` };
+      return { ...staged, sizeBytes, sha256: source.sha256, fingerprint: `${stored?.length}::${etagsOf(stored)}` };
     });
   }
 
@@ -207,10 +228,12 @@ class S3Backend implements StorageBackend {
   publish(staged: StagedBytes, { ifAbsent, signal }: { ifAbsent: boolean; signal?: AbortSignal }) {
     return this.#do(staged.key, signal, async (place): Promise<PublishOutcome> => {
       const id = this.#idOf(staged);
-      const count = Number(staged.fingerprint.split(":")[0]);
+      const [count, , etags] = expectedOf(staged);
       const parts = firstParts(await this.#uploads.parts(place, id, signal), count);
       if (parts !== null) {
         if (parts.length !== count) throw corrupt(staged.key, "lost parts of");
+        // The same, while it waited to be published.
+        if (etags !== undefined && etags !== etagsOf(parts)) throw unavailable(staged.key);
         const taken = await this.#complete(place, id, { staged, parts, ifAbsent, signal });
         if (taken) return { outcome: "exists" };
       }
