@@ -42,14 +42,21 @@ export function toRunnable(spec: ConvertSpec, storage: StorageRegistry): Runnabl
   };
 }
 
+/** Each stage asks; a claim's job never changes. */
+const runnables = new WeakMap<Job, { readonly storage: StorageRegistry; readonly spec: RunnableSpec }>();
+
 export function runnableOf(job: Job, storage: StorageRegistry): RunnableSpec {
+  const known = runnables.get(job);
+  if (known?.storage === storage) return known.spec;
   if (!JOB_TYPES.includes(job.type)) {
     throw new RendiffError({
       kind: "plan.unsupported",
       publicMessage: `Jobs of type ${job.type} are not available in this version.`,
     });
   }
-  return toRunnable(job.spec as ConvertSpec, storage);
+  const spec = toRunnable(job.spec as ConvertSpec, storage);
+  runnables.set(job, { storage, spec });
+  return spec;
 }
 
 export const asksForReuse = ({ spec }: Pick<Job, "spec">): boolean =>

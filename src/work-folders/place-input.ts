@@ -2,7 +2,7 @@
  * How an input that is read where it lies gets into the work folder: FFmpeg sees a neutral name, never the user's, and
  * nothing is copied. In a sandbox the file is bound there; without one a symbolic link does.
  */
-import { symlink, writeFile } from "node:fs/promises";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { toResourceError } from "./errors.ts";
 
@@ -26,17 +26,18 @@ export interface PlacedInput {
 /** The name of an input in the work folder, also of one that is downloaded. */
 export const inputFile = (index: number): string => `in/${index}`;
 
+/** Placed at once: a name on the machine's own disk is made sooner than a turn is waited for. */
 export async function placeInput({ workDir, index, sourcePath, sandboxed }: InputPlace): Promise<PlacedInput> {
   if (!isAbsolute(sourcePath)) throw new Error("An input's path has to be absolute.");
   const file = inputFile(index);
   const target = join(workDir, file);
   try {
     if (!sandboxed) {
-      await symlink(sourcePath, target);
+      symlinkSync(sourcePath, target);
       return { file, readOnly: [] };
     }
     // Something has to be there for the file to be bound over.
-    await writeFile(target, "", { flag: "wx", mode: 0o400 });
+    writeFileSync(target, "", { flag: "wx", mode: 0o400 });
     return { file, readOnly: [{ source: sourcePath, target }] };
   } catch (error) {
     throw toResourceError(error);

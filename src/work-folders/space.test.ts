@@ -70,6 +70,20 @@ describe("reserve", () => {
     await mustReserve(space, "b", 100 * MB - written);
   });
 
+  test("many files count as few do", async () => {
+    for (const files of [3, 60]) {
+      const space = open(50 * MB);
+      await mkdir(join(tempDir, `of ${files}`));
+      const names = Array.from({ length: files }, (_, index) => join(tempDir, `of ${files}`, `${index}`));
+      await Promise.all(names.map((name) => writeFile(name, new Uint8Array(8192))));
+      const used = await diskUsage(join(tempDir, `of ${files}`));
+      expect(used).toBeGreaterThan(files * 8191);
+      expect(await space.reserve("a", 50 * MB - used + 1)).toBeNull();
+      await mustReserve(space, "a", 50 * MB - used);
+      await rm(join(tempDir, `of ${files}`), { recursive: true });
+    }
+  });
+
   test("leftovers and other processes' folders count against the limit", async () => {
     const space = open(50 * MB);
     const left = await fill("somebody", 10 * MB);

@@ -5,6 +5,7 @@
  * counted twice. So what others may still write is, attempt by attempt, its reservations less its folder's size.
  * `free` is what the disk has left for us now, whoever else uses it.
  */
+import { lstatSync, readdirSync } from "node:fs";
 import { lstat, readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { RendiffError } from "../errors.ts";
@@ -47,8 +48,31 @@ export async function diskUsage(path: string): Promise<number> {
   return below.reduce((sum, bytes) => sum + bytes, own);
 }
 
+/** So many names are looked at in less time than a look at one of them takes that waits for its turn. */
+const NAMES_AT_ONCE = 48;
+
+/** `usageByFolder` where there is little to look at; null where there is more, or something vanishes meanwhile. */
+function smallUsage(tempDir: string): ReadonlyMap<string, number> | null {
+  let names = 0;
+  const usage = (path: string): number => {
+    names += 1;
+    if (names > NAMES_AT_ONCE) throw new RangeError("There are many.");
+    const stat = lstatSync(path);
+    const own = stat.blocks * BLOCK_BYTES;
+    if (!stat.isDirectory()) return own;
+    return readdirSync(path).reduce((sum, name) => sum + usage(join(path, name)), own);
+  };
+  try {
+    return new Map(readdirSync(tempDir).map((name) => [name, usage(join(tempDir, name))]));
+  } catch {
+    return null;
+  }
+}
+
 /** By name of folder below `tempDir`; leftovers of other processes as well. */
 async function usageByFolder(tempDir: string): Promise<ReadonlyMap<string, number>> {
+  const small = smallUsage(tempDir);
+  if (small !== null) return small;
   const names = await readdir(tempDir).catch(() => []);
   const sizes = await Promise.all(names.map((name) => diskUsage(join(tempDir, name))));
   return new Map(names.map((name, index) => [name, sizes[index] ?? 0]));

@@ -2,7 +2,7 @@
  * Where attempts work: one folder per attempt below TEMP_STORAGE, named by the job and the fencing token, mode 0700, with
  * `in/` and `out/`. Two attempts never share one, so a late attempt of a lost lease cannot touch its successor's files.
  */
-import type { Dirent } from "node:fs";
+import { type Dirent, mkdirSync } from "node:fs";
 import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Lease } from "../jobs/types.ts";
@@ -70,22 +70,33 @@ async function abandonedScratch(tempDir: string, entries: readonly Dirent[]): Pr
   return found;
 }
 
+/** False when something is there already. */
+function makeNew(folder: string): boolean {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
 export async function makeWorkFolders({ tempDir, tempLimitBytes, space }: WorkFoldersOptions): Promise<WorkFolders> {
   await mkdir(tempDir, { recursive: true, mode: 0o700 });
   const live = new Set<string>();
   const path = (attempt: AttemptId): string => join(tempDir, folderName(attempt));
   const room = space ?? makeSpace({ tempDir, limitBytes: tempLimitBytes });
 
+  /** Made at once: three names on the machine's own disk are there sooner than a turn is waited for. */
   async function create(attempt: AttemptId): Promise<string> {
     const folder = path(attempt);
     live.add(folderName(attempt));
     try {
-      await mkdir(folder, { mode: 0o700 }).catch(async (error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (!makeNew(folder)) {
         await rm(folder, { recursive: true, force: true });
-        await mkdir(folder, { mode: 0o700 });
-      });
-      await Promise.all(["in", "out"].map((name) => mkdir(join(folder, name), { mode: 0o700 })));
+        mkdirSync(folder, { mode: 0o700 });
+      }
+      for (const name of ["in", "out"]) mkdirSync(join(folder, name), { mode: 0o700 });
       return folder;
     } catch (error) {
       throw toResourceError(error);
