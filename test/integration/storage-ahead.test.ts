@@ -122,7 +122,7 @@ async function fakeGcs(): Promise<Subject> {
     proxy,
     numberOf({ method, url: path }) {
       const object = method === "POST" ? new URL(path, url).searchParams.get("name") : null;
-      return Number(/\.part-(\d+)-/.exec(object ?? "")?.[1] ?? 0);
+      return Number(/\.part-(\d+)-?/.exec(object ?? "")?.[1] ?? 0);
     },
     async leftParts({ handle }) {
       return (await direct.bucket(name).getFiles({ prefix: handle }))[0].length;
@@ -258,7 +258,9 @@ describe.each([
 
   test("nothing of it stays when it is given up", async () => {
     const { backend } = subject;
-    watch();
+    const [release, arrived] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    subject.proxy.decide = (seen) =>
+      subject.numberOf(seen) === 3 ? { kind: "late", until: release.promise, answered: arrived.resolve } : null;
     const file = await growingFile(workDir);
     const staged = await backend.stage(KEY, newOwner());
     const giveUp = new AbortController();
@@ -268,9 +270,12 @@ describe.each([
     await file.write(someBytes(3 * PART), 0);
     await until(async () => (await subject.leftParts(staged)) > 0, { timeoutMs: 20_000 });
     giveUp.abort(new Error("given up"));
+    // What is on its way goes on and gets there.
+    setImmediate(release.resolve);
     await file.end(3 * PART);
     await expect(sending).rejects.toThrow();
     await backend.abort(staged);
+    await arrived.promise;
     expect(await subject.leftParts(staged)).toBe(0);
   }, 60_000);
 });

@@ -122,11 +122,14 @@ describe("symbolic links", () => {
       }
     })();
     const seen = new Set<string>();
-    for (let i = 0; i < 2000; i++) seen.add(await read(backend, "folder/secret").catch((error) => error.kind));
+    // The two may go in step for a while.
+    const saw = () => seen.has("mine") && seen.size > 1;
+    for (let i = 0; i < 2000 || !saw(); i++) {
+      seen.add(await read(backend, "folder/secret").catch((error) => error.kind));
+    }
     swapping = false;
     await swap;
     expect(seen.has(SECRET)).toBe(false);
-    expect(seen.has("mine")).toBe(true);
   });
 });
 

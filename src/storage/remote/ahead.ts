@@ -10,7 +10,7 @@ import type { FileHandle } from "node:fs/promises";
 import { indexBytesInFront } from "../../media/index-in-front.ts";
 import { openSource } from "../local/transfer.ts";
 import type { AheadOptions, SentAhead } from "../port.ts";
-import { type Cut, type Part, partBytesFor, readFully } from "./source.ts";
+import { afterGrace, type Cut, type Part, partBytesFor, readFully } from "./source.ts";
 
 const HEAD_BYTES = 4_096;
 
@@ -48,11 +48,12 @@ export async function sendAheadParts(
   const sums = new Map<number, bigint>();
   const sending = new Set<Promise<void>>();
   const { signal } = options;
+  const requests = afterGrace(signal);
   const file: { handle: FileHandle | null } = { handle: null };
   let problem: unknown = null;
   const one = async (part: Part): Promise<void> => {
     try {
-      await send(part, signal);
+      await send(part, requests);
       sums.set(part.number, sumOf(part.bytes));
     } catch (error) {
       // Those under way go on to their end: given up, they might arrive when the file is another.

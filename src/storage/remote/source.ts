@@ -86,6 +86,18 @@ export async function openParts(path: string, cut: Cut | null = null): Promise<S
   };
 }
 
+/** A request that is cut off may be served all the same, after what it left was looked for. */
+const GRACE_MS = 1_000;
+
+/** For requests: aborts a moment after `signal`, so that most end by themselves, and what they leave is there to be removed. */
+export function afterGrace(signal: AbortSignal): AbortSignal {
+  const later = new AbortController();
+  const begin = (): void => void setTimeout(() => later.abort(signal.reason), GRACE_MS).unref();
+  if (signal.aborted) later.abort(signal.reason);
+  else signal.addEventListener("abort", begin, { once: true });
+  return later.signal;
+}
+
 /** Sends parts as they come, at most `atOnce` at a time: what is held in memory is that many parts and one more. */
 export async function sendParts<T>(
   source: Source,
@@ -94,11 +106,12 @@ export async function sendParts<T>(
 ): Promise<T[]> {
   const stop = new AbortController();
   const combined = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const requests = afterGrace(combined);
   const sending = new Set<Promise<void>>();
   const results: T[] = [];
   try {
     for await (const part of source.parts(combined)) {
-      const one: Promise<void> = send(part, combined).then((result) => {
+      const one: Promise<void> = send(part, requests).then((result) => {
         results[part.number - 1] = result;
         source.release(part);
         sending.delete(one);
