@@ -64,7 +64,7 @@ export function makeAttemptLogic(ports: AttemptPorts) {
       probe: announced("probing", (_recorder, context, signal) => probe(ports, context, signal)),
       plan: announced("planning", (_recorder, context, signal) => plan(ports, context, signal)),
       encode: working("encoding", (recorder, context, signal) => encode(ports, recorder, context, signal)),
-      verify: announced("verifying", (_recorder, context, signal) => verify(ports, context, signal)),
+      verify: announced("verifying", (recorder, context, signal) => verify(ports, recorder, context, signal)),
       upload: working("uploading", (recorder, context, signal) => upload(ports, recorder, context, signal)),
       fence: working("fencing", (recorder, { manifest }) => {
         if (manifest === null) throw new Error("The fence needs a manifest.");

@@ -15,8 +15,8 @@ import type { FenceOutcome } from "./attempt.types.ts";
 export interface StageExtra {
   readonly plan?: Plan;
   readonly warnings?: readonly string[];
-  /** Keys that are about to be staged: the intent is on record before the first byte leaves. */
-  readonly staging?: readonly ObjectRef[];
+  /** Keys that are about to be staged, or the handles of what has been: on record before the first byte leaves. */
+  readonly staging?: readonly (ObjectRef | StagedObject)[];
 }
 
 export interface Recorder {

@@ -1,6 +1,6 @@
 /** The recorder of `rendiff convert`: nothing is stored, nobody else can take the job, and the terminal hears of it all. */
 import type { LiveProgress, PublishManifest } from "../../src/jobs/types.ts";
-import type { StagedObject } from "../../src/storage/port.ts";
+import type { ObjectRef, StagedObject } from "../../src/storage/port.ts";
 import type { Recorder } from "./recorder.ts";
 
 export type TerminalReport =
@@ -12,15 +12,18 @@ export function makeTerminalRecorder(report: (report: TerminalReport) => void): 
   // Nobody comes after this process to sweep: what it staged and did not publish it removes itself.
   let own: readonly StagedObject[] = [];
   const stage = (name: LiveProgress["stage"]): void => report({ type: "stage", stage: name });
+  const keep = (objects: readonly (ObjectRef | StagedObject)[]): void => {
+    own = [...new Set([...own, ...objects.filter((object) => "handle" in object)])];
+  };
   return {
-    async stage(name) {
+    async stage(name, { staging = [] } = {}) {
       stage(name);
+      keep(staging);
       return true;
     },
     progress: (progress) => report({ type: "progress", ...progress }),
     async staged(objects) {
-      const handles = objects.filter((object) => "handle" in object);
-      own = [...new Set([...own, ...handles])];
+      keep(objects);
       return true;
     },
     reusable: async () => [],

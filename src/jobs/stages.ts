@@ -11,8 +11,8 @@ export interface StageReport {
   readonly warnings?: readonly string[];
   /** 0–100 over the whole job. */
   readonly progress?: number;
-  /** Keys whose upload is about to begin: the intent is on record before the first byte leaves. */
-  readonly staging?: readonly ObjectRef[];
+  /** As `recordStaging` takes them: on record before the first byte leaves. */
+  readonly staging?: readonly (ObjectRef | StagedObject)[];
 }
 
 const RECORD_STAGE = `
@@ -23,15 +23,23 @@ moved AS (
   FROM held h WHERE j.id = h.id AND ${STAGE_GOES_FORWARD}
   RETURNING j.id, j.log_seq, j.stage, j.lease_token, j.progress),
 intended AS (
-  INSERT INTO staging (job_id, lease_token, backend, key)
-  SELECT m.id, m.lease_token, ref ->> 'backend', ref ->> 'key' FROM moved m, jsonb_array_elements($8::jsonb) AS ref
-  ON CONFLICT DO NOTHING),
+  INSERT INTO staging (job_id, lease_token, backend, key, staged)
+  SELECT m.id, m.lease_token, item ->> 'backend', item ->> 'key', nullif(item -> 'staged', 'null'::jsonb)
+  FROM moved m, jsonb_array_elements($8::jsonb) AS item
+  ON CONFLICT (job_id, lease_token, backend, key) DO UPDATE SET staged = coalesce(excluded.staged, staging.staged)),
 ${appendEvent(
   "moved",
   "CASE WHEN $5::jsonb IS NULL THEN 'job.stage' ELSE 'job.planned' END",
   "jsonb_build_object('stage', u.stage, 'progress', u.progress)",
 )}
 SELECT id FROM held`;
+
+const toItems = (objects: readonly (ObjectRef | StagedObject)[]) =>
+  objects.map((object) => ({
+    backend: object.backend,
+    key: object.key,
+    staged: "handle" in object ? object : null,
+  }));
 
 /**
  * Records the stage that an attempt has reached, with an event. False: the lease is lost. Stages go forward only: a
@@ -52,7 +60,7 @@ export async function recordStage(
     report.plan === undefined ? null : json(report.plan),
     report.warnings === undefined ? null : json(report.warnings),
     report.progress ?? null,
-    json((report.staging ?? []).map(({ backend, key }) => ({ backend, key }))),
+    json(toItems(report.staging ?? [])),
   ]);
   return rows.length > 0;
 }
@@ -75,11 +83,6 @@ export async function recordStaging(
   lease: Lease,
   objects: readonly (ObjectRef | StagedObject)[],
 ): Promise<boolean> {
-  const items = objects.map((object) => ({
-    backend: object.backend,
-    key: object.key,
-    staged: "handle" in object ? object : null,
-  }));
-  const rows = await sql.query(RECORD_STAGING, [lease.jobId, lease.leaseToken, lease.workerId, json(items)]);
+  const rows = await sql.query(RECORD_STAGING, [lease.jobId, lease.leaseToken, lease.workerId, json(toItems(objects))]);
   return rows.length > 0;
 }

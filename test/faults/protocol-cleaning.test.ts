@@ -78,6 +78,23 @@ const staging: Rule[] = [
     },
   },
   {
+    name: "a handle is recorded with the stage, and an intent that is repeated does not forget it",
+    off: [["coalesce(excluded.staged, staging.staged)", "excluded.staged"]],
+    async scenario({ sql, database }) {
+      const store = new MemoryStore();
+      const { lease } = await start(database);
+      const intent = [{ backend: "local", key: "out.mp4" }];
+      await writes.recordStaging(database.sql, lease, intent);
+      const bytes = store.stage("out.mp4", lease);
+      await writes.recordStage(sql, lease, "uploading", { staging: [bytes] });
+      await writes.recordStage(sql, lease, "uploading", { staging: intent });
+      await workerLeft(database.sql, lease.workerId);
+      await reapDeadWorkers(database.sql, REAP);
+      const [row] = await orphanStaging(database.sql, 100);
+      return row?.staged?.handle === bytes.handle ? null : "nobody knows the upload's id any more";
+    },
+  },
+  {
     name: "an attempt that lost its lease begins no upload",
     off: [
       [guards.HAS_TOKEN, "$2::bigint IS NOT NULL"],

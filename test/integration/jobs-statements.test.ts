@@ -26,8 +26,12 @@ describe("statements per job", () => {
       await writes.recordStage(counted, lease, "planning", { plan: { steps: [] } });
       await writes.recordStage(counted, lease, "encoding");
       await writes.recordStage(counted, lease, "verifying");
+      await writes.recordStaging(
+        counted,
+        lease,
+        staging.map(({ backend, key }) => ({ backend, key })),
+      );
       await writes.recordStage(counted, lease, "uploading", { staging });
-      await writes.recordStaging(counted, lease, staging);
       await writes.fence(counted, lease, manifest, 60_000);
       const outputs = [
         { ordinal: 0, identity: "one" },

@@ -36,13 +36,19 @@ export function abortStaged(ports: AttemptPorts, context: AttemptContext): Promi
 }
 
 /**
- * Staged bytes that the database says are nobody's: none of a manifest's, whoever holds the job by now. It asks the
- * database once, without patience: one that is away must not keep an attempt around that has ended.
+ * Staged bytes that the database says are nobody's, and those of which it has the intent only: none of a manifest's, whoever
+ * holds the job by now. It asks the database once, without patience: one that is away must not keep an attempt around that
+ * has ended.
  */
 export function cleanOwnStaging(ports: AttemptPorts, context: AttemptContext): Promise<void> {
   const recorder = ports.recorder(context.claim);
   return tryToClean(ports, context, async () => {
-    for (const object of await recorder.ownStaging()) {
+    const recorded = await recorder.ownStaging();
+    const begun = context.manifest === null ? context.scope.staged : [];
+    const unrecorded = begun.filter(
+      ({ backend, key }) => !recorded.some((one) => one.backend === backend && one.key === key),
+    );
+    for (const object of [...recorded, ...unrecorded]) {
       await abortAll(ports, [object]);
       await recorder.forgetStaging(object);
     }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { inPublishingOrder } from "../../../src/jobs/publish-order.ts";
 import type { PublishManifest, PublishStep } from "../../../src/jobs/types.ts";
 import { type TargetResult, targetWarnings, toResults, toTargetResult } from "../../../src/media/measure/results.ts";
-import type { StagedBytes, StagedObject } from "../../../src/storage/port.ts";
+import type { ObjectRef, StagedBytes, StagedObject } from "../../../src/storage/port.ts";
 import { formatUri } from "../../../src/storage/uri.ts";
 import { type AttemptContext, type Held, held, LEASE_LOST } from "../attempt.types.ts";
 import { fewAtOnce } from "../few-at-once.ts";
@@ -21,6 +21,8 @@ import { fingerprintsOf } from "./reuse.ts";
 /** Of one job; each may send several parts of its own. */
 const UPLOADS_AT_ONCE = 4;
 
+const nameOf = ({ backend, key }: ObjectRef): string => `${backend} ${key}`;
+
 export async function upload(
   ports: AttemptPorts,
   recorder: Recorder,
@@ -30,21 +32,23 @@ export async function upload(
   const { claim, scope } = context;
   const spec = runnableOf(claim.job, ports.storage);
   const places = context.verified.map(({ output: { name } }) => outputPlace(spec.output, name));
-  if (!(await recorder.stage("uploading", { staging: places }))) return LEASE_LOST;
-  const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
+  // Begun while the output was written, verified or copied from an earlier one, whatever came of it there: the row names one
+  // for each key, and would forget it.
   const early = scope.staged;
-  const begun = new Map(early.map((object) => [`${object.backend} ${object.key}`, object]));
-  const staged = await fewAtOnce(places, UPLOADS_AT_ONCE, async ({ backend, key }, ordinal): Promise<StagedObject> => {
-    // Begun while the file was written or copied from an earlier one, whatever came of it there: the row names one for each
-    // key, and would forget it.
-    const own = begun.get(`${backend} ${key}`);
+  const begun = new Map(early.map((object) => [nameOf(object), object]));
+  const known = places.map((place) => begun.get(nameOf(place)) ?? place);
+  if (!(await recorder.stage("uploading", { staging: known }))) return LEASE_LOST;
+  const owner = { jobId: claim.lease.jobId, leaseToken: claim.lease.leaseToken };
+  const staged = await fewAtOnce(places, UPLOADS_AT_ONCE, async (place, ordinal): Promise<StagedObject> => {
+    const own = begun.get(nameOf(place));
     if (own !== undefined) return own;
     const mediaType = context.verified[ordinal]?.output.mediaType;
-    const object = await ports.storage.backend(backend).stage(key, owner, signal, mediaType);
+    const object = await ports.storage.backend(place.backend).stage(place.key, owner, signal, mediaType);
     scope.staged = [...scope.staged, object];
     return object;
   });
-  if (!(await recorder.staged(staged))) return LEASE_LOST;
+  const isRecorded = places.every((place) => begun.has(nameOf(place)));
+  if (!isRecorded && !(await recorder.staged(staged))) return LEASE_LOST;
   // Of an output that did not come about after all.
   for (const object of early.filter((one) => !staged.includes(one))) {
     const ahead = [...(context.encode?.ahead?.values() ?? [])].find((one) => one.staged === object);

@@ -1,15 +1,18 @@
 /** FFmpeg's exit code proves nothing: every output is read and held against the plan before anyone can see it. */
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { RendiffError } from "../../../src/errors.ts";
 import { missesOf } from "../../../src/media/measure/policy.ts";
 import type { Plan } from "../../../src/media/types.ts";
 import { requireUnchanged } from "../../../src/storage/same-object.ts";
-import { type AttemptContext, type Held, held, type VerifiedOutput } from "../attempt.types.ts";
+import { type AttemptContext, type Held, held, LEASE_LOST, type VerifiedOutput } from "../attempt.types.ts";
 import { fewAtOnce } from "../few-at-once.ts";
 import type { AttemptPorts } from "../ports.ts";
+import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 import { outputPlace, runnableOf } from "../spec.ts";
 import { NICENESS } from "./run-step.ts";
+import { stageEarly } from "./stage-early.ts";
 
 /** Throws `output.invalid` with the numbers that `options.verify` does not allow. */
 function requirePolicy({ policy }: Plan, encode: AttemptContext["encode"], [first]: readonly VerifiedOutput[]): void {
@@ -29,9 +32,11 @@ const INPUTS_AT_ONCE = 4;
 
 export async function verify(
   ports: AttemptPorts,
-  { claim, plan, inputs, encode, scope }: AttemptContext,
+  recorder: Recorder,
+  context: AttemptContext,
   signal: AbortSignal,
 ): Promise<Held<readonly VerifiedOutput[]>> {
+  const { claim, plan, inputs, encode, scope } = context;
   const workDir = workDirOf(scope);
   const { outputs, copiesOnly, package: packaged } = plan as Plan;
   const niceness = NICENESS[claim.job.priority];
@@ -49,10 +54,13 @@ export async function verify(
     await Promise.allSettled([preparing, verifying]);
     return { output, media: await verifying, prepared: (await preparing) ?? null };
   });
-  await Promise.allSettled([comparing, reading]);
+  // A turn later, since on the embedded database a statement holds up all else, and the programs are started first.
+  const staging = turn().then(() => stageEarly(ports, recorder, context, signal));
+  await Promise.allSettled([comparing, reading, staging]);
   // An input that changed says why an output is not as planned.
   await comparing;
   const verified = await reading;
+  if (!(await staging)) return LEASE_LOST;
   requirePolicy(plan as Plan, encode, verified);
   if (packaged !== undefined) {
     const key = encode?.contentKey ?? null;
