@@ -35,3 +35,31 @@ test("the courier is told of an end that may have made a webhook: the job's own 
   expect(await toldBy({ webhookUrl: "https://example.com/", batchId: null })).toBe(1);
   expect(await toldBy({ webhookUrl: null, batchId: "batch" })).toBe(1);
 });
+
+test("an attempt goes on while its listeners are told of a stage, also when the bus does not answer", async () => {
+  const told = Promise.withResolvers<void>();
+  const coordination = makeMemoryCoordination();
+  const bus = {
+    ...coordination.bus,
+    publish(): Promise<never> {
+      told.resolve();
+      return new Promise(() => {});
+    },
+  };
+  const sql = { query: async () => [{ id: "job" }] } as unknown as Sql;
+  const recorder = makeSqlRecorder(
+    {
+      ...{
+        sql,
+        coordination: { ...coordination, bus },
+        logger: silentLogger(),
+        maxAttempts: 1,
+        publishTimeoutMs: 1_000,
+      },
+      sendWebhook: async () => {},
+    },
+    { job: { id: "job", webhookEvents: [] }, lease: { jobId: "job", leaseToken: 1 } } as unknown as Claim,
+  );
+  expect(await recorder.stage("uploading")).toBe(true);
+  await told.promise;
+});

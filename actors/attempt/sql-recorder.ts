@@ -37,16 +37,20 @@ const PROGRESS_TTL_MS = 60_000;
 export function makeSqlRecorder(ports: SqlRecorderPorts, { lease, job }: Claim): Recorder {
   const { sql, coordination, logger } = ports;
   const { jobId } = lease;
-  const told = async <T>(work: Promise<T>): Promise<T> => {
-    const result = await work;
-    await publishChange(coordination.bus, jobId).catch((error: unknown) =>
+  const tell = (): Promise<void> =>
+    publishChange(coordination.bus, jobId).catch((error: unknown) =>
       logger.warn({ err: error, jobId }, "a job's listeners were not told of a change"),
     );
+  /** After a change that a client may be told of: the row is there, so the attempt goes on while they are. */
+  const told = async <T>(work: Promise<T>): Promise<T> => {
+    const result = await work;
+    void tell();
     return result;
   };
-  /** After a change that a client may be told of: the row is there, so a message that is lost costs latency only. */
+  /** The last change, which is told before the worker may leave; a message that is lost costs latency only. */
   const ended = async <T>(work: Promise<T>): Promise<T> => {
-    const result = await told(work);
+    const result = await work;
+    await tell();
     await tellCourier(ports, job);
     return result;
   };
