@@ -52,7 +52,7 @@ for program in "$programs"/*; do
 done
 
 # The sandbox and what starts it; then as much of a shell as `docker exec` wants for reading a file.
-for name in bwrap setpriv tini sh cat ls; do
+for name in bwrap setpriv chrt tini sh cat ls; do
   path="$(command -v "$name")"
   copy "$path"
   while read -r library; do copy "$library"; done < <(libraries_of "$path")

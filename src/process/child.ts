@@ -48,12 +48,15 @@ function setNiceness(pid: number, priority: number): void {
  */
 function beNice({ pid }: Child, niceness: number): void {
   if (niceness === 0) return;
-  try {
-    setNiceness(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + niceness));
-    writeFileSync(`/proc/${pid}/autogroup`, `${niceness}`);
-  } catch {
-    // This system does not share so, or the program has ended already.
-  }
+  const tell = (how: () => void): void => {
+    try {
+      how();
+    } catch {
+      // This system does not share so, or who was to be told has ended already.
+    }
+  };
+  tell(() => setNiceness(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + niceness)));
+  tell(() => writeFileSync(`/proc/${pid}/autogroup`, `${niceness}`));
 }
 
 /** Sends to a pid or, negative, to a group; never to 0, 1 or -1, which mean other processes altogether. */

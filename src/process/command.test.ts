@@ -2,12 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeTempDir } from "../../test/support/temp-dir.ts";
 import { type Box, makeCommand } from "./command.ts";
-import type { ProcessRequest } from "./port.ts";
+import { LEAST_URGENT, type ProcessRequest } from "./port.ts";
 
 const tools = {
   bwrap: "/usr/bin/bwrap",
   setpriv: "/usr/bin/setpriv",
   nice: "/usr/bin/nice",
+  chrt: "/usr/bin/chrt",
   sh: "/bin/sh",
 };
 const request: ProcessRequest = {
@@ -102,5 +103,13 @@ describe("a child's command", () => {
   test("is niced only when asked", () => {
     expect(has(makeCommand(boxed, { ...request, niceness: 10 }).argv, "/usr/bin/nice", "-n", "10")).toBe(true);
     expect(makeCommand(boxed, request).argv).not.toContain("/usr/bin/nice");
+  });
+
+  test("gets what nobody else wants only where nothing is less urgent, and this system knows how", () => {
+    const script = (niceness: number, chrt: string | null = tools.chrt) =>
+      makeCommand({ ...boxed, tools: { ...tools, chrt } }, { ...request, niceness }).argv[2];
+    expect(script(LEAST_URGENT)).toContain("; /usr/bin/chrt -i -p 0 $$ 2>/dev/null; ");
+    expect(script(LEAST_URGENT - 1)).not.toContain("chrt");
+    expect(script(LEAST_URGENT, null)).not.toContain("-i -p");
   });
 });

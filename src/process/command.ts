@@ -4,7 +4,7 @@
  */
 import type { Binds, HostTools } from "./host.ts";
 import { isStaticProgram, realPath } from "./host.ts";
-import type { ProcessLimits, ProcessRequest } from "./port.ts";
+import { LEAST_URGENT, type ProcessRequest } from "./port.ts";
 
 export interface Box {
   readonly tools: HostTools;
@@ -40,9 +40,12 @@ const BLOCK_BYTES = 512;
  * Limits by a shell, which starts faster than prlimit and is there on every system. All of its text is ours and numbers: what it
  * runs are its arguments, which no shell reads as text.
  */
-function shellLimits(limits: ProcessLimits): string {
+function shellLimits({ chrt }: HostTools, { limits, niceness }: ProcessRequest): string {
   // Shells add these to what a program is to see.
-  const set = ["unset PWD OLDPWD SHLVL", "ulimit -c 0"];
+  const set = ["unset PWD OLDPWD SHLVL"];
+  // A child of the shell, so that where it is refused the program starts all the same.
+  if (chrt !== null && niceness >= LEAST_URGENT) set.push(`${chrt} -i -p 0 $$`);
+  set.push("ulimit -c 0");
   // In whole units, and never more than was allowed.
   const limit = (flag: string, value: number | null, unit = 1) => {
     if (value === null) return;
@@ -98,7 +101,7 @@ function bubblewrapArgs(bwrap: string, binds: Binds, request: ProcessRequest): s
 
 export function makeCommand(box: Box, request: ProcessRequest): Command {
   const { tools } = box;
-  const argv = [tools.sh, "-c", shellLimits(request.limits)];
+  const argv = [tools.sh, "-c", shellLimits(tools, request)];
   let wrapper: Command["wrapper"] = "none";
   if (request.niceness !== 0 && tools.nice !== null) argv.push(tools.nice, "-n", `${request.niceness}`);
   if (request.sandbox === "default" && box.binds !== null && tools.bwrap !== null) {

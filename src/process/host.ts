@@ -6,6 +6,8 @@ export interface HostTools {
   readonly setpriv: string | null;
   /** Where a child's threads and children cannot be told their niceness from outside. */
   readonly nice: string | null;
+  /** Gives a program the policy of who gets what nobody else wants. */
+  readonly chrt: string | null;
   /** Sets the limits: without it nothing is started. */
   readonly sh: string;
 }
@@ -17,6 +19,7 @@ export function findHostTools(): HostTools {
     bwrap: linux ? find("bwrap") : null,
     setpriv: linux ? find("setpriv") : null,
     nice: linux ? null : find("nice"),
+    chrt: linux ? find("chrt") : null,
     sh: find("sh") ?? "/bin/sh",
   };
 }

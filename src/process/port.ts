@@ -11,6 +11,12 @@ export interface ProcessLimits {
   readonly openFiles: number | null;
 }
 
+/**
+ * The niceness of what is to be noticed least: where Linux lets it, a program of this niceness runs when nobody else wants the
+ * processor (SCHED_IDLE).
+ */
+export const LEAST_URGENT = 19;
+
 export interface ProcessRequest {
   /** Absolute path of the program. */
   readonly program: string;
@@ -26,6 +32,7 @@ export interface ProcessRequest {
   readonly limits: ProcessLimits;
   /** `off` for programs that touch no user media. */
   readonly sandbox: "default" | "off";
+  /** 0 to LEAST_URGENT, on top of our own. */
   readonly niceness: number;
   /** `pipe`: the handle's `stdin` is what it reads; absent: nothing. */
   readonly stdin?: "pipe";

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { limitTime } from "../../src/ffmpeg/limit-time.ts";
-import type { ProcessHandle, ProcessRequest } from "../../src/process/port.ts";
+import { LEAST_URGENT, type ProcessHandle, type ProcessRequest } from "../../src/process/port.ts";
 import { testEnv } from "../support/env.ts";
 import { isAlive, mediaProcessesWith, processesWith } from "../support/processes.ts";
 import { RUNNER_KINDS, run, runnerOf, shell, showPrograms, toRequest } from "../support/sandbox.ts";
@@ -24,6 +24,10 @@ const endless = (workDir: string, file: string, rest: Partial<ProcessRequest> = 
     ],
     { workDir, ...rest },
   );
+
+/** Behind the name in brackets the policy is the 39th field; sched(7) numbers SCHED_IDLE 5. */
+const isIdle = (pid: number): boolean =>
+  readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[38] === "5";
 
 /** Starts and resolves once the program has printed a line. */
 async function startAndHear(start: (request: ProcessRequest) => ProcessHandle, request: ProcessRequest) {
@@ -71,11 +75,26 @@ for (const kind of RUNNER_KINDS) {
       await handle.exited;
     });
 
+    test("that is least urgent gets what nobody else wants", async () => {
+      const runner = await runnerOf(kind);
+      const workDir = await makeTempDir("idle");
+      const handle = runner.start(
+        shell("sleep 60", { workDir, readOnly: showPrograms("sleep"), niceness: LEAST_URGENT }),
+      );
+      // What it begins from then on inherits it. On a busy machine that is not soon.
+      await until(() => isIdle(handle.pid), { what: "the child to be idle" });
+      handle.kill();
+      await handle.exited;
+    });
+
     test("that is given no processor is not taken for one that hangs; one that has it and does nothing is", async () => {
       const runner = await runnerOf(kind);
       const workDir = await makeTempDir("starved");
       const spins = `echo ready; while :; do :; done # ${workDir}`;
       const handle = await startAndHear(runner.start, shell(spins, { workDir }));
+      // What is idle may wait for seconds, and Linux tells of a wait when it is over.
+      const idle = runner.start(shell(spins, { workDir, niceness: LEAST_URGENT }));
+      await until(() => isIdle(idle.pid), { what: "the child to be idle" });
       const [cpu = "0"] =
         /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.slice(1) ?? [];
       for (const { pid } of processesWith(workDir)) Bun.spawnSync(["taskset", "-cp", cpu, `${pid}`]);
@@ -88,13 +107,19 @@ for (const kind of RUNNER_KINDS) {
       const limit = limitTime(handle, 400, () => {
         reachedAfterMs = performance.now() - startedAt;
       });
+      let idleReached = false;
+      const idleLimit = limitTime(idle, 400, () => {
+        idleReached = true;
+      });
       await until(() => performance.now() - startedAt > 800);
-      const reachedEarly = reachedAfterMs > 0;
+      const reachedEarly = reachedAfterMs > 0 || idleReached;
+      idleLimit.end();
+      idle.kill();
       for (const rival of rivals) rival.kill("SIGKILL");
       await until(() => reachedAfterMs > 0, { what: "the limit to be reached" });
       limit.end();
       handle.kill();
-      await Promise.all([handle.exited, ...rivals.map(({ exited }) => exited)]);
+      await Promise.all([handle.exited, idle.exited, ...rivals.map(({ exited }) => exited)]);
       expect(reachedEarly).toBe(false);
     });
 

@@ -2,6 +2,7 @@
 import { toRendiffError } from "../../../src/errors.ts";
 import { fromFile } from "../../../src/media/transfers.ts";
 import type { EncodeProgress, PlanStep } from "../../../src/media/types.ts";
+import { LEAST_URGENT } from "../../../src/process/port.ts";
 import type { RemoteInput } from "../../../src/transfer/remote-input.ts";
 import type { AttemptContext, ContentKey, PreparedInput } from "../attempt.types.ts";
 import type { AttemptPorts } from "../ports.ts";
@@ -10,7 +11,7 @@ import type { Recorder } from "../recorder.ts";
 import { workDirOf } from "../scope.ts";
 
 /** Urgent jobs run beside background ones at their own speed. */
-export const NICENESS = { high: 0, normal: 5, low: 15 } as const;
+export const NICENESS = { high: 0, normal: 5, low: LEAST_URGENT } as const;
 
 /**
  * A step whose input is streamed into it; from the file, fetched whole, when FFmpeg cannot make it out from a pipe. What the
