@@ -34,7 +34,7 @@ describe("an attempt", () => {
     const terminal = makeTerminalRecorder(() => {});
     const complete: Recorder["complete"] = async (...args) => {
       const one = processors.enter("normal");
-      next.push(processors.threadsFor("normal"));
+      next.push(await processors.threadsFor("normal"));
       one.release();
       return terminal.complete(...args);
     };

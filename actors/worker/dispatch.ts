@@ -14,6 +14,7 @@ import { type Kind, kindOf, unfitKinds } from "../../src/jobs/kinds.ts";
 import { type Claim, JOB_TYPES, type JobId, type JobType, PRIORITIES, type Priority } from "../../src/jobs/types.ts";
 import type { Capabilities, MediaLimits } from "../../src/media/types.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
+import type { Processors } from "../attempt/processors.ts";
 import type { ServiceInput } from "./worker.machine.ts";
 
 export interface DispatchPorts {
@@ -27,6 +28,7 @@ export interface DispatchPorts {
   /** All that are known, this worker's too once it has registered. */
   kinds(): readonly Kind[];
   readonly limits: MediaLimits;
+  readonly processors: Pick<Processors, "expect">;
   readonly leaseTtlMs: number;
   /** Between looks at the rows when no hint comes; default 5 s. */
   readonly pollIntervalMs?: number;
@@ -164,6 +166,8 @@ class Dispatch {
   async #fill(hint: ReadyHint | null): Promise<boolean> {
     const { ledger } = this.#service;
     ledger.claiming += 1;
+    // A look mostly finds nothing.
+    const expected = hint === null ? null : this.#ports.processors.expect();
     // Before the look: a slot that is freed during it makes the next one worth while.
     if (hint === null) this.#worthALook = false;
     try {
@@ -185,6 +189,7 @@ class Dispatch {
     } finally {
       // Only now: a heartbeat in between would take the job for one whose claim was lost.
       ledger.claiming -= 1;
+      expected?.release();
     }
   }
 

@@ -62,6 +62,7 @@ export async function startWorker(
   const workerLogic = makeWorkerLogic({
     ...{ sql, coordination, logger, metrics, tracer, ...queue },
     attempt: makeAttemptLogic(attemptPorts),
+    processors: attemptPorts.processors,
     role: config.process.role === "worker" ? "worker" : "combined",
     version: VERSION,
     capabilities: media.capabilities,

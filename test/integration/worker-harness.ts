@@ -3,6 +3,7 @@ import { fromPromise, toPromise } from "xstate";
 import type { AttemptLogic } from "../../actors/attempt/attempt.logic.ts";
 import { attemptMachine } from "../../actors/attempt/attempt.machine.ts";
 import type { AttemptContext, FenceOutcome } from "../../actors/attempt/attempt.types.ts";
+import { makeProcessors } from "../../actors/attempt/processors.ts";
 import { spawnRoot } from "../../actors/spawn-root.ts";
 import { makeWorkerLogic, type WorkerPorts } from "../../actors/worker/worker.logic.ts";
 import { makeMemoryCoordination } from "../../src/coordination/memory/memory.ts";
@@ -106,7 +107,7 @@ export function startWorker(database: TestDatabase, options: WorkerOptions = {})
       tracer: makeTracer({ sink: null }),
     },
     ...{ attempt: attempts.logic, role: "combined", version: "test", capabilities: sampleCapabilities(5) },
-    ...{ kinds: () => [], limits: sampleLimits },
+    ...{ kinds: () => [], limits: sampleLimits, processors: makeProcessors(2, "auto") },
     ...{ jobTypes: JOB_TYPES, priorities: ["high", "normal", "low"], leaseTtlMs: 60_000 },
     // Neither happens by itself unless a test asks for it.
     ...{ tickIntervalMs: 3_600_000, reapAfterTicks: 3, drainTimeoutMs: 60_000, pollIntervalMs: 3_600_000 },

@@ -106,7 +106,7 @@ export async function plan(
   const spec = runnableOf(claim.job, ports.storage);
   const probed = inputs.map(({ file }, index) => ({ file, media: media[index] as MediaInfo }));
   const { jobId, leaseToken } = claim.lease;
-  const threads = ports.processors.threadsFor(claim.job.priority);
+  const threads = await ports.processors.threadsFor(claim.job.priority);
   const compiled = planOf({ ...ports, threads }, spec, probed, `${jobId}-${leaseToken}`);
   const made = withTransfers(
     compiled,
