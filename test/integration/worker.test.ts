@@ -128,6 +128,28 @@ for (const engine of ENGINES) {
       await worker.drain();
     });
 
+    test("a hinted job is expected until its attempt has begun", async () => {
+      const told: string[] = [];
+      const expectOne = () => {
+        told.push("expected");
+        return { release: () => void told.push(`released with ${worker.children() - SERVICES} begun`) };
+      };
+      let looks = 0;
+      const query: Sql["query"] = async (text, params) => {
+        const rows = await sql.query(text, params);
+        if (text.includes("SKIP LOCKED")) looks += 1;
+        return rows as never;
+      };
+      const worker: TestWorker = startWorker(database, { processors: { expect: expectOne }, sql: { ...sql, query } });
+      // From then on only hints lead to jobs.
+      await until(() => looks === 1, { what: "the first look at the rows" });
+      const [id] = await submitMany(1);
+      await worker.hint();
+      await runs(worker, id);
+      await until(() => told.length === 2, { what: "the claim to be over" });
+      expect(told).toEqual(["expected", "released with 1 begun"]);
+    });
+
     test("a job that waits for its key's limit runs as soon as another of the key ends", async () => {
       const keyId = await insertKey(sql);
       await sql.query("UPDATE api_keys SET max_concurrent_jobs = 1 WHERE id = $1", [keyId]);
