@@ -66,7 +66,7 @@ async function transfer({ folder, long, say }: BenchContext): Promise<Claim[]> {
     { roundsMin: 3, roundsMax: long ? 20 : 5, budgetMs: long ? 300_000 : 60_000 },
   );
   for (const name of ["remote-in.mp4", "remote-late.mp4"]) {
-    await checkSameFilm(join(subject.storage, "local.mp4"), join(subject.storage, name));
+    await checkSameFilm(source, join(subject.storage, "local.mp4"), join(subject.storage, name));
   }
   return toClaims(series);
 }
