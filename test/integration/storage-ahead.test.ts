@@ -306,6 +306,12 @@ test("nothing is sent ahead where a part cannot be sent again", async () => {
   await backend.close();
 });
 
+test("nothing is sent ahead to S3 where parts have no sums, by which a late one is told", async () => {
+  const { backend } = await s3Subject("minio", { checksums: false });
+  expect(backend.sendAhead).toBeUndefined();
+  await backend.close();
+});
+
 test("more parts than Google composes at once become one object all the same, and none of them stays", async () => {
   const { url } = await startStore("fake-gcs");
   const storage = new Storage({ apiEndpoint: url, projectId: "test", useAuthWithCustomEndpoint: false });

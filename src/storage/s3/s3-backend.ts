@@ -124,7 +124,8 @@ class S3Backend implements StorageBackend {
     this.#placement = makePlacement(options);
     this.#uploads = new Uploads(sdk, client, options);
     if (!options.marks) return;
-    this.sendAhead = (staged, path, ahead) => this.#sendAhead(staged, path, ahead);
+    // Without sums a part that was given up and arrives late could not be told from what was sent for it.
+    if (options.checksums) this.sendAhead = (staged, path, ahead) => this.#sendAhead(staged, path, ahead);
     this.fillFrom = (staged, source, copy) => this.#fillFrom(staged, source, copy);
   }
 
@@ -324,7 +325,7 @@ class S3Backend implements StorageBackend {
 
   /** Other stores are not known to make their ETags as AWS does. */
   #statOf(sizeBytes: number, answer: Dated & Encrypted): ObjectStat {
-    const md5 = this.sendAhead === undefined ? null : md5Of(answer);
+    const md5 = this.fillFrom === undefined ? null : md5Of(answer);
     return { ...toStat(sizeBytes, answer), ...(md5 === null ? {} : { md5 }) };
   }
 
